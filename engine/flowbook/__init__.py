@@ -1,0 +1,46 @@
+"""flowbook: workflow orchestration that lives inside Jupyter.
+
+Mark functions with ``@task`` and ``@flow``, or cells with ``%%task``; run the graph, watch it live, promote the notebook
+to a schedule. Names are imported on first use, so importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowbook.core.states import State
+    from flowbook.flows import Flow, flow
+    from flowbook.logging import get_run_logger
+    from flowbook.tasks import Task, task, unmapped
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Flow": "flowbook.flows",
+    "State": "flowbook.core.states",
+    "Task": "flowbook.tasks",
+    "flow": "flowbook.flows",
+    "get_run_logger": "flowbook.logging",
+    "task": "flowbook.tasks",
+    "unmapped": "flowbook.tasks",
+}
+
+__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task", "unmapped"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'flowbook' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext flowbook``."""
+    import_module("flowbook_magics").load(shell)

@@ -1,0 +1,38 @@
+"""How long to wait before a retry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+RetryDelay = float | Sequence[float] | Callable[[int], Sequence[float]]
+"""Seconds before each retry: one number for all, one number per retry (the last repeats), or a function from the
+number of retries to such a list."""
+
+
+def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
+    """Delays of ``backoff_factor * 2**n`` seconds before retry n = 0, 1, 2…, as in ``prefect.tasks``."""
+    if backoff_factor < 0:
+        raise ValueError(f"backoff_factor is {backoff_factor}; it must be 0 or more seconds.")
+
+    def delays(retries: int) -> list[float]:
+        return [backoff_factor * 2.0**n for n in range(retries)]
+
+    return delays
+
+
+def delays_for(retries: int, delay: RetryDelay) -> tuple[float, ...]:
+    """The delay in seconds before each of `retries` retries; raises ValueError for a negative one."""
+    chosen = delay(retries) if callable(delay) else delay
+    if isinstance(chosen, int | float):
+        listed = (float(chosen),) * retries
+    else:
+        given = [float(seconds) for seconds in chosen] or [0.0]
+        listed = tuple(given[min(n, len(given) - 1)] for n in range(retries))
+    if any(seconds < 0 for seconds in listed):
+        raise ValueError(f"retry_delay_seconds is {delay!r}; a delay must be 0 or more seconds.")
+    return listed
+
+
+def jittered(delay: float, factor: float | None, uniform: float) -> float:
+    """The delay spread over ``delay * [1, 1 + factor]`` by `uniform`, a random number in [0, 1)."""
+    return delay if not factor else delay * (1.0 + factor * uniform)

@@ -1,0 +1,54 @@
+"""Events: the record of what happened, one fact each.
+
+Every view and every table is made from these. They travel from the engine to the store's writer and to the views in
+the same process, and are read back by ``event.seq > last`` elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flowbook.core.states import State, StateType
+
+EventKind = Literal["flow-run", "task-run", "state", "log", "edge", "graph"]
+"""``flow-run`` and ``task-run``: a run came to be. ``state``: it entered a state. ``log``: it said something.
+``edge``: a dependency found while running. ``graph``: tasks that are going to run, known beforehand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One fact about one run. `time` is in seconds since the epoch; `data` holds plain JSON values only.
+
+    `task_run_id` is None for a fact about the flow run itself; `flow_run_id` is None for a task run outside any flow.
+    `seq` is the store's number for the event, None until it is stored.
+    """
+
+    kind: EventKind
+    time: float
+    flow_run_id: str | None
+    task_run_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    seq: int | None = None
+
+
+def state_to_json(state: State) -> dict[str, Any]:
+    """The state as plain JSON values, without its data and time."""
+    plain: dict[str, Any] = {"type": state.type.value, "name": state.name}
+    if state.message:
+        plain["message"] = state.message
+    if state.attempt:
+        plain["attempt"] = state.attempt
+    return plain
+
+
+def state_from_json(plain: Mapping[str, Any], time: float | None = None) -> State:
+    """The state that `state_to_json` wrote, entered at `time`."""
+    return State(
+        type=StateType(plain["type"]),
+        name=plain["name"],
+        message=plain.get("message"),
+        attempt=plain.get("attempt", 0),
+        time=time,
+    )

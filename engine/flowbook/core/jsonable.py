@@ -1,0 +1,47 @@
+"""Values as plain JSON, for the record: what cannot be said in JSON is said in a few words, never pickled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, timedelta
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+_LONGEST_TEXT = 1000
+_MOST_ITEMS = 100
+
+
+def to_json_value(value: Any, depth: int = 4) -> Any:
+    """`value` as JSON values; long texts and lists are cut, other objects become ``<DataFrame 100x5>``."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 1] + "…"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Enum):
+        return to_json_value(value.value, depth)
+    if isinstance(value, PurePath):
+        return str(value)
+    if depth and isinstance(value, Mapping):
+        return {str(k): to_json_value(v, depth - 1) for k, v in list(value.items())[:_MOST_ITEMS]}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [to_json_value(v, depth - 1) for v in list(value)[:_MOST_ITEMS]]
+    return _in_words(value)
+
+
+def _in_words(value: Any) -> str:
+    kind = type(value).__name__
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"<{kind} {'x'.join(map(str, shape))}>"
+    try:
+        return f"<{kind} of {len(value)}>"
+    except Exception:
+        return f"<{kind}>"

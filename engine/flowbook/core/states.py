@@ -1,0 +1,192 @@
+"""States of runs, and which may follow which.
+
+The types and names are Prefect 3's (https://docs.prefect.io/v3/concepts/states). A state has a *type*, which decides
+what happens next, and a *name*, which says more to a person (``AwaitingRetry`` is a kind of ``SCHEDULED``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from flowbook.errors import CancelledRun, CrashedRun, FlowbookError, IllegalTransition, UpstreamTaskError
+
+
+class StateType(StrEnum):
+    """What a state means to the engine."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+    CANCELLED = "CANCELLED"
+
+
+FINAL_TYPES = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
+
+_S = StateType
+#: What may follow a state of each type. A final state is left only by a retry of the whole run.
+TRANSITIONS: dict[StateType | None, frozenset[StateType]] = {
+    None: frozenset({_S.SCHEDULED, _S.PENDING, _S.RUNNING, _S.CANCELLED, _S.CRASHED, _S.COMPLETED, _S.FAILED}),
+    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.PENDING, _S.RUNNING, _S.CANCELLED, _S.CRASHED, _S.FAILED}),
+    _S.PENDING: frozenset({_S.SCHEDULED, _S.PENDING, _S.RUNNING, *FINAL_TYPES}),
+    _S.RUNNING: frozenset({_S.SCHEDULED, _S.RUNNING, _S.PAUSED, _S.CANCELLING, *FINAL_TYPES}),
+    _S.PAUSED: frozenset({_S.SCHEDULED, _S.RUNNING, _S.CANCELLING, _S.CANCELLED, _S.FAILED, _S.CRASHED}),
+    _S.CANCELLING: frozenset({_S.CANCELLED, _S.CRASHED, _S.FAILED, _S.COMPLETED}),
+    **{final: frozenset({_S.SCHEDULED, _S.RUNNING}) for final in FINAL_TYPES},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """One state of a run.
+
+    `data` holds the run's return value (or its exception) in the process that ran it; `time` is in seconds since the
+    epoch, and None until the state has been entered.
+    """
+
+    type: StateType
+    name: str
+    message: str | None = None
+    time: float | None = None
+    attempt: int = 0
+    data: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When the state was entered: an aware datetime in UTC."""
+        return None if self.time is None else datetime.fromtimestamp(self.time, UTC)
+
+    def is_scheduled(self) -> bool:
+        """The run waits for its time, or for a retry."""
+        return self.type is _S.SCHEDULED
+
+    def is_pending(self) -> bool:
+        """The run was asked for and has not begun."""
+        return self.type is _S.PENDING
+
+    def is_running(self) -> bool:
+        """The run is executing."""
+        return self.type is _S.RUNNING
+
+    def is_completed(self) -> bool:
+        """The run ended well."""
+        return self.type is _S.COMPLETED
+
+    def is_failed(self) -> bool:
+        """The run's own code failed."""
+        return self.type is _S.FAILED
+
+    def is_crashed(self) -> bool:
+        """The run's process went away."""
+        return self.type is _S.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """The run was cancelled, or not run because a task before it failed."""
+        return self.type is _S.CANCELLED
+
+    def is_cancelling(self) -> bool:
+        """The run was asked to stop and has not stopped yet."""
+        return self.type is _S.CANCELLING
+
+    def is_paused(self) -> bool:
+        """The run waits for somebody to resume it."""
+        return self.type is _S.PAUSED
+
+    def is_final(self) -> bool:
+        """Nothing more happens to the run by itself."""
+        return self.type in FINAL_TYPES
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """The return value of a completed run; of any other the exception, raised unless told not to."""
+        if self.type is _S.COMPLETED:
+            return self.data
+        error = self.data if isinstance(self.data, BaseException) else self._error()
+        if raise_on_failure:
+            raise error
+        return error
+
+    def _error(self) -> FlowbookError:
+        said = self.message or f"The run is in state {self.name}, so it has no result yet."
+        if self.name == "NotReady":
+            return UpstreamTaskError(said)
+        if self.type is _S.CANCELLED:
+            return CancelledRun(said)
+        return CrashedRun(said) if self.type is _S.CRASHED else FlowbookError(said)
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
+
+
+def check_transition(run: str, before: State | None, after: State) -> None:
+    """Raise IllegalTransition, which tells the run's story, unless `after` may follow `before`."""
+    allowed = TRANSITIONS[before.type if before else None]
+    if after.type not in allowed:
+        was = before.name if before else "not begun"
+        raise IllegalTransition(
+            f"{run} is {was} and cannot become {after.name}; from there it can become "
+            f"{', '.join(sorted(t.capitalize() for t in allowed))}."
+        )
+
+
+def scheduled(message: str | None = None) -> State:
+    """The run waits for its time."""
+    return State(type=_S.SCHEDULED, name="Scheduled", message=message)
+
+
+PENDING = State(type=_S.PENDING, name="Pending")
+
+
+def running(attempt: int = 1) -> State:
+    """The run executes; from the second attempt on it is called Retrying."""
+    return State(type=_S.RUNNING, name="Running" if attempt == 1 else "Retrying", attempt=attempt)
+
+
+def awaiting_retry(delay: float, attempt: int, error: BaseException) -> State:
+    """An attempt failed, and the next begins in `delay` seconds."""
+    said = f"Attempt {attempt} failed with {describe_error(error)}; retrying in {delay:g} seconds."
+    return State(type=_S.SCHEDULED, name="AwaitingRetry", message=said, attempt=attempt)
+
+
+def completed(data: Any = None, *, attempt: int = 0, name: str = "Completed", message: str | None = None) -> State:
+    """The run ended well with the value `data`."""
+    return State(type=_S.COMPLETED, name=name, message=message, attempt=attempt, data=data)
+
+
+def failed(error: BaseException, *, attempt: int = 0, message: str | None = None) -> State:
+    """The run's code raised `error`; a timeout is a failure named TimedOut."""
+    from flowbook.errors import TaskTimeoutError
+
+    name = "TimedOut" if isinstance(error, TaskTimeoutError) else "Failed"
+    return State(type=_S.FAILED, name=name, message=message or describe_error(error), attempt=attempt, data=error)
+
+
+def crashed(message: str, *, data: BaseException | None = None) -> State:
+    """The run's process went away or was told to exit."""
+    return State(type=_S.CRASHED, name="Crashed", message=message, data=data)
+
+
+def cancelled(message: str = "Cancelled by an interrupt.", *, data: BaseException | None = None) -> State:
+    """The run was stopped on request."""
+    return State(type=_S.CANCELLED, name="Cancelled", message=message, data=data)
+
+
+def not_ready(message: str) -> State:
+    """The run never began, because a run that it needs did not complete."""
+    return State(type=_S.CANCELLED, name="NotReady", message=message)
+
+
+def describe_error(error: BaseException) -> str:
+    """``ValueError: no such file`` — the exception's type and first line, at most 500 characters."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # an exception whose own __str__ fails must not hide the failure
+        lines = ["(its message could not be shown)"]
+    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return said if len(said) <= 500 else said[:497] + "..."

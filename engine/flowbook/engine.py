@@ -1,0 +1,258 @@
+"""Where the protocol, its drivers and the store meet: how a call of a task or a flow becomes a run.
+
+The public decorators (:mod:`flowbook.tasks`, :mod:`flowbook.flows`) hand over *work*, arguments and the run they are
+called in; everything about recording and executing is decided here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowbook.core.jsonable import to_json_value
+from flowbook.core.names import run_name
+from flowbook.core.states import State
+from flowbook.run import aio, inline, logs
+from flowbook.run.current import current
+from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work
+from flowbook.run.future import Future, replace_futures
+from flowbook.run.ids import new_id
+from flowbook.run.pool import ThreadPool
+from flowbook.run.process import this_process
+from flowbook.run.recorder import Recorder
+from flowbook.run.runner import Runner
+from flowbook.settings import Settings, current_settings
+
+if TYPE_CHECKING:
+    from flowbook.store.database import Database
+    from flowbook.store.journal import Journal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """What executing needs, once per process and database."""
+
+    settings: Settings
+    database: Database
+    journal: Journal
+    recorder: Recorder
+    background: ThreadPool
+
+
+_engines: dict[str, Engine] = {}
+_opening = threading.Lock()
+
+
+def engine() -> Engine:
+    """The engine for the database that the settings name; opened on first use."""
+    settings = current_settings()
+    found = _engines.get(settings.database_url)
+    if found is not None:
+        return found
+    with _opening:
+        return _engines.get(settings.database_url) or _open(settings)
+
+
+def _open(settings: Settings) -> Engine:
+    from flowbook.store.database import Database
+    from flowbook.store.journal import Journal
+
+    database = Database(settings.database_url)
+    journal = Journal(database)
+    opened = Engine(
+        settings=settings,
+        database=database,
+        journal=journal,
+        recorder=Recorder(journal),
+        background=ThreadPool(settings.task_workers),
+    )
+    logs.install(settings.logging_level)
+    _engines[settings.database_url] = opened
+    return opened
+
+
+def close_engines() -> None:
+    """Commit everything and let go of all databases. Called at exit; tests call it between homes."""
+    while _engines:
+        _, closed = _engines.popitem()
+        closed.journal.close()
+        closed.database.close()
+
+
+def _forget_after_fork() -> None:
+    """A forked child has neither the writer's thread nor a right to the parent's connections."""
+    global _opening
+    _opening = threading.Lock()
+    _engines.clear()
+
+
+atexit.register(close_engines)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def current_flow() -> FlowExecution | None:
+    """The flow run that the calling code is part of."""
+    run = current.get()
+    return run.flow if isinstance(run, TaskExecution) else run if isinstance(run, FlowExecution) else None
+
+
+def new_task_run(
+    work: Work,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
+    wait_for: Sequence[Any] = (),
+    map_index: int | None = None,
+    flow: FlowExecution | None = None,
+    name: str | None = None,
+) -> TaskExecution:
+    """A task run in the current flow run (or in `flow`), recorded with the runs whose results it takes."""
+    flow = flow or current_flow()
+    upstream, futures = find_upstream((*args, *kwargs.values()), flow)
+    awaited_ids, awaited = find_upstream(wait_for, flow)
+    shown = name or work.name
+    return TaskExecution(
+        new_id(),
+        flow.task_run_name(shown) if flow else shown,
+        work,
+        args,
+        kwargs,
+        flow.recorder if flow else engine().recorder,
+        flow=flow,
+        upstream=tuple(dict.fromkeys((*upstream, *awaited_ids))),
+        after=tuple(awaited),
+        inputs=tuple(futures),
+        map_index=map_index,
+    )
+
+
+def find_upstream(values: Sequence[Any], flow: FlowExecution | None) -> tuple[list[str], list[Future[Any]]]:
+    """The ids of the runs that `values` come from (futures, or results passed on as they are), and the futures."""
+    ids: list[str] = []
+    futures: list[Future[Any]] = []
+
+    def found(value: Future[Any] | State) -> Any:
+        if isinstance(value, Future):
+            futures.append(value)
+            ids.append(value.task_run_id)
+        return value
+
+    for value in values:
+        replace_futures(value, found)
+        if flow is not None:
+            ids.extend(flow.producers.of_parts(value))
+    return ids, futures
+
+
+def run_task(run: TaskExecution) -> State:
+    """Execute a task run in the calling thread."""
+    state = inline.drive_task(run)
+    if run.flow is None:
+        run.recorder.flush()
+    return state
+
+
+async def run_task_async(run: TaskExecution) -> State:
+    """Execute a task run on the running event loop."""
+    state = await aio.drive_task(run)
+    if run.flow is None:
+        run.recorder.flush()
+    return state
+
+
+def submit_task(run: TaskExecution) -> Future[Any]:
+    """Have the flow run's runner execute a task run; returns its future at once."""
+    runner: Runner = run.flow.runner if run.flow else engine().background
+    future = run.future
+    runner.submit(run, (*run.inputs, *run.after))
+    return future
+
+
+def new_flow_run(
+    work: Work,
+    kwargs: Mapping[str, Any],
+    runner: Runner,
+    *,
+    name: str | None = None,
+    flow_run_id: str | None = None,
+    trigger: str = "call",
+) -> FlowExecution:
+    """A flow run, inside the current one if there is one.
+
+    With `flow_run_id` it is a run that is recorded already (a scheduled one, which this process has claimed).
+    """
+    parent = current_flow()
+    recorder = parent.recorder if parent else engine().recorder
+    run_id = flow_run_id or new_id()
+    name = name or run_name(int(run_id[-14:], 16) ^ int(run_id[:12], 16))
+    run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent)
+    process = this_process()
+    recorder.emit(
+        "flow-run",
+        run_id,
+        None,
+        {
+            "name": name,
+            "flow": work.name,
+            "parameters": to_json_value(kwargs),
+            "trigger": "parent" if parent else trigger,
+            "host": process.host,
+            "pid": process.pid,
+            "pid_started": process.started,
+            **({"known": True} if flow_run_id else {}),
+            **({"parent": parent.id} if parent else {}),
+        },
+    )
+    if parent is not None:
+        upstream, _ = find_upstream(list(kwargs.values()), parent)
+        node = {"name": parent.task_run_name(work.name), "key": work.key, "flow": True}
+        recorder.emit("task-run", parent.id, run_id, {**node, "upstream": upstream} if upstream else node)
+    return run
+
+
+def run_flow(run: FlowExecution) -> State:
+    """Execute a flow run in the calling thread; returns once its final state is committed."""
+    begin_flow(run)
+    state = inline.drive(run)
+    if run.parent is None:
+        run.recorder.flush()
+    return state
+
+
+async def run_flow_async(run: FlowExecution) -> State:
+    """Execute a flow run on the running event loop; returns once its final state is committed."""
+    begin_flow(run)
+    state = await aio.drive(run)
+    if run.parent is None:
+        run.recorder.flush()
+    return state
+
+
+def begin_flow(run: FlowExecution) -> None:
+    """Say that the flow run begins."""
+    if run.parent is None:
+        logs.say(run, "Created for flow %r", run.work.name)
+    else:
+        logs.say(run, "Created for sub-flow %r", run.work.name)
+
+
+__all__ = [
+    "Engine",
+    "Execution",
+    "close_engines",
+    "current_flow",
+    "engine",
+    "find_upstream",
+    "new_flow_run",
+    "new_task_run",
+    "run_flow",
+    "run_flow_async",
+    "run_task",
+    "run_task_async",
+    "submit_task",
+]

@@ -1,0 +1,93 @@
+"""Every error that a user of flowbook can meet.
+
+::
+
+    FlowbookError
+    ├── UsageError              a call, option, cell or line that cannot be meant
+    │   ├── CellError           something is wrong with a cell (syntax, cycle, missing input, duplicate name)
+    │   ├── ParameterError      a parameter is unknown, missing or of the wrong type
+    │   └── NotebookError       a notebook cannot be read or promoted
+    ├── MissingContextError     asked for the current run where nothing runs
+    ├── IllegalTransition       a run was asked to go from one state to another that does not follow
+    ├── UpstreamTaskError       the result of a task that did not run, because one before it failed
+    ├── TaskTimeoutError        a task or flow ran longer than its timeout
+    ├── CancelledRun            the result of a run that was cancelled
+    ├── CrashedRun              the result of a run whose process went away
+    ├── NotFound                no such run, deployment, task or cell
+    └── StoreError              the database or a result file cannot be used
+        └── MissingResult       the file of a stored result is gone
+
+``InvalidSchedule`` (:mod:`flowbook.schedules`) is a ``UsageError`` too. The messages are whole sentences: what
+happened, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FlowbookError(Exception):
+    """The root of all errors that flowbook raises itself."""
+
+
+class UsageError(FlowbookError, ValueError):
+    """A call, an option, a cell or a line that cannot be meant as written."""
+
+
+class CellError(UsageError):
+    """Something is wrong with a cell; the message names the cell."""
+
+
+class ParameterError(UsageError):
+    """A parameter is unknown, missing or of the wrong type; `field` names it."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotebookError(UsageError):
+    """A notebook cannot be read, promoted or run."""
+
+
+class MissingContextError(FlowbookError, RuntimeError):
+    """The current run was asked for where no run is active."""
+
+
+class IllegalTransition(FlowbookError, RuntimeError):
+    """A run was asked to enter a state that does not follow from the one it is in."""
+
+
+class UpstreamTaskError(FlowbookError):
+    """The task did not run, because a task that it depends on did not complete."""
+
+
+class TaskTimeoutError(FlowbookError, TimeoutError):
+    """A task or flow ran longer than its ``timeout_seconds``."""
+
+
+class CancelledRun(FlowbookError):
+    """The run was cancelled and has no result."""
+
+
+class CrashedRun(FlowbookError):
+    """The process that executed the run went away, so the run has no result."""
+
+
+class NotFound(FlowbookError, LookupError):
+    """There is no run, deployment, task or cell of that name."""
+
+
+class StoreError(FlowbookError):
+    """The database, or a file beside it, cannot be used."""
+
+
+class MissingResult(StoreError):
+    """A stored result was asked for, and its file is gone or was changed."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for the known word nearest to `word`, or an empty string."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

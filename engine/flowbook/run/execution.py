@@ -1,0 +1,353 @@
+"""One run being executed: the mutable companion of a life, which performs the effects that need no driver."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowbook.core.events import state_to_json
+from flowbook.core.protocol import (
+    Call,
+    Effect,
+    Enter,
+    Life,
+    LookUp,
+    Raised,
+    Returned,
+    Rules,
+    Save,
+    Settle,
+    flow_life,
+    task_life,
+)
+from flowbook.core.states import PENDING, State, check_transition, completed, failed
+from flowbook.errors import TaskTimeoutError, UpstreamTaskError
+from flowbook.run.current import current
+from flowbook.run.future import Future, replace_futures
+from flowbook.run.logs import say
+from flowbook.run.producers import Producers
+from flowbook.run.recorder import Recorder
+from flowbook.run.timeouts import call_within
+
+if TYPE_CHECKING:
+    from flowbook.run.runner import Runner
+
+
+class Cache(Protocol):
+    """Where results are kept between runs. `key` is None when this run must not be cached."""
+
+    def look_up(self, key: str) -> Returned | None: ...
+
+    def save(self, key: str, value: Any) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """What is to be executed: a function under rules. The same for every run of a task or flow."""
+
+    name: str
+    fn: Callable[..., Any]
+    rules: Rules = Rules()
+    is_async: bool = False
+    log_prints: bool | None = None
+    cache_key: Callable[[tuple[Any, ...], Mapping[str, Any]], str | None] | None = None
+    cache: Cache | None = None
+    key: str = ""
+    cell: str | None = None
+    quiet: bool = False
+
+
+class Execution:
+    """What task runs and flow runs have in common."""
+
+    __slots__ = ("args", "id", "kwargs", "log_prints", "name", "recorder", "state", "work")
+    kind = "run"
+    logger = "flowbook"
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        work: Work,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        recorder: Recorder,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.work = work
+        self.args = args
+        self.kwargs = kwargs
+        self.recorder = recorder
+        self.state: State | None = None
+        self.log_prints = bool(work.log_prints)
+
+    @property
+    def title(self) -> str:
+        """``Task run 'extract'``, as it stands in messages."""
+        return f"{self.kind} {self.name!r}"
+
+    def life(self) -> Life:
+        """The protocol of this run."""
+        raise NotImplementedError  # pragma: no cover - each kind of run has its own
+
+    def enter(self, state: State) -> State:
+        """Record that the run is now in `state`; returns it with its time."""
+        raise NotImplementedError  # pragma: no cover
+
+    def record_log(self, data: Mapping[str, Any]) -> None:
+        """Record one line of this run's log."""
+        raise NotImplementedError  # pragma: no cover
+
+    def perform(self, effect: Effect) -> Any:
+        """Perform an effect that takes no time of its own."""
+        if type(effect) is Enter:
+            return self.enter(effect.state)
+        if type(effect) is LookUp:
+            return self._look_up()
+        if type(effect) is Save:
+            return self._save(effect.value)
+        raise TypeError(f"{self.title} was asked to perform {effect!r}.")  # pragma: no cover
+
+    def call(self, effect: Call) -> Returned | Raised:
+        """Call the function in this thread (a coroutine function on an event loop of its own)."""
+        token = current.set(self)
+        try:
+            if effect.timeout is not None and not self.work.is_async:
+                return call_within(effect.timeout, self._invoke, self.title)
+            return Returned(asyncio.run(self._awaited(effect)) if self.work.is_async else self._invoke())
+        except BaseException as error:
+            return Raised(_without_our_frames(error))
+        finally:
+            current.reset(token)
+
+    async def acall(self, effect: Call) -> Returned | Raised:
+        """Call the function from a running event loop, awaiting a coroutine function."""
+        if not self.work.is_async:
+            return self.call(effect)
+        token = current.set(self)
+        try:
+            return Returned(await self._awaited(effect))
+        except BaseException as error:
+            return Raised(_without_our_frames(error))
+        finally:
+            current.reset(token)
+
+    def _invoke(self) -> Any:
+        return self.work.fn(*self.args, **self.kwargs)
+
+    async def _awaited(self, effect: Call) -> Any:
+        if effect.timeout is None:
+            return await self._invoke()
+        try:
+            async with asyncio.timeout(effect.timeout) as deadline:
+                return await self._invoke()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise TaskTimeoutError(f"{self.title} ran longer than its timeout of {effect.timeout:g} seconds.") from None
+
+    def _cache_key(self) -> str | None:
+        return self.work.cache_key(self.args, self.kwargs) if self.work.cache_key else None
+
+    def _look_up(self) -> Returned | None:
+        key = self._cache_key()
+        return self.work.cache.look_up(key) if key and self.work.cache else None
+
+    def _save(self, value: Any) -> None:
+        key = self._cache_key()
+        if key and self.work.cache:
+            self.work.cache.save(key, value)
+
+
+class TaskExecution(Execution):
+    """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
+
+    __slots__ = ("after", "flow", "future", "inputs", "upstream")
+    kind = "Task run"
+    logger = "flowbook.task_runs"
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        work: Work,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        recorder: Recorder,
+        *,
+        flow: FlowExecution | None,
+        upstream: tuple[str, ...] = (),
+        after: tuple[Future[Any], ...] = (),
+        inputs: tuple[Future[Any], ...] = (),
+        map_index: int | None = None,
+    ) -> None:
+        super().__init__(id, name, work, args, kwargs, recorder)
+        self.flow = flow
+        self.upstream = upstream
+        self.after = after
+        self.inputs = inputs
+        self.future: Future[Any] = Future(id, name)
+        if work.log_prints is None and flow is not None:
+            self.log_prints = flow.log_prints
+        data: dict[str, Any] = {"name": name, "key": work.key}
+        if upstream:
+            data["upstream"] = upstream
+        if work.cell:
+            data["cell"] = work.cell
+        if map_index is not None:
+            data["index"] = map_index
+        recorder.emit("task-run", flow.id if flow else None, id, data)
+        self.state = PENDING
+
+    def life(self) -> Life:
+        return task_life(self.work.rules)
+
+    def enter(self, state: State) -> State:
+        check_transition(self.title, self.state, state)
+        flow_id = self.flow.id if self.flow else None
+        state = replace(state, time=self.recorder.emit("state", flow_id, self.id, state_to_json(state)))
+        self.state = state
+        if not state.is_final():
+            self.future._enter(state)
+            if state.name == "AwaitingRetry":
+                say(self, "%s", state.message)
+            return state
+        if state.is_completed() and self.flow is not None:
+            self.flow.producers.register(state.data, self.id)
+        say(self, "Finished in state %s", state)
+        self.args, self.kwargs, self.after, self.inputs = (
+            (),
+            {},
+            (),
+            (),
+        )  # inputs are not kept alive by a run that has ended
+        self.future._finish(state)
+        return state
+
+    def record_log(self, data: Mapping[str, Any]) -> None:
+        self.recorder.emit("log", self.flow.id if self.flow else None, self.id, data)
+
+    def resolve_inputs(self) -> None:
+        """Replace the futures and states among the arguments by their results, waiting for them.
+
+        Raises UpstreamTaskError if one of them did not complete.
+        """
+        for future in self.after:
+            _result_of(future)
+        self.args = tuple(replace_futures(value, _result_of) for value in self.args)
+        self.kwargs = {name: replace_futures(value, _result_of) for name, value in self.kwargs.items()}
+
+
+class FlowExecution(Execution):
+    """A flow run. It owns the runner of its tasks and the index of who produced what."""
+
+    __slots__ = ("names", "parent", "producers", "runner")
+    kind = "Flow run"
+    logger = "flowbook.flow_runs"
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        work: Work,
+        kwargs: Mapping[str, Any],
+        recorder: Recorder,
+        *,
+        runner: Runner,
+        parent: FlowExecution | None = None,
+    ) -> None:
+        super().__init__(id, name, work, (), kwargs, recorder)
+        self.runner = runner
+        self.parent = parent
+        self.producers = Producers()
+        self.names: dict[str, int] = {}
+
+    def life(self) -> Life:
+        return flow_life(self.work.rules)
+
+    def task_run_name(self, name: str) -> str:
+        """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
+        n = self.names.get(name, 0)
+        self.names[name] = n + 1
+        return f"{name}-{n}" if n else name
+
+    def enter(self, state: State) -> State:
+        check_transition(self.title, self.state, state)
+        plain = state_to_json(state)
+        state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
+        self.state = state
+        if self.parent is not None:
+            # In the graph of its parent a sub-flow is a node like any task run, under its own id.
+            self.recorder.emit("state", self.parent.id, self.id, plain)
+            if state.is_completed():
+                self.parent.producers.register(state.data, self.id)
+        if state.is_final():
+            say(self, "Finished in state %s", state)
+        return state
+
+    def record_log(self, data: Mapping[str, Any]) -> None:
+        self.recorder.emit("log", self.id, None, data)
+
+    def perform(self, effect: Effect) -> Any:
+        if type(effect) is Settle:
+            return self._settle(effect.value)
+        return super().perform(effect)
+
+    def call(self, effect: Call) -> Returned | Raised:
+        return self._close_runner(super().call(effect))
+
+    async def acall(self, effect: Call) -> Returned | Raised:
+        outcome = await super().acall(effect)
+        # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
+        return await asyncio.to_thread(self._close_runner, outcome)
+
+    def _close_runner(self, outcome: Returned | Raised) -> Returned | Raised:
+        """The outcome of the call, once everything that it submitted has ended as well."""
+        try:
+            self.runner.close(outcome.error if isinstance(outcome, Raised) else None)
+        except BaseException as error:
+            self.runner.close(error)
+            return Raised(error)
+        return outcome
+
+    def _settle(self, value: Any) -> State:
+        """The final state that follows from the flow's return value, by Prefect's rules (value, state, futures)."""
+        ends: list[State] = []
+
+        def ended(found: Future[Any] | State) -> Any:
+            if isinstance(found, Future):
+                found.wait()
+                found = found.state
+            ends.append(found)
+            return found.data if found.is_completed() else found.result(raise_on_failure=False)
+
+        resolved = replace_futures(value, ended)
+        bad = [state for state in ends if not state.is_completed()]
+        if not bad:
+            return completed(resolved)
+        if isinstance(value, State):
+            return replace(value, time=None)
+        error = bad[0].result(raise_on_failure=False)
+        return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
+
+
+def _result_of(found: Future[Any] | State) -> Any:
+    if isinstance(found, Future):
+        found.wait()
+        name, state = found.name, found.state
+    else:
+        name, state = "given as a state", found
+    if not state.is_completed():
+        raise UpstreamTaskError(f"It needs the result of task run {name!r}, which is {state.name}.")
+    return state.data
+
+
+def _without_our_frames(error: BaseException) -> BaseException:
+    """The error with a traceback that begins in the user's function, not in the engine."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__package__") in ("flowbook.run", "asyncio"):
+        tb = tb.tb_next
+    return error.with_traceback(tb) if tb is not None else error

@@ -1,0 +1,68 @@
+"""The driver that performs a life in the calling thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from flowbook.core.protocol import Call, Life, Raised, Sleep
+from flowbook.core.states import State, not_ready
+from flowbook.errors import UpstreamTaskError
+from flowbook.run.blocking import may_block
+from flowbook.run.execution import Execution, TaskExecution
+from flowbook.run.future import Future
+
+
+def step(run: Execution, life: Life, outcome: Any) -> Sleep:
+    """Send `outcome` to the life and perform what follows, up to the next Sleep, which is returned.
+
+    Raises StopIteration with the final state at the end of the life.
+    """
+    while True:
+        effect = life.send(outcome)
+        if type(effect) is Sleep:
+            return effect
+        outcome = run.call(effect) if type(effect) is Call else run.perform(effect)
+
+
+def drive(run: Execution) -> State:
+    """Execute `run` to its end, here and now; returns the final state."""
+    life = run.life()
+    outcome: Any = None
+    try:
+        while True:
+            outcome = _sleep(step(run, life, outcome).seconds)
+    except StopIteration as end:
+        state: State = end.value
+        return state
+
+
+def drive_task(run: TaskExecution) -> State:
+    """Like `drive`, after waiting for the inputs of the task run; without them it does not begin."""
+    try:
+        run.resolve_inputs()
+    except UpstreamTaskError as error:
+        return run.enter(not_ready(str(error)))
+    return drive(run)
+
+
+class Sequential:
+    """The runner that executes each task run as it is submitted."""
+
+    def submit(self, run: TaskExecution, after: Sequence[Future[Any]]) -> None:
+        state = drive_task(run)
+        if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+            raise state.data  # an interrupt ends the flow as well
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Nothing is left to wait for."""
+
+
+def _sleep(seconds: float) -> Raised | None:
+    try:
+        with may_block():
+            time.sleep(seconds)
+    except BaseException as error:
+        return Raised(error)
+    return None

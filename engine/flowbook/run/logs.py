@@ -1,0 +1,80 @@
+"""Logs and prints of runs: standard `logging` underneath, every record bound to the run that said it."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from flowbook.run.current import current
+
+if TYPE_CHECKING:
+    from flowbook.run.execution import Execution
+
+_root = logging.getLogger("flowbook")
+_plain_print = builtins.print
+
+
+def logger_of(run: Execution) -> logging.LoggerAdapter[logging.Logger]:
+    """The logger of one run; its records carry the run, its id and its name."""
+    return logging.LoggerAdapter(logging.getLogger(run.logger), {"run": run, "run_id": run.id, "run_name": run.name})
+
+
+def install(level: int) -> None:
+    """Send flowbook's records from `level` up to the terminal and, those of runs, to the record. May be repeated."""
+    if not any(isinstance(handler, _RunHandler) for handler in _root.handlers):
+        _root.addHandler(_RunHandler())
+        _root.addHandler(_TerminalHandler())
+        _root.propagate = False
+        builtins.print = _print
+    _root.setLevel(level)
+
+
+def say(run: Execution, message: str, *args: Any) -> None:
+    """Tell the terminal about `run`; the record knows it from the run's states already."""
+    if not run.work.quiet and _root.isEnabledFor(logging.INFO):
+        logging.getLogger(run.logger).info(message, *args, extra={"run": run, "recorded": True})
+
+
+class _RunHandler(logging.Handler):
+    """Makes a log event of each record that was said by a run."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        run: Execution | None = getattr(record, "run", None) or current.get()
+        if run is None or getattr(record, "recorded", False):
+            return
+        try:
+            data = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+            if record.exc_info:
+                data["message"] += "\n" + logging.Formatter().formatException(record.exc_info)
+            run.record_log(data)
+        except Exception:
+            self.handleError(record)
+
+
+class _TerminalHandler(logging.Handler):
+    """``15:42:01.412 | INFO    | Task run 'process' - Finished in state Completed()`` on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            run: Execution | None = getattr(record, "run", None) or current.get()
+            who = run.title if run is not None else record.name
+            clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+            line = f"{clock}.{int(record.msecs):03d} | {record.levelname:<7} | {who} - {record.getMessage()}\n"
+            if record.exc_info:
+                line += logging.Formatter().formatException(record.exc_info) + "\n"
+            sys.stderr.write(line)
+        except Exception:
+            self.handleError(record)
+
+
+def _print(*values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+    """`print`, but a line of its log in a run with ``log_prints``."""
+    run = current.get()
+    if run is None or not run.log_prints or file not in (None, sys.stdout):
+        _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
+    else:
+        text = (" " if sep is None else sep).join(map(str, values))
+        logger_of(run).info("%s", text)

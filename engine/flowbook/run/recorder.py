@@ -1,0 +1,53 @@
+"""Where the events of the engine go: to the store's sink and to the listeners in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from flowbook.core.events import Event, EventKind
+
+Listener = Callable[[Event], None]
+
+
+class Sink(Protocol):
+    """What keeps events. `append` must be cheap and never block; `flush` returns when all of them are committed."""
+
+    def append(self, event: Event) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+class Recorder:
+    """Stamps each event with the time and hands it on."""
+
+    def __init__(self, sink: Sink, *, clock: Callable[[], float] = time.time) -> None:
+        self.sink = sink
+        self.clock = clock
+        self._listeners: tuple[Listener, ...] = ()
+
+    def emit(self, kind: EventKind, flow_run_id: str | None, task_run_id: str | None, data: Mapping[str, Any]) -> float:
+        """Record one event now; returns its time in seconds since the epoch."""
+        now = self.clock()
+        event = Event(kind=kind, time=now, flow_run_id=flow_run_id, task_run_id=task_run_id, data=data)
+        self.sink.append(event)
+        for listener in self._listeners:
+            listener(event)
+        return now
+
+    def flush(self) -> None:
+        """Return when everything recorded so far is durable."""
+        self.sink.flush()
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` called with every event from now on, in the thread that records it; returns the way out.
+
+        A listener must be quick and must not raise.
+        """
+        self._listeners = (*self._listeners, listener)
+
+        def stop() -> None:
+            self._listeners = tuple(known for known in self._listeners if known is not listener)
+
+        return stop

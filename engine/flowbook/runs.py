@@ -1,0 +1,158 @@
+"""The history: recent runs as a list, one run as a graph. What the CLI, the magics and JupyterLab show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbook import engine
+from flowbook.core.states import State, StateType
+from flowbook.core.view import WORDS, RunView, look_of, reduce_run
+from flowbook.errors import NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+
+__all__ = ["RunSummary", "find_run", "recent_runs", "run_folder", "run_view"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSummary:
+    """One line of the list of runs. Times are in seconds since the epoch; files are absolute paths, if kept."""
+
+    id: str
+    number: int
+    name: str
+    flow: str
+    deployment: str | None
+    trigger: str
+    state_type: str
+    state_name: str
+    message: str | None
+    look: str
+    word: str
+    created: float
+    started: float | None
+    ended: float | None
+    done: int
+    total: int
+    why: str | None
+    parameters: dict[str, Any]
+    notebook: str | None
+    html: str | None
+    svg: str | None
+
+    def duration(self, now: float | None = None) -> float | None:
+        """Seconds from the start to the end, or to `now`; None before it has begun."""
+        end = self.ended if self.ended is not None else now
+        return None if self.started is None or end is None else max(0.0, end - self.started)
+
+
+def recent_runs(limit: int = 50, *, deployment: str | None = None) -> list[RunSummary]:
+    """The newest flow runs first, without sub-flows; runs whose process is gone are Crashed, not Running."""
+    from sqlalchemy import desc
+
+    from flowbook.store.schema import flow_run
+
+    query = _summaries().where(flow_run.c.parent_id.is_(None)).order_by(desc(flow_run.c.number)).limit(limit)
+    return _fetch(query, deployment=deployment)
+
+
+def find_run(text: str | int) -> RunSummary:
+    """The run that a person means: its number, its id, its name, ``last`` or ``prev``. Raises NotFound."""
+    from sqlalchemy import desc, or_
+
+    from flowbook.store.schema import flow_run
+
+    said = str(text).strip()
+    if said in ("last", "prev"):
+        newest = recent_runs(2)
+        if len(newest) > (said == "prev"):
+            return newest[said == "prev"]
+        raise NotFound("Nothing has run here yet." if not newest else "There is only one run so far: `last`.")
+    same = [flow_run.c.id == said, flow_run.c.name == said]
+    if said.isdigit():
+        same.append(flow_run.c.number == int(said))
+    found = _fetch(_summaries().where(or_(*same)).order_by(desc(flow_run.c.number)).limit(1))
+    if not found:
+        raise NotFound(f"There is no run {said!r}. `flowbook runs ls` (in a notebook `%runs`) lists them.")
+    return found[0]
+
+
+def run_view(run: str | int, *, keep_logs: int = 10_000) -> RunView:
+    """One run with its graph and its last log lines."""
+    from flowbook.store.events import events_of
+
+    found = find_run(run)
+    database = engine.engine().database
+    return reduce_run(found.id, events_of(database, found.id), keep_logs=keep_logs)
+
+
+def run_folder(flow_run_id: str) -> Path:
+    """The folder of one run's files."""
+    return engine.engine().settings.home / "runs" / flow_run_id
+
+
+def _summaries() -> Select[Any]:
+    from sqlalchemy import case, func, select
+
+    from flowbook.store.schema import deployment, flow_run, task_run
+
+    ended = case((task_run.c.state_type.in_([t.value for t in _FINAL]), 1))
+    mine = task_run.c.flow_run_id == flow_run.c.id
+    done = select(func.count(ended)).where(mine).scalar_subquery().label("done")
+    total = select(func.count()).select_from(task_run).where(mine).scalar_subquery().label("total")
+    return select(flow_run, deployment.c.name.label("deployment"), done, total).outerjoin(
+        deployment, deployment.c.id == flow_run.c.deployment_id
+    )
+
+
+_FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+
+
+def _fetch(query: Select[Any], *, deployment: str | None = None) -> list[RunSummary]:
+    from flowbook.store.reaper import reap
+    from flowbook.store.schema import deployment as deployments
+
+    opened = engine.engine()
+    opened.journal.flush()
+    reap(opened.database)
+    if deployment is not None:
+        query = query.where(deployments.c.name == deployment)
+    with opened.database.read() as connection:
+        return [_summary(row) for row in connection.execute(query)]
+
+
+def _summary(row: Any) -> RunSummary:
+    state = State(type=StateType(row.state_type), name=row.state_name, message=row.state_message)
+    look = look_of(state)
+    folder = run_folder(row.id)
+    return RunSummary(
+        id=row.id,
+        number=row.number,
+        name=row.name,
+        flow=row.flow,
+        deployment=row.deployment,
+        trigger=row.trigger,
+        state_type=row.state_type,
+        state_name=row.state_name,
+        message=row.state_message,
+        look=look,
+        word=WORDS[look],
+        created=row.created,
+        started=row.started,
+        ended=row.ended,
+        done=row.done,
+        total=row.total,
+        why=row.state_message if look in ("failed", "crashed", "cancelled") else None,
+        parameters=json.loads(row.parameters),
+        notebook=_if_kept(folder / "notebook.ipynb"),
+        html=_if_kept(folder / "notebook.html"),
+        svg=_if_kept(folder / "dag.svg"),
+    )
+
+
+def _if_kept(path: Path) -> str | None:
+    return str(path) if path.is_file() else None

@@ -1,0 +1,32 @@
+"""Reading the record back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flowbook.core.events import Event
+
+if TYPE_CHECKING:
+    from flowbook.store.database import Database
+
+
+def events_of(database: Database, flow_run_id: str, *, after: int = 0) -> list[Event]:
+    """The events of one flow run with ``seq > after``, in order."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import event
+
+    query = select(event).where(event.c.flow_run_id == flow_run_id, event.c.seq > after).order_by(event.c.seq)
+    with database.read() as connection:
+        return [
+            Event(
+                kind=row.kind,
+                time=row.time,
+                flow_run_id=row.flow_run_id,
+                task_run_id=row.task_run_id,
+                data=json.loads(row.data),
+                seq=row.seq,
+            )
+            for row in connection.execute(query)
+        ]

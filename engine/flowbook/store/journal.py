@@ -1,0 +1,123 @@
+"""The writer: one thread that commits events in groups.
+
+Recording an event is an append to a queue. The thread takes what has gathered within about 20 ms, or at once when
+somebody waits for it, and commits it together with the rows that it changes. One fsync then serves hundreds of events.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from flowbook.core.events import Event
+from flowbook.errors import StoreError
+from flowbook.store.rows import Batch
+
+if TYPE_CHECKING:
+    from flowbook.store.database import Database
+
+_GATHER = 0.02  # seconds
+_BATCH = 1000  # events per transaction
+_FULL = 50_000  # events in the queue, before those who record more must wait
+_LOCKED_RETRIES = 5
+
+
+class Journal:
+    """Keeps events in `database`. All methods may be called from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._queue: deque[Event | _Flush] = deque()
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._asleep = True
+        self._closed = False
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._write_forever, name="flowbook-writer", daemon=True)
+        self._thread.start()
+
+    def append(self, event: Event) -> None:
+        """Record `event`; it is durable after the next `flush`, or some 20 ms later by itself."""
+        self._queue.append(event)
+        if self._asleep:
+            self._wake.set()
+        if len(self._queue) > _FULL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Return when everything appended so far is committed; raises StoreError if it cannot be."""
+        flush = _Flush()
+        self._queue.append(flush)
+        self._hurry.set()
+        self._wake.set()
+        flush.done.wait()
+        if flush.error is not None:
+            raise StoreError(
+                f"The record could not be written: {flush.error}. What ran since then is not in the history."
+            ) from flush.error
+
+    def close(self) -> None:
+        """Commit what is left and end the thread."""
+        self.flush()
+        self._closed = True
+        self._wake.set()
+        self._thread.join()
+
+    def _write_forever(self) -> None:
+        while not self._closed:
+            self._asleep = True
+            if not self._queue:
+                self._wake.wait()
+            self._wake.clear()
+            self._asleep = False
+            self._hurry.wait(_GATHER)
+            self._hurry.clear()
+            while self._queue:
+                self._commit(*self._take())
+
+    def _take(self) -> tuple[list[Event], list[_Flush]]:
+        events: list[Event] = []
+        flushes: list[_Flush] = []
+        while self._queue and len(events) < _BATCH:
+            item = self._queue.popleft()
+            if isinstance(item, _Flush):
+                flushes.append(item)
+            else:
+                events.append(item)
+        return events, flushes
+
+    def _commit(self, events: list[Event], flushes: list[_Flush]) -> None:
+        if events:
+            try:
+                self._write(events)
+            except Exception as failure:
+                self._failure = failure
+        for flush in flushes:
+            # Also what failed earlier, when nobody waited: whoever flushes next must know.
+            flush.error, self._failure = self._failure, None
+            flush.done.set()
+
+    def _write(self, events: list[Event]) -> None:
+        from sqlalchemy.exc import OperationalError
+
+        batch = Batch(events)
+        for trial in range(_LOCKED_RETRIES + 1):
+            try:
+                with self.database.write() as connection:
+                    batch.write(connection)
+                return
+            except OperationalError as error:
+                if "locked" not in str(error) or trial == _LOCKED_RETRIES:
+                    raise
+                time.sleep(random.uniform(0.05, 0.2) * 2**trial)
+
+
+class _Flush:
+    """A mark in the queue, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.error: Exception | None = None

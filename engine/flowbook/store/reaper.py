@@ -1,0 +1,93 @@
+"""Runs whose process is gone are not running: they become Crashed, and so do their task runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from flowbook.core.events import Event, state_to_json
+from flowbook.core.states import State, crashed
+from flowbook.run.process import Process, is_gone
+from flowbook.store.rows import Batch
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from flowbook.store.database import Database
+
+_ALIVE = ("PENDING", "RUNNING", "PAUSED", "CANCELLING")  # and those that sleep before a retry
+
+
+def _unended() -> Any:
+    """The condition for flow runs that a process is executing, or should be."""
+    from sqlalchemy import or_
+
+    from flowbook.store.schema import flow_run
+
+    return or_(flow_run.c.state_type.in_(_ALIVE), flow_run.c.state_name == "AwaitingRetry")
+
+
+def reap(database: Database) -> list[str]:
+    """Mark as Crashed the unfinished flow runs of this machine whose process has ended; returns their ids.
+
+    Only a process that is certainly gone counts: a run of another machine is left to that machine's reaper.
+    """
+    return [
+        row.id
+        for row in _unfinished(database)
+        if is_gone(_process_of(row))
+        and crash(database, row.id, f"Its process {row.pid} on {row.host} has gone.", fence=row.fence)
+    ]
+
+
+def crash(database: Database, flow_run_id: str, message: str, *, fence: int | None = None) -> bool:
+    """End an unfinished flow run, and its unfinished task runs, as Crashed; False if it has ended meanwhile.
+
+    With `fence` it is only done while nobody else has claimed the run.
+    """
+    from sqlalchemy import select
+
+    from flowbook.store.schema import flow_run
+
+    query = select(flow_run).where(flow_run.c.id == flow_run_id, _unended())
+    if fence is not None:
+        query = query.where(flow_run.c.fence == fence)
+    with database.write() as connection:
+        found = connection.execute(query).one_or_none()
+        if found is None:
+            return False
+        Batch(_crash_events(connection, found, crashed(message))).write(connection)
+        return True
+
+
+def _crash_events(connection: Connection, run: Any, state: State) -> list[Event]:
+    from sqlalchemy import select
+
+    from flowbook.store.schema import task_run
+
+    unfinished = select(task_run.c.id).where(
+        task_run.c.flow_run_id == run.id, task_run.c.state_type.in_((*_ALIVE, "SCHEDULED"))
+    )
+    now, data = time.time(), state_to_json(state)
+    subjects = [(run.id, task_id) for task_id in connection.scalars(unfinished)]
+    subjects.append((run.id, None))
+    if run.parent_id:
+        subjects.append((run.parent_id, run.id))
+    return [
+        Event(kind="state", time=now, flow_run_id=flow_id, task_run_id=task_id, data=data)
+        for flow_id, task_id in subjects
+    ]
+
+
+def _unfinished(database: Database) -> list[Any]:
+    from sqlalchemy import select
+
+    from flowbook.store.schema import flow_run
+
+    query = select(flow_run).where(_unended(), flow_run.c.pid.is_not(None))
+    with database.read() as connection:
+        return list(connection.execute(query))
+
+
+def _process_of(row: Any) -> Process:
+    return Process(host=row.host or "", pid=row.pid, started=row.pid_started or 0.0)

@@ -1,0 +1,158 @@
+"""The tables. Times are seconds since the epoch; JSON is text; states are a type, a name and a message.
+
+``event`` is the record; ``flow_run`` and ``task_run`` are what it adds up to, kept in the same transaction.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+#: The newest migration in ``store/migrations/versions``.
+REVISION = "0001"
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID = String(32)
+
+
+def _state_columns() -> list[Column[str]]:
+    return [Column("state_type", String(16)), Column("state_name", String(32)), Column("state_message", Text)]
+
+
+def _time_columns() -> list[Column[float]]:
+    return [Column("created", Double, nullable=False), Column("started", Double), Column("ended", Double)]
+
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("flow_run_id", _ID),
+    Column("task_run_id", _ID),
+    Column("data", Text, nullable=False),
+    Index(None, "flow_run_id"),
+)
+
+flow_run = Table(
+    "flow_run",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", _ID, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("parent_id", _ID),
+    Column("deployment_id", _ID, index=True),
+    Column("version", Integer),
+    Column("trigger", String(16), nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("due", Double),
+    *_state_columns(),
+    *_time_columns(),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("pid_started", Double),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("folder", Text),
+    Index(None, "state_type", "due"),
+)
+
+task_run = Table(
+    "task_run",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("flow_run_id", _ID, index=True),
+    Column("name", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("cell", Text),
+    Column("map_index", Integer),
+    Column("upstream", Text),
+    *_state_columns(),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    *_time_columns(),
+    sqlite_with_rowid=False,
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+)
+
+deployment = Table(
+    "deployment",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("flow", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False, server_default="0"),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+)
+
+deployment_version = Table(
+    "deployment_version",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployment.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("manifest", Text, nullable=False),
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("deployment_id", _ID, ForeignKey("deployment.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("slug", Text),
+    Column("spec", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default="1"),
+    Column("since", Double, nullable=False),
+)
+
+fire = Table(
+    "fire",
+    metadata,
+    Column("schedule_id", _ID, primary_key=True),
+    Column("fire_time", Double, primary_key=True),
+    Column("deployment_id", _ID, nullable=False, index=True),
+    Column("flow_run_id", _ID),
+    Column("outcome", String(16), nullable=False),
+    UniqueConstraint("deployment_id", "schedule_id", "fire_time"),
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Double, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("heartbeat", Double, nullable=False),
+)
