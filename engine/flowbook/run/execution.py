@@ -57,6 +57,8 @@ class Work:
     key: str = ""
     cell: str | None = None
     quiet: bool = False
+    gather: Callable[[], Mapping[str, Any]] | None = None
+    """Collects the arguments when the run begins, for work whose inputs are not passed by its caller (a cell's)."""
 
 
 class Execution:
@@ -237,6 +239,8 @@ class TaskExecution(Execution):
         """
         for future in self.after:
             _result_of(future)
+        if self.work.gather is not None:
+            self.kwargs = {**self.work.gather(), **self.kwargs}
         self.args = tuple(replace_futures(value, _result_of) for value in self.args)
         self.kwargs = {name: replace_futures(value, _result_of) for name, value in self.kwargs.items()}
 
