@@ -180,11 +180,12 @@ def new_flow_run(
     *,
     name: str | None = None,
     flow_run_id: str | None = None,
+    recorded: bool = False,
     trigger: str = "call",
 ) -> FlowExecution:
-    """A flow run, inside the current one if there is one.
+    """A flow run, inside the current one if there is one; its id may be chosen beforehand.
 
-    With `flow_run_id` it is a run that is recorded already (a scheduled one, which this process has claimed).
+    A `recorded` run is in the store already: a scheduled one, which this process has claimed.
     """
     parent = current_flow()
     recorder = parent.recorder if parent else engine().recorder
@@ -204,7 +205,7 @@ def new_flow_run(
             "host": process.host,
             "pid": process.pid,
             "pid_started": process.started,
-            **({"known": True} if flow_run_id else {}),
+            **({"known": True} if recorded else {}),
             **({"parent": parent.id} if parent else {}),
         },
     )
@@ -213,6 +214,11 @@ def new_flow_run(
         node = {"name": parent.task_run_name(work.name), "key": work.key, "flow": True}
         recorder.emit("task-run", parent.id, run_id, {**node, "upstream": upstream} if upstream else node)
     return run
+
+
+def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner) -> FlowExecution:
+    """A flow run that another process executes and records, so that this one can add task runs to it."""
+    return FlowExecution(flow_run_id, work.name, work, {}, engine().recorder, runner=runner)
 
 
 def run_flow(run: FlowExecution) -> State:
@@ -244,6 +250,7 @@ def begin_flow(run: FlowExecution) -> None:
 __all__ = [
     "Engine",
     "Execution",
+    "attach_to_flow_run",
     "close_engines",
     "current_flow",
     "engine",

@@ -88,9 +88,17 @@ class Flow(Generic[P, R]):
         return result
 
     def begin(
-        self, parameters: Mapping[str, Any], *, flow_run_id: str | None = None, trigger: str = "call"
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        flow_run_id: str | None = None,
+        recorded: bool = False,
+        trigger: str = "call",
     ) -> FlowExecution:
-        """A new run with these parameters by name, validated; `flow_run_id` takes over a run that is recorded."""
+        """A run with these parameters by name, validated.
+
+        Its id may be chosen beforehand; a `recorded` run is in the store already, and this process takes it over.
+        """
         if self.options.validate_parameters:
             parameters = coerce(self.fn, f"flow {self.name!r}", parameters)
         return engine.new_flow_run(
@@ -99,6 +107,7 @@ class Flow(Generic[P, R]):
             self.options.task_runner.start(),
             name=self._run_name(parameters),
             flow_run_id=flow_run_id,
+            recorded=recorded,
             trigger=trigger,
         )
 

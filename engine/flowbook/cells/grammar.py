@@ -1,0 +1,209 @@
+"""One grammar for all magics: it parses a line, makes the help, and names what it does not understand.
+
+A line is split as a shell splits it, so quotes work; options are written in full; ``$name`` and ``{name}`` in a value
+are looked up in the notebook's namespace.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowbook.errors import UsageError, did_you_mean
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+_DOLLAR = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """``--name VALUE``, or a bare ``--name`` when there is no `metavar`. `read` turns the text into the value."""
+
+    name: str
+    help: str
+    metavar: str | None = None
+    read: Callable[[str], Any] = str
+    default: Any = None
+    repeat: bool = False
+
+    @property
+    def key(self) -> str:
+        """The name under which the parsed value stands."""
+        return self.name.lstrip("-").replace("-", "_")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A magic, or one of its verbs: what may stand on its line."""
+
+    name: str
+    summary: str
+    arguments: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    example: str = ""
+
+    def usage(self) -> str:
+        """The first line of the help."""
+        words = [f"[{argument}]" for argument in self.arguments]
+        words += [f"[{o.name} {o.metavar}]" if o.metavar else f"[{o.name}]" for o in self.options]
+        return " ".join([self.name, *words])
+
+    def help(self) -> str:
+        """The whole help, as ``--help`` and ``?`` show it."""
+        rows = [(f"{o.name} {o.metavar or ''}".strip(), o.help) for o in self.options]
+        width = max((len(left) for left, _ in rows), default=0)
+        lines = [self.summary, "", f"  {self.usage()}", ""]
+        lines += [f"  {left:<{width}}  {right}" for left, right in rows]
+        return "\n".join([*lines, "", f"Example: {self.example}"] if self.example else lines).rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a line said: the words, and a value for each option (its default if it was not given)."""
+
+    words: tuple[str, ...]
+    values: Mapping[str, Any]
+    given: frozenset[str] = field(default=frozenset())
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self.values[key]
+        except KeyError:
+            raise AttributeError(key) from None
+
+
+class HelpWanted(Exception):
+    """The line has ``--help``; `text` is what to show."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = None) -> Parsed:
+    """Parse what stands after the name of a magic. Raises UsageError in one sentence, or HelpWanted."""
+    words: list[str] = []
+    values: dict[str, Any] = {option.key: [] if option.repeat else option.default for option in command.options}
+    given: set[str] = set()
+    known = {option.name: option for option in command.options}
+    tokens = iter(_split(command, line))
+    for token in tokens:
+        if token == "--help":
+            raise HelpWanted(command.help())
+        if not token.startswith("--"):
+            words.append(token)
+            continue
+        name, joined, text = token.partition("=")
+        option = known.get(name)
+        if option is None:
+            raise UsageError(f"{command.name} has no option {name}.{did_you_mean(name, known)} `--help` lists them.")
+        value = _value(command, option, text if joined else None, tokens, namespace)
+        if option.repeat:
+            values[option.key].append(value)
+        elif option.key in given:
+            raise UsageError(f"{command.name}: {option.name} is given twice; keep one.")
+        else:
+            values[option.key] = value
+        given.add(option.key)
+    if len(words) > len(command.arguments):
+        extra = words[len(command.arguments)]
+        raise UsageError(f"{command.name} does not know what to do with {extra!r}. Usage: {command.usage()}")
+    return Parsed(tuple(words), values, frozenset(given))
+
+
+def seconds(text: str) -> float:
+    """``10s``, ``5m``, ``1.5h``, ``250ms``, ``2d`` or a plain number, in seconds."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("write a duration as 10s, 5m, 1h or a number of seconds")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def positive_seconds(text: str) -> float:
+    """A duration of more than nothing, in seconds."""
+    if (value := seconds(text)) <= 0:
+        raise ValueError("it must be more than 0")
+    return value
+
+
+def delays(text: str) -> float | list[float] | str:
+    """One duration for all retries, one per retry (``10s,30s,1m``), or ``exp`` for 1, 2, 4, 8… seconds."""
+    if text == "exp":
+        return text
+    listed = [seconds(part) for part in text.split(",")]
+    return listed[0] if len(listed) == 1 else listed
+
+
+def count(text: str) -> int:
+    """A whole number from 0 up."""
+    if not text.isdigit():
+        raise ValueError("it must be a whole number from 0 up")
+    return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``a,b``: names, separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """One of some words."""
+
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"it must be {' or '.join(choices)}")
+        return text
+
+    return read
+
+
+def pair(text: str) -> tuple[str, str]:
+    """``name=value``."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise ValueError("write it as name=value")
+    return name, value
+
+
+def _split(command: Command, line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise UsageError(f"{command.name}: the line cannot be read ({error}); close the quotes.") from None
+
+
+def _value(command: Command, option: Option, text: str | None, tokens: Any, namespace: Mapping[str, Any] | None) -> Any:
+    """The value of an option: joined by ``=``, or the next word."""
+    if option.metavar is None:
+        if text is not None:
+            raise UsageError(f"{command.name}: {option.name} takes no value.")
+        return True
+    if text is None:
+        text = next(tokens, None)
+        if text is None or text.startswith("--"):
+            raise UsageError(f"{command.name}: {option.name} needs a value, as in {option.name} {option.metavar}.")
+    expanded = _expand(command, option, text, namespace)
+    try:
+        return option.read(expanded)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"{command.name}: {option.name} is {expanded!r}; {error}.") from None
+
+
+def _expand(command: Command, option: Option, text: str, namespace: Mapping[str, Any] | None) -> str:
+    """The text with ``$name`` and ``{name}`` replaced; nothing is evaluated, attributes and items are looked up."""
+    if namespace is None or not ("$" in text or "{" in text):
+        return text
+    try:
+        dollars = _DOLLAR.sub(lambda m: str(namespace[m[1] or m[2]]), text)
+        return string.Formatter().vformat(dollars, (), namespace)
+    except (KeyError, AttributeError, IndexError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{command.name}: {option.name} is {text!r}, and {error} cannot be looked up in the notebook."
+        ) from None

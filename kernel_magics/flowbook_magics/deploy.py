@@ -1,0 +1,51 @@
+"""``%deploy``: this notebook as a deployment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flowbook.cells.grammar import Parsed
+from flowbook.errors import NotebookError
+from flowbook_magics.session import Session, notebook_path
+from flowbook_magics.tables import Text
+
+
+def deploy(session: Session, said: Parsed) -> Text:
+    """Promote the notebook as it is saved, and say what was captured, when it runs next and who will run it."""
+    from flowbook.promote import promote
+
+    path = notebook_path()
+    if path is None:
+        raise NotebookError(
+            "%deploy does not know which file this notebook is: open it in JupyterLab, or run "
+            "`flowbook promote NOTEBOOK.ipynb` in a terminal."
+        )
+    promoted = promote(
+        path,
+        name=said.name,
+        flow=said.words[0] if said.words else None,
+        cron=said.schedule,
+        timezone=said.tz,
+        parameters=dict(said.set),
+    )
+    lines = [f"Deployed {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
+    if not _is_saved(session, path):
+        lines.append("Warning: this cell is not in the saved file; save the notebook and deploy again.")
+    lines += [f"Warning: {warning}" for warning in promoted.warnings]
+    if promoted.next_fires:
+        lines.append("Next runs: " + ", ".join(f"{fire:%a %d %b %Y %H:%M %Z}" for fire in promoted.next_fires))
+    else:
+        lines.append(f"It has no schedule. Run it with: flowbook deployment run {promoted.name}")
+    lines.append("A worker runs it. Start one with: flowbook worker start")
+    return Text("\n".join(lines))
+
+
+def _is_saved(session: Session, path: Path) -> bool:
+    """Whether the cell being executed stands in the file as it is on disk."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        sources = {"".join(cell["source"]).strip() for cell in cells if cell["cell_type"] == "code"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return True  # promote has read it: what cannot be compared is no reason to warn
+    return session.typed.strip() in sources

@@ -1,0 +1,149 @@
+"""Running a flow from the notebook, seen live: the graph of the task cells, or a flow that a cell defines."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from flowbook import engine
+from flowbook.core.states import State, completed
+from flowbook.core.text import sentence
+from flowbook.core.view import NodeView, RunView
+from flowbook.errors import CellError, FlowbookError, NotFound, did_you_mean
+from flowbook.flows import Flow
+from flowbook.run.execution import FlowExecution, Work
+from flowbook.run.future import Future, wait
+from flowbook.run.ids import new_id
+from flowbook.run.pool import ThreadPool
+from flowbook_magics.freshness import stale_tasks
+from flowbook_magics.session import Session, flow_name
+from flowbook_widgets import live_view
+
+
+class FlowRunFailed(FlowbookError):
+    """A flow run in the notebook did not complete. Its story stands in the view and under the cells."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this instead of a traceback: the one that matters is under the failed task's cell."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def run_notebook(session: Session, *, everything: bool = False, max_parallel: int | None = None) -> str | None:
+    """Run the stale tasks of the notebook; returns what to say when there is nothing to run.
+
+    Raises CellError when there are no tasks or an input is missing, FlowRunFailed when the run does not complete.
+    """
+    tasks = session.cells.tasks
+    if not tasks:
+        raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
+    chosen = {cell.graph_id for cell in tasks} if everything else set(stale_tasks(session.cells))
+    if not chosen:
+        return f"Nothing to run: all {len(tasks)} tasks are fresh. `%flow run --all` runs them again."
+    for cell in tasks:
+        if cell.graph_id in chosen:
+            session.check_inputs(cell, made_meanwhile=chosen)
+
+    def body() -> None:
+        flow = engine.current_flow()
+        assert flow is not None
+        raise_first_failure(_submit_all(session, flow, chosen).values())
+
+    work = Work(name=flow_name(), fn=body, quiet=True)
+    runner = ThreadPool(max_parallel or engine.engine().settings.task_workers)
+    _run_live(lambda run_id: engine.new_flow_run(work, {}, runner, flow_run_id=run_id, trigger="notebook"))
+    return None
+
+
+def run_function(session: Session, name: str, parameters: Mapping[str, Any]) -> Any:
+    """Run a flow that the notebook defines, live; returns its result."""
+    flow = find_flow(session, name)
+    quiet = flow.with_options()
+    quiet.work = replace(flow.work, quiet=True)
+    return _run_live(lambda run_id: quiet.begin(parameters, flow_run_id=run_id, trigger="notebook"))
+
+
+def find_flow(session: Session, name: str) -> Flow[..., Any]:
+    """The flow of this name in the notebook. Raises NotFound."""
+    flows = flows_of(session)
+    if name not in flows:
+        raise NotFound(
+            f"There is no flow {name!r} in this notebook.{did_you_mean(name, flows)} "
+            "Define it with `%%flow NAME` or `@flow` and run that cell."
+        )
+    return flows[name]
+
+
+def flows_of(session: Session) -> dict[str, Flow[..., Any]]:
+    """The flows in the notebook's namespace, by the variable and by their own name."""
+    found = {key: value for key, value in session.shell.user_ns.items() if isinstance(value, Flow) and key[0] != "_"}
+    return {**{flow.name: flow for flow in found.values()}, **found}
+
+
+def planned(session: Session) -> RunView:
+    """The graph of the tasks as a view of a run that has not begun: fresh tasks are shown as reused."""
+    stale = stale_tasks(session.cells)
+    fresh = completed(name="Cached")
+    nodes = {
+        cell.graph_id: NodeView(
+            id=cell.graph_id,
+            name=cell.label,
+            cell=cell.graph_id,
+            state=None if cell.graph_id in stale else fresh,
+            upstream=tuple(before.graph_id for before in session.tasks_before(cell)),
+        )
+        for cell in session.cells.tasks
+    }
+    return RunView(id="", flow=flow_name(), nodes=nodes)
+
+
+def raise_first_failure(futures: Iterable[Future[Any]]) -> None:
+    """Return when all have ended; raises what the one that failed first failed with."""
+    ended = list(futures)
+    wait(ended)
+    failed = [future.state for future in ended if future.state.is_failed() or future.state.is_crashed()]
+    broken = failed or [future.state for future in ended if not future.state.is_completed()]
+    if broken:
+        min(broken, key=lambda state: state.time or 0.0).result()
+
+
+def _submit_all(session: Session, flow: FlowExecution, chosen: set[str]) -> dict[str, Future[Any]]:
+    futures: dict[str, Future[Any]] = {}
+    for graph_id in session.cells.graph.topological_order():
+        cell = session.cells.by_id(graph_id)
+        if cell.is_task:
+            submit = session.submit if graph_id in chosen else session.reuse
+            futures[graph_id] = submit(flow, cell, futures)
+    return futures
+
+
+def _run_live(begin: Callable[[str], FlowExecution]) -> Any:
+    """Execute a flow run under the live view; returns its result."""
+    run_id, recorder = new_id(), engine.engine().recorder
+    with live_view(run_id) as view:
+        stop = recorder.listen(view.feed)
+        try:
+            state = _execute(begin(run_id))
+        finally:
+            stop()
+    return _result(state, view.view)
+
+
+def _execute(run: FlowExecution) -> State:
+    if not run.work.is_async:
+        return engine.run_flow(run)
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as beside:  # the kernel's own loop runs in this thread
+        return beside.submit(contextvars.copy_context().run, asyncio.run, engine.run_flow_async(run)).result()
+
+
+def _result(state: State, view: RunView) -> Any:
+    if state.is_completed():
+        return state.data
+    if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+        raise state.data
+    error = FlowRunFailed(sentence(view))
+    raise error from (state.data if isinstance(state.data, Exception) else None)

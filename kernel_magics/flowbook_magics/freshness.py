@@ -1,0 +1,84 @@
+"""Whether the result of a task is still what it would be, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowbook.cells.freshness import cell_hash
+from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
+
+_COMPARED = (bool, int, float, complex, str, bytes, type(None))
+
+
+def input_tokens(cells: NotebookCells, cell: NotebookCell) -> dict[str, object]:
+    """For each input of a task, something that changes when the input does: the run that made it, or its value."""
+    return {
+        name: _token(cells.by_id(maker), name) if maker is not None else None
+        for name, maker in cells.graph.inputs(cell.graph_id).items()
+    }
+
+
+def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
+    """Why the task must run again, in a few words; None while it is fresh."""
+    last = cell.last
+    if last is None:
+        return "never run"
+    if last.code != cell_hash(cells.graph, cell.graph_id):
+        return "its code changed"
+    if last.options != cell.options.affecting_result():
+        return "its options changed"
+    now = input_tokens(cells, cell)
+    changed = [name for name in now if now[name] != last.inputs.get(name)]
+    if changed:
+        return f"{', '.join(sorted(changed))} changed"
+    return None
+
+
+def stale_tasks(cells: NotebookCells) -> dict[str, str]:
+    """Why each stale task is stale, by its graph id: for itself, or because of another one that is.
+
+    What follows from a stale task is stale. So is the task whose object a stale one changes in place: the change must
+    not be made twice to the same object.
+    """
+    stale = {cell.graph_id: reason for cell in cells.tasks if (reason := why_stale(cells, cell))}
+    pending = list(stale)
+    while pending:
+        graph_id = pending.pop()
+        cell = cells.by_id(graph_id)
+        for found, reason in (*_follows(cells, cell), *_remade(cells, cell)):
+            if found.is_task and found.graph_id not in stale:
+                stale[found.graph_id] = reason
+                pending.append(found.graph_id)
+    return stale
+
+
+def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
+    for edge in cells.graph.outgoing(cell.graph_id):
+        yield cells.by_id(edge.downstream), f"{cell.label} is stale"
+
+
+def _remade(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
+    inputs = cells.graph.inputs(cell.graph_id)
+    for name in sorted(cell.analysis.mutates):
+        if (maker := inputs.get(name)) is not None:
+            yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
+
+
+def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:
+    """The task has just run: what it was made from is what it will be compared with."""
+    cell.last = LastRun(
+        task_run_id=task_run_id,
+        code=cell_hash(cells.graph, cell.graph_id),
+        options=cell.options.affecting_result(),
+        inputs=input_tokens(cells, cell),
+        duration=duration,
+    )
+
+
+def _token(maker: NotebookCell, name: str) -> object:
+    if maker.is_task:
+        return maker.last.task_run_id if maker.last else None
+    value = maker.values.get(name)
+    if isinstance(value, _COMPARED):
+        return (type(value), value)
+    return (maker.key, maker.runs)

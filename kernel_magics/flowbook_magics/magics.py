@@ -1,0 +1,161 @@
+"""The magics. Each parses its line, calls, and displays; what it does is elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from IPython.core.error import UsageError as ShellUsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.display import display
+
+from flowbook.cells.cell_lines import FLOW_CELL, TASK
+from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
+from flowbook.errors import FlowbookError, UsageError, did_you_mean
+from flowbook_magics import commands, reports
+from flowbook_magics.flow_run import FlowRunFailed
+from flowbook_magics.notebook_cells import TaskOptions
+from flowbook_magics.session import Session
+from flowbook_magics.tables import Text
+from flowbook_magics.transform import comment_to_magic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def friendly(magic: F) -> F:
+    """A user's mistake is shown as one sentence, and ``--help`` as the help; both without a traceback."""
+
+    @functools.wraps(magic)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        try:
+            return magic(*args, **kwargs)
+        except HelpWanted as wanted:
+            return sys.stdout.write(wanted.text + "\n") and None
+        except FlowRunFailed:
+            raise
+        except FlowbookError as error:
+            raise ShellUsageError(str(error)) from None
+
+    return cast(F, wrapped)
+
+
+@magics_class
+class FlowbookMagics(Magics):
+    """``%%task``, ``%%flow``, ``%flow``, ``%tasks``, ``%runs``, ``%logs``, ``%deploy``."""
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.session = Session(shell)
+
+    @no_var_expand
+    @cell_magic
+    @friendly
+    def task(self, line: str, cell: str) -> None:
+        """Make a task of a cell."""
+        __tracebackhide__ = True
+        said = self._parse(TASK, line)
+        options = TaskOptions(
+            after=said.after,
+            retries=said.retries,
+            retry_delay=said.retry_delay,
+            timeout=said.timeout,
+            cache=said.cache,
+        )
+        registered = self.session.register(said.words[0] if said.words else None, cell, options)
+        if self.session.unattended is not None:
+            self.session.unattended.submit(registered)
+        elif not said.define:
+            self.session.run_one(registered)
+
+    @no_var_expand
+    @line_magic
+    @cell_magic
+    @friendly
+    def flow(self, line: str, cell: str | None = None) -> Any:
+        """Define a flow (``%%flow NAME``), or ``%flow show`` and ``%flow run``."""
+        if cell is not None:
+            return self._define_flow(line, cell)
+        verb, _, rest = line.strip().partition(" ")
+        verbs = {"show": self._flow_show, "run": self._flow_run}
+        if verb not in verbs:
+            asked = f"%flow has no verb {verb!r}.{did_you_mean(verb, verbs)}" if verb else "%flow needs a verb."
+            raise UsageError(f"{asked} Use `%flow show` or `%flow run`.")
+        return verbs[verb](rest)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def tasks(self, line: str) -> Any:
+        """List the tasks of the notebook."""
+        self._parse(commands.TASKS, line)
+        return reports.tasks_table(self.session)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def runs(self, line: str) -> Any:
+        """List the last runs."""
+        said = self._parse(commands.RUNS, line)
+        return reports.runs_table(said.limit, failed=bool(said.failed), deployment=said.deployment)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def logs(self, line: str) -> Any:
+        """Show what a run logged."""
+        said = self._parse(commands.LOGS, line)
+        return reports.logs_text(said.run, said.words[0] if said.words else None, said.level)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def deploy(self, line: str) -> Any:
+        """Promote the notebook to a deployment."""
+        from flowbook_magics.deploy import deploy
+
+        said = self._parse(commands.DEPLOY, line)
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%deploy")
+        return deploy(self.session, said)
+
+    def _define_flow(self, line: str, cell: str) -> None:
+        from flowbook_magics.flow_cell import flow_from_cell
+
+        said = self._parse(FLOW_CELL, line)
+        if not said.words:
+            raise UsageError("%%flow needs a name, as in %%flow nightly.")
+        flow_from_cell(self.shell, said.words[0], cell, said)
+
+    def _flow_show(self, line: str) -> Any:
+        self._parse(commands.FLOW_SHOW, line)
+        display(reports.graph_bundle(self.session), raw=True)  # type: ignore[no-untyped-call]
+
+    def _flow_run(self, line: str) -> Any:
+        from flowbook_magics import flow_run
+
+        said = self._parse(commands.FLOW_RUN, line)
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%flow run")
+        if said.words:
+            return flow_run.run_function(self.session, said.words[0], dict(said.set))
+        message = flow_run.run_notebook(self.session, everything=bool(said.all), max_parallel=said.max_parallel)
+        return Text(message) if message else None
+
+    def _parse(self, command: Command, line: str) -> Parsed:
+        return parse(command, line, self.session.shell.user_ns)
+
+
+def register(shell: Any) -> FlowbookMagics:
+    """Register the magics with `shell`, once; returns them."""
+    known: FlowbookMagics | None = shell.magics_manager.registry.get("FlowbookMagics")
+    if known is not None:
+        return known
+    magics = FlowbookMagics(shell)
+    shell.register_magics(magics)
+    shell.events.register("pre_run_cell", magics.session.before_cell)
+    shell.events.register("post_run_cell", magics.session.after_cell)
+    shell.input_transformer_manager.cleanup_transforms.insert(0, comment_to_magic)
+    return magics

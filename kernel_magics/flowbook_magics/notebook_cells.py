@@ -1,0 +1,204 @@
+"""The cells of this notebook as far as they have been seen, in notebook order, and the graph they make.
+
+A cell is known by the front end's id if it sends one, else by its content. Running a cell again replaces what was known
+of it, at the same place.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowbook.cells import Analysis, Cell, NotebookGraph, analyze
+from flowbook.errors import CellError, NotFound, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskOptions:
+    """What ``%%task`` said beside the name. Delays and the timeout are in seconds."""
+
+    after: tuple[str, ...] = ()
+    retries: int = 0
+    retry_delay: float | list[float] | str = 0.0
+    timeout: float | None = None
+    cache: str = "off"
+
+    def affecting_result(self) -> tuple[object, ...]:
+        """The options that make a result stale when they change."""
+        return (self.cache,)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastRun:
+    """The last successful run of a task cell: by what it is told whether its result is still fresh."""
+
+    task_run_id: str
+    code: str
+    options: tuple[object, ...]
+    inputs: Mapping[str, object]
+    duration: float
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class NotebookCell:
+    """One cell. A task cell has a `name`; of a plain cell `values` holds what it bound when it last ran."""
+
+    key: str
+    source: str
+    analysis: Analysis
+    name: str | None = None
+    body: str = ""
+    options: TaskOptions = field(default_factory=TaskOptions)
+    position: int = 0
+    context: contextvars.Context | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    runs: int = 0
+    """How often it has run: a new run of a plain cell makes what reads from it stale."""
+    last: LastRun | None = None
+    """Of a task cell: its last successful run."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether the cell is a task."""
+        return self.name is not None
+
+    @property
+    def graph_id(self) -> str:
+        """Its id in the graph, chosen so that the graph's errors can be read."""
+        return f"cell {self.position}"
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return self.name or self.graph_id
+
+
+class NotebookCells:
+    """The cells in notebook order. All methods that change something either do it whole or raise and do nothing."""
+
+    def __init__(self) -> None:
+        self._cells: list[NotebookCell] = []
+        self._graph: NotebookGraph | None = None
+
+    def __iter__(self) -> Iterator[NotebookCell]:
+        return iter(self._cells)
+
+    @property
+    def tasks(self) -> list[NotebookCell]:
+        """The task cells in notebook order."""
+        return [cell for cell in self._cells if cell.is_task]
+
+    @property
+    def graph(self) -> NotebookGraph:
+        """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
+        if self._graph is None:
+            self._graph = _graph_of(self._cells)
+        return self._graph
+
+    def by_key(self, key: str) -> NotebookCell | None:
+        """The cell with this identity."""
+        return next((cell for cell in self._cells if cell.key == key), None)
+
+    def by_id(self, graph_id: str) -> NotebookCell:
+        """The cell of a node of the graph."""
+        return self._cells[int(graph_id.removeprefix("cell ")) - 1]
+
+    def task(self, name: str) -> NotebookCell:
+        """The task of this name. Raises NotFound."""
+        for cell in self.tasks:
+            if cell.name == name:
+                return cell
+        known = [cell.label for cell in self.tasks]
+        raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
+
+    def put(self, cell: NotebookCell) -> NotebookCell:
+        """Take in a cell, in the place of the one with its identity. Raises CellError, and then nothing has changed."""
+        before, known = self._cells, self.by_key(cell.key)
+        if known is not None and not self._belongs_behind(cell, known):
+            after = [cell if old is known else old for old in before]
+        else:
+            after = [old for old in before if old is not known] + [cell]
+        if cell.is_task:
+            _check_name(cell, after)
+        numbered = _numbered(after)
+        try:
+            graph = _graph_of(numbered)
+        except ValueError as error:
+            _numbered(before)
+            raise CellError(str(error)) from None
+        self._cells, self._graph = numbered, graph
+        return cell
+
+    def retire(self, keys: Iterable[str]) -> None:
+        """Forget cells that were deleted from the notebook."""
+        gone = set(keys)
+        if any(cell.key in gone for cell in self._cells):
+            self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
+            self._graph = None
+
+    def _belongs_behind(self, cell: NotebookCell, known: NotebookCell) -> bool:
+        """Whether it needs what only cells known to come later make: they were run in another order than written."""
+        place = self._cells.index(known)
+        made_before = {name for old in self._cells[:place] for name in old.analysis.writes}
+        made_later = {name for old in self._cells[place + 1 :] for name in old.analysis.writes}
+        return any(
+            name in made_later and name not in made_before for name in cell.analysis.reads - cell.analysis.writes
+        )
+
+
+def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int) -> str:
+    """A name for a task cell that has none: that of the last variable it binds, made unique."""
+    public = [name for name in analysis.writes if not name.startswith("_")]
+    base = max(public, key=lambda name: _last_binding(source, name), default=f"cell-{number}")
+    used, name, n = set(taken), base, 1
+    while name in used:
+        n += 1
+        name = f"{base}-{n}"
+    return name
+
+
+def analyze_cell(source: str, label: str, modules: Mapping[str, str]) -> Analysis:
+    """The analysis of a cell as typed. Raises CellError naming the cell and the line of a syntax error."""
+    try:
+        return analyze(source, modules=modules)
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        raise CellError(
+            f"{label[0].upper()}{label[1:]}, line {error.lineno}: {error.msg}: `{line}`. The cell was not registered."
+        ) from None
+
+
+def _last_binding(source: str, name: str) -> int:
+    return max((found.start() for found in re.finditer(rf"(?m)^\s*{re.escape(name)}\b", source)), default=-1)
+
+
+def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:
+    for position, cell in enumerate(cells, 1):
+        cell.position = position
+    return cells
+
+
+def _graph_of(cells: Iterable[NotebookCell]) -> NotebookGraph:
+    return NotebookGraph.of(
+        Cell(
+            id=cell.graph_id,
+            source=cell.source,
+            analysis=cell.analysis,
+            name=cell.name,
+            is_task=cell.is_task,
+            after=cell.options.after,
+        )
+        for cell in cells
+    )
+
+
+def _check_name(cell: NotebookCell, cells: Iterable[NotebookCell]) -> None:
+    for other in cells:
+        if other is not cell and other.name == cell.name:
+            raise CellError(
+                f"The task name {cell.name!r} is taken by cell {other.position}; "
+                "give one of the two another name (%%task NAME), or delete that cell."
+            )

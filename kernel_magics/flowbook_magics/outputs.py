@@ -1,0 +1,61 @@
+"""Output of a task under its own cell, wherever and whenever the task runs.
+
+The kernel stamps each message with the request that is being executed, which it keeps in context variables. A task
+that runs in the context that was current when its cell was executed therefore prints under that cell.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flowbook.run.current import current
+
+R = TypeVar("R")
+_traceback_lock = threading.Lock()
+
+
+def under_cell(context: contextvars.Context | None, call: Callable[[], R]) -> R:
+    """The result of `call`, run so that its output lands under the cell that `context` was captured in."""
+    if context is None:
+        return call()
+    own, run = context.copy(), current.get()
+    own.run(current.set, run)
+    return own.run(call)
+
+
+def clear(shell: Any) -> None:
+    """Remove the earlier output of the cell as soon as there is new output."""
+    publisher = getattr(shell, "display_pub", None)
+    if publisher is not None:
+        publisher.clear_output(wait=True)
+
+
+def show(shell: Any, value: Any) -> None:
+    """Display the value of a cell's last expression."""
+    formatted, metadata = shell.display_formatter.format(value)
+    if formatted:
+        shell.display_pub.publish(data=formatted, metadata=metadata)
+
+
+def show_figures() -> None:
+    """Display the pyplot figures that a task has drawn, and close them, as the inline backend does after a cell."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and "inline" in pyplot.get_backend().lower() and pyplot.get_fignums():
+        from matplotlib_inline.backend_inline import show as show_all
+
+        show_all(True)  # type: ignore[no-untyped-call]
+
+
+def show_error(shell: Any, error: BaseException) -> None:
+    """Show the traceback of a failed task, from its cell on."""
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("flowbook_magics."):
+        tb = tb.tb_next
+    with _traceback_lock:  # IPython's formatter keeps state between two calls
+        shell.showtraceback((type(error), error, tb or error.__traceback__), tb_offset=0)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()

@@ -1,0 +1,83 @@
+"""What ``%tasks``, ``%runs``, ``%logs`` and ``%flow show`` show."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+
+from flowbook.core.plain import duration_text
+from flowbook.errors import NotFound, did_you_mean
+from flowbook.runs import recent_runs, run_view
+from flowbook_magics.flow_run import planned
+from flowbook_magics.freshness import stale_tasks
+from flowbook_magics.session import Session
+from flowbook_magics.tables import Table, Text
+from flowbook_widgets import final_bundle
+
+_NO_TASKS = "No tasks yet. Put `%%task` on a cell's first line."
+_NO_RUNS = "Nothing has run here. `%flow run` runs the tasks of this notebook."
+
+
+def tasks_table(session: Session) -> Table:
+    """The tasks of the notebook: state, what they read and write, why they are stale, how long they took."""
+    stale = stale_tasks(session.cells)
+    rows = []
+    for cell in session.cells.tasks:
+        reason = stale.get(cell.graph_id)
+        last = cell.last
+        arrow = f"{', '.join(sorted(cell.analysis.reads)) or '-'} → {', '.join(sorted(cell.analysis.writes)) or '-'}"
+        took = duration_text(last.duration) if last else "-"
+        rows.append((cell.label, cell.graph_id, "stale" if reason else "fresh", arrow, reason or "", took))
+    return Table(("Task", "Cell", "State", "Reads → writes", "Stale because", "Took"), rows, empty=_NO_TASKS)
+
+
+def runs_table(limit: int, *, failed: bool, deployment: str | None) -> Table:
+    """The last flow runs, the newest first."""
+    found = recent_runs(limit if not failed else 10 * limit, deployment=deployment)
+    if failed:
+        found = [run for run in found if run.look in ("failed", "crashed")][:limit]
+    now, rows = time.time(), []
+    for run in found:
+        took = run.duration(now)
+        rows.append(
+            (
+                str(run.number),
+                run.word,
+                run.flow,
+                run.deployment or "-",
+                run.why or f"{run.done}/{run.total} tasks",
+                _local(run.started or run.created),
+                duration_text(took) if took is not None else "-",
+            )
+        )
+    empty = _NO_RUNS if not failed else "No run has failed."
+    return Table(("Run", "State", "Flow", "Deployment", "Progress or why", "Started", "Took"), rows, empty=empty)
+
+
+def logs_text(run: str, task: str | None, level: str) -> Text:
+    """The log of a run, or of one of its tasks, from `level` up. Raises NotFound."""
+    view = run_view(run)
+    names = {node.id: node.name for node in view.nodes.values()}
+    if task is not None and task not in names.values():
+        raise NotFound(f"Run {view.name!r} has no task {task!r}.{did_you_mean(task, names.values())}")
+    least = logging.getLevelNamesMapping()
+    lines = [
+        f"{datetime.fromtimestamp(line.time).astimezone():%H:%M:%S} {line.level:<7} "
+        f"{names.get(line.task_run_id or '', view.flow)}: {line.message}"
+        for line in view.logs
+        if (task is None or names.get(line.task_run_id or "") == task)
+        and least.get(line.level, logging.CRITICAL) >= least[level]
+    ]
+    what = f"Task {task!r} of run" if task else "Run"
+    return Text("\n".join(lines) or f"{what} {view.name!r} of {view.flow!r} logged nothing from level {level} up.")
+
+
+def graph_bundle(session: Session) -> dict[str, str]:
+    """The graph of the tasks, to display."""
+    view = planned(session)
+    return final_bundle(view) if view.nodes else {"text/plain": _NO_TASKS}
+
+
+def _local(time_: float) -> str:
+    return f"{datetime.fromtimestamp(time_).astimezone():%Y-%m-%d %H:%M:%S %Z}"

@@ -1,0 +1,126 @@
+"""The kernel's side of an unattended run of a notebook.
+
+The process that executes the notebook cell by cell calls these functions between the cells. A task cell is then only
+submitted: its task runs as soon as its inputs exist, beside the others and beside the plain cells that follow. A plain
+cell waits for the tasks whose results it needs, or whose inputs it changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from flowbook import engine
+from flowbook.errors import CellError, UpstreamTaskError
+from flowbook.run.execution import Work
+from flowbook.run.future import Future
+from flowbook.run.pool import ThreadPool
+from flowbook_magics.flow_run import find_flow, raise_first_failure
+from flowbook_magics.magics import register
+from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
+from flowbook_magics.session import Session
+
+__all__ = ["Unattended", "begin", "enter_cell", "finish", "run_flow", "set_parameters"]
+
+
+class Unattended:
+    """One unattended run, as the kernel sees it."""
+
+    def __init__(self, session: Session, folder: Path) -> None:
+        self.session = session
+        self.run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        notebook = json.loads(Path(self.run["snapshot"]).read_text(encoding="utf-8"))
+        self.sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+        self.futures: dict[str, Future[Any]] = {}
+        self.flow = engine.attach_to_flow_run(
+            self.run["flow_run_id"],
+            Work(name=self.run["flow"], fn=lambda: None, quiet=True),
+            ThreadPool(engine.engine().settings.task_workers),
+        )
+
+    def submit(self, cell: NotebookCell) -> None:
+        """Have the task of `cell` run as soon as its inputs exist."""
+        self.session.check_inputs(cell, made_meanwhile=self.futures)
+        self.futures[cell.graph_id] = self.session.submit(self.flow, cell, self.futures)
+
+    def enter_cell(self, index: int, *, plain: bool) -> None:
+        """The cell at `index` of the notebook is next; if it is plain, wait for the tasks that it depends on."""
+        self.session.next_key = f"index:{index}"
+        if not plain:
+            return
+        source = self.sources[index]
+        analysis = analyze_cell(source, f"cell {index + 1}", self.session.modules())
+        cell = self.session.cells.put(NotebookCell(key=self.session.next_key, source=source, analysis=analysis))
+        for before in self.session.tasks_before(cell):
+            future = self.futures.get(before.graph_id)
+            if future is None:
+                continue
+            future.wait()
+            if not future.state.is_completed():
+                raise UpstreamTaskError(f"It needs the task {before.label!r}, which is {future.state.name}.")
+
+    def finish(self) -> None:
+        """Return when all tasks have ended; raises what the first that failed failed with."""
+        try:
+            self.flow.runner.close()
+            raise_first_failure(self.futures.values())
+        finally:
+            self.flow.recorder.flush()
+
+    def ignored(self, magic: str) -> None:
+        """Say that a magic does nothing in an unattended run."""
+        sys.stdout.write(
+            f"{magic} does nothing here: this is an unattended run of the notebook, which runs its tasks.\n"
+        )
+
+
+def begin() -> None:
+    """An unattended run begins in this kernel. The folder of the run is named by FLOWBOOK_RUN_FOLDER."""
+    session = _session()
+    session.unattended = Unattended(session, Path(os.environ["FLOWBOOK_RUN_FOLDER"]))
+
+
+def enter_cell(index: int, plain: bool) -> None:
+    """The cell at `index` of the notebook is executed next."""
+    _unattended().enter_cell(index, plain=plain)
+
+
+def set_parameters() -> None:
+    """Bind the parameters of the run in the notebook, as values of the types that they have there."""
+    from flowbook.promote.parameters import schema_from_json, validate
+
+    run = _unattended().run
+    values = validate(schema_from_json(run["schema"]), run["parameters"], f"flow {run['flow']!r}")
+    session = _session()
+    session.shell.user_ns.update(values)
+    for cell in session.cells:
+        cell.values.update({name: value for name, value in values.items() if name in cell.analysis.writes})
+
+
+def run_flow(name: str) -> Any:
+    """Run the flow of this name, which the cells have defined, as the run that this process was started for."""
+    unattended = _unattended()
+    flow = find_flow(unattended.session, name)
+    run = flow.begin(unattended.run["parameters"], flow_run_id=unattended.run["flow_run_id"], recorded=True)
+    return flow.finish(run)
+
+
+def finish() -> None:
+    """All cells have been executed: wait for the tasks."""
+    _unattended().finish()
+
+
+def _session() -> Session:
+    from IPython import get_ipython
+
+    return register(get_ipython()).session
+
+
+def _unattended() -> Unattended:
+    found = _session().unattended
+    if not isinstance(found, Unattended):
+        raise CellError("No unattended run has begun in this kernel.")
+    return found
