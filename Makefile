@@ -1,0 +1,62 @@
+# flowbook: `make demo` shows what it is, `make test` proves that it works. Both set themselves up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml hatch_build.py package-lock.json
+
+.PHONY: demo lab test test-fast test-browser lint format bench build clean help
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.demo  ## promote the example notebook, run it through a worker, show what came of it
+	$(BIN)/python example_notebooks/demo.py
+
+lab: $(VENV)/.demo  ## open JupyterLab on the example notebook, its data served beside it
+	$(BIN)/python example_notebooks/data_server.py & server=$$!; trap "kill $$server" EXIT INT TERM; \
+	  $(BIN)/jupyter lab example_notebooks/01_sales_report.ipynb
+
+test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a browser too
+	$(BIN)/python tests/front_end.py
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.dev  ## the tests that take below a second each
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+lint: $(VENV)/.dev  ## ruff, mypy, import-linter, biome, tsc
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/front_end.py lint
+
+format: $(VENV)/.dev  ## format Python and TypeScript
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/python tests/front_end.py format
+
+bench: $(VENV)/.dev  ## what a task costs
+	$(BIN)/python benchmarks/overhead.py
+
+build: $(VENV)/.dev  ## sdist and wheel into dist/
+	$(BIN)/python -m build
+
+clean:  ## forget everything that was installed or built here
+	rm -rf $(VENV) node_modules */node_modules dist demo-output extension/lib extension/flowbook_lab/labextension \
+	  widgets/flowbook_widgets/static
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "flowbook needs Python 3.11 or later: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.browser: $(VENV)/.dev tests/find_browser.py
+	$(BIN)/python tests/find_browser.py --install && touch $@
