@@ -1,0 +1,245 @@
+"""What calls do: run functions of the cell, change objects in place, touch shared resources."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from flowbook.cells import effects
+from flowbook.cells.definitions import Argument, Definition
+from flowbook.cells.effects import Effect
+from flowbook.cells.expressions import ExpressionVisitor
+from flowbook.cells.scopes import ScopeKind, is_global
+from flowbook.cells.state import NOTHING, Value
+
+__all__ = ["CallVisitor"]
+
+_DYNAMIC = frozenset({"builtins.exec", "builtins.eval", "builtins.globals"})
+_OF_SCOPE = frozenset({"builtins.locals", "builtins.vars", "builtins.dir"})
+_FORMULA_MODULES = ("statsmodels.formula.", "patsy.")
+_PATH_KEYWORDS = frozenset(
+    "buf excel_writer file fileName filename filepath_or_buffer fname fp io path path_or_buf path_or_buffer".split()
+)
+_QUERY_NAME = re.compile(r"@([A-Za-z_]\w*)")
+
+Arguments = dict[int | str, Value]
+
+
+class CallVisitor(ExpressionVisitor):
+    """Adds calls to the visitor of expressions."""
+
+    def visit_Call(self, node: ast.Call) -> Value:
+        is_discarded = self.discarded is node
+        self.discarded = None
+        receiver = NOTHING
+        if isinstance(node.func, ast.Attribute):
+            receiver = self.visit(node.func.value)
+            function = self.attribute(receiver, node.func.attr)
+        else:
+            function = self.visit(node.func)
+        arguments = self._arguments(node)
+        self._note_names_in_strings(node, function)
+        effect = self._effect(node, function, is_discarded)
+        self._apply(effect, node, function, receiver, arguments)
+        result = self._run_called(node, function, receiver, arguments)
+        return result | _result(effect, receiver, arguments)
+
+    def _arguments(self, node: ast.Call) -> Arguments:
+        arguments: Arguments = {}
+        for position, argument in enumerate(node.args):
+            arguments[position] = self.use(argument)
+        for keyword in node.keywords:
+            arguments[keyword.arg or "**"] = self.use(keyword.value)
+        return arguments
+
+    # What is known from the tables
+
+    def _effect(self, node: ast.Call, function: Value, is_discarded: bool) -> Effect:
+        keywords = frozenset(
+            keyword.arg
+            for keyword in node.keywords
+            if keyword.arg and not (isinstance(keyword.value, ast.Constant) and _is_off(keyword.value.value))
+        )
+        if function.path:
+            return effects.of_function(function.path, keywords)
+        if not isinstance(node.func, ast.Attribute):
+            is_class = isinstance(node.func, ast.Name) and node.func.id[:1].isupper()
+            return effects.CONSTRUCTS if is_class else effects.NO_EFFECT
+        owner = node.func.value
+        while isinstance(owner, ast.Subscript | ast.Attribute):
+            owner = owner.value
+        return effects.of_method(
+            node.func.attr,
+            receiver_name=owner.id if isinstance(owner, ast.Name) else "",
+            discarded=is_discarded,
+            keywords=keywords,
+        )
+
+    def _apply(self, effect: Effect, node: ast.Call, function: Value, receiver: Value, arguments: Arguments) -> None:
+        self.facts.changes.update(effect.changes)
+        self.facts.looks.update(effect.looks)
+        if effect.configures:
+            self.mutate(function)
+        if effect.receiver:
+            self.mutate(receiver, deep=effect.deep)
+            if not effect.deep:
+                for value in arguments.values():
+                    self.remember(receiver, value)
+        for slot in effect.arguments:
+            if slot in arguments:
+                self.mutate(arguments[slot])
+        if effect.reads_file is not None:
+            writes = function.path.endswith(".open") and _opens_for_writing(node)
+            (self.facts.changes if writes else self.facts.looks).update(_files(node, effect.reads_file))
+        if effect.writes_file is not None:
+            self.facts.changes.update(_files(node, effect.writes_file))
+
+    def _note_names_in_strings(self, node: ast.Call, function: Value) -> None:
+        """Names that are looked up by code in strings."""
+        path = function.path
+        if not path:
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("query", "eval") and node.args:
+                self._read_query(node.func.attr, node.args[0])
+        elif path == "builtins.get_ipython":
+            self.facts.flags.add("ipython")
+        elif path in _DYNAMIC or path.startswith(_FORMULA_MODULES) or self._shows_scope(path, node):
+            self.facts.flags.add("dynamic")
+
+    def _shows_scope(self, path: str, node: ast.Call) -> bool:
+        """``locals()`` and its like, where the scope is the notebook's."""
+        return path in _OF_SCOPE and not node.args and self.scope.kind is ScopeKind.MODULE
+
+    def _read_query(self, method: str, text: ast.expr) -> None:
+        """``df.query("a > @limit")`` looks ``limit`` up."""
+        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+            for name in _QUERY_NAME.findall(text.value):
+                self.load(name)
+        elif method == "query":
+            self.facts.flags.add("dynamic")
+
+    # Functions of the cell, and of other cells
+
+    def run(self, value: Value) -> None:
+        """Whatever the value carries may run now."""
+        for definition in value.carries:
+            self._run_definition(definition)
+
+    def _run_called(self, node: ast.Call, function: Value, receiver: Value, arguments: Arguments) -> Value:
+        if isinstance(node.func, ast.Attribute):
+            return self._run_method(node.func.attr, function, receiver, arguments)
+        result = NOTHING
+        for definition in function.carries:
+            for part in definition.parts_for_call():
+                self._run_definition(part)
+                result = result | self._pass_arguments(part, arguments, skip=definition.kind == "class")
+            if definition.kind == "class":
+                result = result | Value(carries=frozenset((definition,)))
+        if len(function.carries) == 1 and self.state is not None and not function.roots & self.facts.reads:
+            (only,) = function.carries
+            self.state.definite |= only.always_writes
+        if not function.carries:
+            for name in filter(is_global, function.roots):
+                self._pass_on(name, arguments)
+                result = result | Value(made_by=frozenset((name,)))
+        return result
+
+    def _run_method(self, method: str, function: Value, receiver: Value, arguments: Arguments) -> Value:
+        result = NOTHING
+        for definition in function.carries:
+            self._run_definition(definition)
+            if method in definition.mutating_methods:
+                self.mutate(receiver)
+            for part in definition.methods:
+                if part.name == method:
+                    result = result | self._pass_arguments(part, arguments, skip=True)
+        if not function.path:
+            self.facts.method_calls.update((root, method) for root in receiver.roots if is_global(root))
+        return result
+
+    def _run_definition(self, definition: Definition) -> None:
+        """The body of a function runs: it looks its names up as they are now."""
+        if self.state is None or id(definition) in self._running:
+            return
+        self._running.add(id(definition))
+        self.facts.include(definition)
+        for name in definition.reads:
+            value = self.load_global(name)
+            if value.carries:
+                self.run(value)
+        for name in definition.mutates:
+            value = self.load_global(name)
+            self.mutate(value, deep=name in definition.mutates_parts)
+        self.facts.method_calls |= definition.method_calls
+        self.facts.bound |= definition.writes
+        self.state.possible |= definition.writes
+        for argument in definition.arguments:
+            if not argument.is_parameter:
+                self._give(argument.function, argument.slot, self.load_global(argument.name))
+        self._running.discard(id(definition))
+
+    def _pass_arguments(self, definition: Definition, arguments: Arguments, *, skip: bool) -> Value:
+        """What the function does to its parameters happens to the arguments; the result may be one of them."""
+        result = NOTHING
+        for slot, value in arguments.items():
+            parameter = definition.parameter_at(slot + 1 if skip and isinstance(slot, int) else slot)
+            if not parameter or value is NOTHING:
+                continue
+            if parameter in definition.mutates_parameters:
+                self.mutate(value)
+            if parameter in definition.returns_parameters:
+                result = result | value
+            for passed in definition.arguments:
+                if passed.is_parameter and passed.name == parameter:
+                    self._give(passed.function, passed.slot, value)
+        return result
+
+    def _pass_on(self, function: str, arguments: Arguments) -> None:
+        """Arguments of a function that another cell defines."""
+        for slot, value in arguments.items():
+            self._give(function, slot, value)
+
+    def _give(self, function: str, slot: int | str, value: Value) -> None:
+        """``function`` gets the value at ``slot``: apply what it does to it, or note it for when that is known."""
+        if not is_global(function) or self.state is None or (function, slot) in self._giving:
+            return
+        self._giving.add((function, slot))
+        known = self.state.values.get(function, NOTHING).carries
+        for definition in known:
+            for part in definition.parts_for_call():
+                self._pass_arguments(part, {slot: value}, skip=definition.kind == "class")
+        if function not in self.state.definite:
+            for root in value.roots | value.holds:
+                if not root.startswith("new:"):
+                    own = not is_global(root)
+                    name = root.partition(":")[2] if own else root
+                    self.facts.arguments.add(Argument(function=function, slot=slot, name=name, is_parameter=own))
+        self._giving.discard((function, slot))
+
+
+def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:
+    result = NOTHING
+    if effect.returns_receiver:
+        result = receiver if effect.receiver else receiver.part()
+    for slot in effect.returns:
+        result = result | arguments.get(slot, NOTHING).part()
+    if effect.holds_arguments:
+        for value in arguments.values():
+            result = result | value.held()
+    return result
+
+
+def _opens_for_writing(node: ast.Call) -> bool:
+    modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+    return any(not isinstance(mode, ast.Constant) or set("wax+") & set(str(mode.value)) for mode in modes)
+
+
+def _files(node: ast.Call, position: int) -> list[str]:
+    """The resource that a path argument means: ``files:?`` when it is not a constant, none when it is left out."""
+    named = [keyword.value for keyword in node.keywords if keyword.arg in _PATH_KEYWORDS]
+    paths = [*node.args[position : position + 1], *named]
+    constant = [path.value for path in paths if isinstance(path, ast.Constant) and isinstance(path.value, str)]
+    return [f"files:{path.removeprefix('./')}" for path in constant] or ["files:?"] * len(paths)
+
+
+def _is_off(constant: object) -> bool:
+    return constant is False or constant is None

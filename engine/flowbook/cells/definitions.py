@@ -1,0 +1,97 @@
+"""What a function, class or lambda does when it is called: its names are looked up then, not where it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+__all__ = ["CONSTRUCTORS", "Argument", "Definition", "merged"]
+
+CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
+"""The methods that may run when a class of the cell (or one of its instances) is called."""
+
+_NONE: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Argument:
+    """``name`` is passed to ``function`` at ``slot``; the function may change it, or what it holds."""
+
+    function: str
+    slot: int | str
+    """Position from 0, or keyword."""
+    name: str
+    is_parameter: bool = False
+    """``name`` is a parameter of the function that makes the call."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definition:
+    """A function, class, lambda or generator expression of a cell, as a caller sees it."""
+
+    name: str
+    kind: str = "function"
+    parameters: tuple[str, ...] = ()
+    reads: frozenset[str] = _NONE
+    """Global names that it looks up when it is called."""
+    writes: frozenset[str] = _NONE
+    """Global names that it may bind (``global x``)."""
+    always_writes: frozenset[str] = _NONE
+    mutates: frozenset[str] = _NONE
+    """Global names whose objects it changes in place."""
+    mutates_parts: frozenset[str] = _NONE
+    """Those of ``mutates`` of which it changes a part: an item, an attribute's object."""
+    mutates_parameters: frozenset[str] = _NONE
+    returns_parameters: frozenset[str] = _NONE
+    """Parameters that its result may be, be a view of, or hold."""
+    arguments: frozenset[Argument] = frozenset()
+    """What it passes on to functions that are known only when it is called."""
+    method_calls: frozenset[tuple[str, str]] = frozenset()
+    """``(global name, method)`` that it calls."""
+    changes: frozenset[str] = _NONE
+    """Shared resources that it changes."""
+    looks: frozenset[str] = _NONE
+    """Shared resources that it only looks at."""
+    flags: frozenset[str] = _NONE
+    mutating_methods: frozenset[str] = _NONE
+    """For a class: the methods that change ``self``."""
+    methods: tuple[Definition, ...] = field(default=(), repr=False)
+
+    def parameter_at(self, slot: int | str) -> str:
+        """The parameter that an argument at this position, or with this keyword, arrives in ('' if none)."""
+        if isinstance(slot, str):
+            return slot if slot in self.parameters else ""
+        return self.parameters[slot] if slot < len(self.parameters) else ""
+
+    def parts_for_call(self) -> tuple[Definition, ...]:
+        """What runs when it is called: itself, or the constructors of a class."""
+        if self.kind != "class":
+            return (self,)
+        return tuple(method for method in self.methods if method.name in CONSTRUCTORS)
+
+
+def merged(name: str, methods: Iterable[Definition], bases: Iterable[Definition]) -> Definition:
+    """A class as the sum of its methods and of those of its bases in the same cell."""
+    own = tuple(methods)
+    everything = own + tuple(method for base in bases for method in base.methods)
+
+    def union(attribute: str) -> frozenset[str]:
+        return frozenset().union(*(getattr(method, attribute) for method in everything))
+
+    return Definition(
+        name=name,
+        kind="class",
+        reads=union("reads"),
+        writes=union("writes"),
+        mutates=union("mutates"),
+        mutates_parts=union("mutates_parts"),
+        changes=union("changes"),
+        looks=union("looks"),
+        flags=union("flags"),
+        mutating_methods=frozenset(
+            method.name
+            for method in everything
+            if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
+        ),
+        methods=everything,
+    )

@@ -1,0 +1,345 @@
+"""Tables: which calls change an object in place, and which touch a resource that all cells share.
+
+Only what is here is known; a call that is not here is taken as one that changes nothing, and what really happens is
+audited when the cell runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+__all__ = [
+    "AXES_NAMES",
+    "CONSTRUCTS",
+    "CONVENTIONAL_MODULES",
+    "NO_EFFECT",
+    "SAME_ATTRIBUTES",
+    "SUPPRESSES",
+    "Effect",
+    "of_function",
+    "of_method",
+    "resource_of_attribute",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """What a call does besides giving a value. An argument is named by its position or its keyword."""
+
+    receiver: bool = False
+    """It changes the object whose method it is."""
+    deep: bool = False
+    """It also changes what the changed objects hold (an optimizer steps the model that it was given)."""
+    arguments: tuple[int | str, ...] = ()
+    """The arguments that it changes."""
+    changes: tuple[str, ...] = ()
+    """Shared resources that it changes."""
+    looks: tuple[str, ...] = ()
+    """Shared resources that it only looks at."""
+    returns_receiver: bool = False
+    """The result is the object itself, or a view of it."""
+    returns: tuple[int, ...] = ()
+    """Arguments that the result is, views or iterates over."""
+    holds_arguments: bool = False
+    """The result keeps references to the arguments."""
+    configures: bool = False
+    """It changes the module that it belongs to, for everyone."""
+    reads_file: int | None = None
+    """The argument that is the path of a file that is read."""
+    writes_file: int | None = None
+
+
+NO_EFFECT = Effect()
+CONSTRUCTS = Effect(holds_arguments=True)
+"""A class is called: the new object keeps what it is given."""
+
+CONVENTIONAL_MODULES = {
+    "np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "mpl": "matplotlib", "sns": "seaborn",
+    "tf": "tensorflow", "sp": "scipy", "sm": "statsmodels.api", "smf": "statsmodels.formula.api", "pl": "polars",
+    "numpy": "numpy", "pandas": "pandas", "matplotlib": "matplotlib", "seaborn": "seaborn", "torch": "torch",
+    "random": "random", "os": "os", "sys": "sys", "shutil": "shutil", "heapq": "heapq", "bisect": "bisect",
+    "json": "json", "pickle": "pickle", "joblib": "joblib", "importlib": "importlib", "warnings": "warnings",
+    "logging": "logging", "pylab": "pylab", "operator": "operator",
+}  # fmt: skip
+"""What these names mean by convention, for a cell that reads them and does not import them itself."""
+
+AXES_NAMES = ("ax", "fig", "subfig")
+"""How names of matplotlib axes and figures begin; ``df.plot()`` however draws on the current figure."""
+
+SAME_ATTRIBUTES = frozenset("T at data dt flat iat iloc imag index loc plot real str values".split())
+"""Attributes through which the object itself is changed (``df.loc[…] = v``)."""
+
+SUPPRESSES = frozenset({"contextlib.suppress", "pytest.raises", "suppress", "raises", "assertRaises", "ExitStack"})
+"""Context managers after which the code goes on although the body was left by an exception."""
+
+_MUTATING = frozenset(
+    # list, deque, dict, set, Counter, bytearray, OrderedDict
+    "append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end pop "
+    "popitem popleft remove setdefault symmetric_difference_update update "
+    # files, sockets, queues and generators, whose position or content moves on
+    "acquire asend close flush get_nowait put put_nowait read1 readinto readline readlines recv release seek send "
+    "sendall task_done throw truncate write writelines writerow writerows writeheader writestr "
+    # databases
+    "commit cursor execute executemany executescript fetchall fetchmany fetchone rollback "
+    # NumPy arrays and generators
+    "itemset setfield setflags bit_generator integers normal uniform permutation permuted shuffle standard_normal "
+    "spawn random_sample randn randint seed multivariate_normal exponential poisson binomial lognormal "
+    "standard_exponential standard_gamma standard_t dirichlet multinomial bytes rand setstate setState "
+    # pandas and friends
+    "isetitem "
+    # matplotlib artists
+    "add_artist add_axes add_collection add_gridspec add_line add_patch add_subplot add_table annotate axhline axhspan "
+    "axvline axvspan bar_label colorbar delaxes fill_between fill_betweenx grid imshow invert_xaxis invert_yaxis "
+    "legend margins pcolormesh quiver savefig set_axis_off set_title set_xlabel set_xlim set_xscale "
+    "set_xticklabels set_xticks set_ylabel set_ylim set_yscale set_yticklabels set_yticks set_aspect set_facecolor "
+    "set_prop_cycle set_size_inches sharex sharey subplots_adjust suptitle supxlabel supylabel tick_params "
+    "ticklabel_format tight_layout twinx twiny update_layout update_traces update_xaxes update_yaxes add_trace "
+    "add_hline add_vline add_shape add_annotation add_layer add_to "
+    # logging, arguments, configuration
+    "addHandler removeHandler setLevel add_argument add_handler".split()
+)
+
+_LEARNING = frozenset(
+    "fit fit_transform fit_predict fit_resample fit_generator partial_fit set_params step zero_grad backward "
+    "train_on_batch load_state_dict load_weights set_weights learn build_vocab train_batch fit_one_cycle fine_tune "
+    "minimize apply_gradients scale_loss unscale_ log_metric log_param set_output".split()
+)
+"""Methods of models and optimizers: they change the object and what it was built from."""
+
+_MUTATING_IF_DISCARDED = frozenset(
+    "add sort reverse subtract rotate train eval compile build to cuda cpu half double add_module register_buffer "
+    "register set "
+    "connect load share_memory freeze unfreeze reset reset_states set_seed add_edge add_edges_from add_node "
+    "add_nodes_from add_weighted_edges_from remove_edge remove_node remove_nodes_from remove_edges_from add_cols "
+    "dispatch assign_add assign_sub assign next read register_forward_hook start stop join cancel".split()
+)
+"""``seen.add(x)`` as a statement changes ``seen``; ``c = a.add(b)`` makes a new object."""
+
+_PART_OR_SELF = frozenset(
+    "T diagonal ravel reshape squeeze swapaxes transpose view to_numpy get items keys values setdefault iterrows "
+    "iter_rows parameters named_parameters modules children state_dict numpy detach expand permute unsqueeze "
+    "memoryview getbuffer cursor groupby rolling get_group pop popitem popleft twinx twiny gca add_subplot xs "
+    "get_level_values __iter__ __getitem__ __enter__".split()
+)
+"""Methods whose result may share memory with the object, be a part of it, or be the object."""
+
+_DRAWS_ON_CURRENT = frozenset("plot hist boxplot density scatter bar barh plot_importance plot_tree".split())
+_FILE_WRITERS = frozenset(
+    "to_csv to_excel to_feather to_hdf to_html to_json to_latex to_markdown to_orc to_parquet to_pickle to_stata "
+    "to_xml write_csv write_html write_image write_json write_parquet save savefig save_pretrained save_weights "
+    "save_model write_ipc dump_svmlight sink_parquet sink_csv to_netcdf to_zarr".split()
+)
+_PATH_WRITERS = frozenset(
+    "write_text write_bytes mkdir rmdir unlink touch rename symlink_to hardlink_to chmod extractall".split()
+)
+_OF_A_TABLE = frozenset({"columns", "index", "axis", "mapper", "level", "inplace"})
+"""Keywords that only the ``rename`` of a table takes, not that of a path."""
+
+_PATH_READERS = frozenset("read_text read_bytes exists is_file is_dir iterdir glob rglob stat".split())
+
+
+def of_method(name: str, *, receiver_name: str, discarded: bool, keywords: frozenset[str]) -> Effect:
+    """What ``receiver_name.name(…)`` does when nothing else is known about the receiver.
+
+    ``keywords`` are the keyword arguments whose constant value is true (``inplace=True``) and the names of all others.
+    """
+    if name in _DRAWS_ON_CURRENT:
+        if receiver_name.startswith(AXES_NAMES):
+            return Effect(receiver=True, changes=("pyplot",))
+        return Effect(arguments=("ax",), changes=("pyplot",))
+    if name == "sample" and "random_state" not in keywords:
+        return Effect(changes=("numpy.random",))
+    if name in _PATH_WRITERS and not keywords & _OF_A_TABLE:
+        return Effect(changes=("files:?",))
+    return _of_method(name, discarded, "inplace" in keywords, "out" in keywords)
+
+
+@lru_cache(maxsize=2048)
+def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
+    if name[:1].isupper():
+        return CONSTRUCTS
+    if name in _PATH_READERS:
+        return Effect(looks=("files:?",))
+    if name in _FILE_WRITERS:
+        return Effect(writes_file=0, changes=("pyplot",) if name == "savefig" else ())
+    if name == "to_sql":
+        return Effect(arguments=(1, "con"))
+    deep = name in _LEARNING
+    torch_in_place = name.endswith("_") and not name.endswith("__") and len(name) > 2
+    mutates = deep or inplace or torch_in_place or name in _MUTATING or (discarded and name in _MUTATING_IF_DISCARDED)
+    same = name in _PART_OR_SELF or (mutates and (deep or torch_in_place)) or name in ("to", "train", "eval", "cuda")
+    return Effect(receiver=mutates, deep=deep, returns_receiver=same, arguments=("out",) if out else ())
+
+
+_FIRST = Effect(arguments=(0,))
+_FUNCTIONS: dict[str, Effect] = {
+    "builtins.next": Effect(arguments=(0,), returns=(0,)),
+    "builtins.anext": _FIRST,
+    "builtins.setattr": _FIRST,
+    "builtins.delattr": _FIRST,
+    "builtins.getattr": Effect(returns=(0,)),
+    "builtins.iter": Effect(returns=(0,)),
+    "builtins.enumerate": Effect(returns=(0,)),
+    "builtins.reversed": Effect(returns=(0,)),
+    "builtins.memoryview": Effect(returns=(0,)),
+    "builtins.zip": Effect(returns=(0, 1, 2, 3, 4)),
+    "builtins.map": Effect(returns=(1, 2, 3)),
+    "builtins.filter": Effect(returns=(1,)),
+    "builtins.min": Effect(returns=(0, 1, 2)),
+    "builtins.max": Effect(returns=(0, 1, 2)),
+    **dict.fromkeys(
+        ("builtins.list", "builtins.tuple", "builtins.dict", "builtins.set", "builtins.sorted", "collections.deque",
+         "copy.copy", "functools.partial", "itertools.cycle", "itertools.chain"),
+        Effect(holds_arguments=True),
+    ),
+    "builtins.open": Effect(reads_file=0),
+    "io.open": Effect(reads_file=0),
+    "builtins.input": Effect(changes=("stdin",)),
+    "random.shuffle": Effect(arguments=(0,), changes=("random",)),
+    "numpy.random.shuffle": Effect(arguments=(0,), changes=("numpy.random",)),
+    **{f"numpy.{name}": _FIRST for name in ("put", "place", "copyto", "putmask", "put_along_axis", "fill_diagonal")},
+    **{f"numpy.{name}": Effect(returns=(0,)) for name in
+       ("asarray", "asanyarray", "atleast_1d", "atleast_2d", "broadcast_to", "diagonal", "ravel", "reshape", "squeeze",
+        "swapaxes", "transpose", "expand_dims", "moveaxis", "split", "array_split", "ascontiguousarray")},
+    "numpy.nditer": Effect(returns=(0,)),
+    **{f"heapq.{name}": _FIRST for name in ("heapify", "heappop", "heappush", "heappushpop", "heapreplace")},
+    **{f"bisect.{name}": _FIRST for name in ("insort", "insort_left", "insort_right")},
+    **{f"operator.{name}": _FIRST for name in
+       ("setitem", "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod", "imul", "ior",
+        "ipow", "irshift", "isub", "itruediv", "ixor")},
+    "torch.nn.utils.clip_grad_norm_": _FIRST,
+    "torch.from_numpy": Effect(returns=(0,)),
+    "torch.as_tensor": Effect(returns=(0,)),
+    "torch.save": Effect(writes_file=1),
+    "torch.load": Effect(reads_file=0),
+    "json.dump": Effect(arguments=(1,)),
+    "pickle.dump": Effect(arguments=(1,)),
+    "pickle.load": _FIRST,
+    "json.load": _FIRST,
+    "joblib.dump": Effect(writes_file=1),
+    "joblib.load": Effect(reads_file=0),
+    "numpy.load": Effect(reads_file=0),
+    "numpy.loadtxt": Effect(reads_file=0),
+    "numpy.genfromtxt": Effect(reads_file=0),
+    "numpy.fromfile": Effect(reads_file=0),
+    **{f"numpy.{name}": Effect(writes_file=0) for name in ("save", "savetxt", "savez", "savez_compressed")},
+    "pandas.read_sql": Effect(arguments=(1, "con")),
+    "pandas.read_sql_query": Effect(arguments=(1, "con")),
+    "pandas.read_sql_table": Effect(arguments=(1, "con")),
+    "pandas.ExcelWriter": Effect(writes_file=0),
+    "os.chdir": Effect(changes=("cwd",)),
+    "os.getcwd": Effect(looks=("cwd",)),
+    "os.getenv": Effect(looks=("environ",)),
+    "os.putenv": Effect(changes=("environ",)),
+    "os.unsetenv": Effect(changes=("environ",)),
+    **{f"os.{name}": Effect(changes=("files:?",)) for name in
+       ("remove", "unlink", "rename", "replace", "makedirs", "mkdir", "rmdir", "removedirs", "symlink", "system",
+        "popen", "truncate")},
+    **{f"os.{name}": Effect(looks=("files:?",)) for name in ("listdir", "scandir", "walk", "stat")},
+    **{f"os.path.{name}": Effect(reads_file=0) for name in ("exists", "isfile", "isdir", "getsize", "getmtime")},
+    "glob.glob": Effect(looks=("files:?",)),
+    "dotenv.load_dotenv": Effect(changes=("environ",)),
+    "importlib.reload": Effect(changes=("modules",), arguments=(0,)),
+    "importlib.import_module": Effect(changes=("modules",)),
+    "locale.setlocale": Effect(changes=("locale",)),
+    "warnings.filterwarnings": Effect(changes=("warnings",)),
+    "warnings.simplefilter": Effect(changes=("warnings",)),
+    "logging.basicConfig": Effect(changes=("logging",)),
+    "logging.disable": Effect(changes=("logging",)),
+    "torch.manual_seed": Effect(changes=("torch.random",)),
+    "torch.set_default_dtype": Effect(changes=("torch.defaults",), configures=True),
+    "torch.set_default_device": Effect(changes=("torch.defaults",), configures=True),
+    "torch.use_deterministic_algorithms": Effect(changes=("torch.defaults",), configures=True),
+    "tensorflow.random.set_seed": Effect(changes=("tensorflow.random",)),
+    "pandas.set_option": Effect(changes=("pandas.options",), configures=True),
+    "pandas.reset_option": Effect(changes=("pandas.options",), configures=True),
+    "numpy.set_printoptions": Effect(changes=("numpy.options",), configures=True),
+    "numpy.seterr": Effect(changes=("numpy.options",), configures=True),
+    "sklearn.set_config": Effect(changes=("sklearn.options",), configures=True),
+}  # fmt: skip
+
+_PREFIXES: tuple[tuple[str, Effect], ...] = (
+    ("random.", Effect(changes=("random",))),
+    ("numpy.random.", Effect(changes=("numpy.random",))),
+    ("matplotlib.pyplot.", Effect(changes=("pyplot",))),
+    ("matplotlib.", Effect(changes=("pyplot",))),
+    ("pylab.", Effect(changes=("pyplot",))),
+    ("seaborn.", Effect(changes=("pyplot",), arguments=("ax",))),
+    ("sys.path.", Effect(changes=("sys.path",))),
+    ("sys.modules.", Effect(changes=("modules",))),
+    ("os.environ.", Effect(changes=("environ",))),
+    ("shutil.", Effect(changes=("files:?",))),
+    ("subprocess.", Effect(changes=("files:?",))),
+    ("pandas.read_", Effect(reads_file=0)),
+    ("polars.read_", Effect(reads_file=0)),
+    ("polars.scan_", Effect(reads_file=0)),
+)
+
+_OWN_RANDOM_STATE = frozenset(
+    "random.Random random.SystemRandom numpy.random.default_rng numpy.random.Generator numpy.random.RandomState "
+    "numpy.random.SeedSequence numpy.random.PCG64 numpy.random.Philox numpy.random.MT19937 numpy.random.SFC64".split()
+)
+_TORCH_RANDOM = frozenset(
+    "rand randn randint randperm rand_like randn_like randint_like normal bernoulli multinomial poisson seed "
+    "initial_seed get_rng_state set_rng_state".split()
+)
+_ENVIRON_READS = frozenset({"os.environ.get", "os.environ.copy", "os.environ.items", "os.environ.keys"})
+
+_RANDOM_UNLESS_SEEDED = frozenset(
+    "train_test_split ShuffleSplit StratifiedShuffleSplit RandomForestClassifier RandomForestRegressor "
+    "ExtraTreesClassifier ExtraTreesRegressor KMeans MiniBatchKMeans MLPClassifier MLPRegressor SGDClassifier "
+    "SGDRegressor DecisionTreeClassifier DecisionTreeRegressor GradientBoostingClassifier GradientBoostingRegressor "
+    "RandomizedSearchCV TSNE GaussianMixture IsolationForest make_classification make_blobs make_regression make_moons "
+    "make_circles resample rvs permutation_importance shuffle sample".split()
+)
+"""scikit-learn's and pandas' names that draw from NumPy's global state when no ``random_state`` is given."""
+
+
+def of_function(path: str, keywords: frozenset[str]) -> Effect:
+    """What calling the function or class with this dotted import path does.
+
+    ``keywords`` as for :func:`of_method`.
+    """
+    name = path.rpartition(".")[2]
+    if name in _RANDOM_UNLESS_SEEDED and path not in _FUNCTIONS and not path.startswith(("random.", "numpy.random.")):
+        seeded = "random_state" in keywords
+        return NO_EFFECT if seeded else Effect(changes=("numpy.random",))
+    return _of_function(path, "ax" in keywords, "out" in keywords)
+
+
+@lru_cache(maxsize=2048)
+def _of_function(path: str, has_axes: bool, has_out: bool) -> Effect:
+    if path in _FUNCTIONS:
+        return _FUNCTIONS[path]
+    if path in _ENVIRON_READS:
+        return Effect(looks=("environ",))
+    if path in _OWN_RANDOM_STATE:
+        return NO_EFFECT
+    root, _, name = path.rpartition(".")
+    if root == "torch" and name in _TORCH_RANDOM:
+        return Effect(changes=("torch.random",))
+    for prefix, effect in _PREFIXES:
+        if path.startswith(prefix):
+            return effect
+    if name[:1].isupper():
+        return CONSTRUCTS
+    if has_out:
+        return Effect(arguments=("out",))
+    return Effect(arguments=("ax",)) if has_axes else NO_EFFECT
+
+
+_RESOURCE_ATTRIBUTES = {
+    "os.environ": "environ",
+    "sys.path": "sys.path",
+    "sys.modules": "modules",
+    "sys.stdout": "stdout",
+    "matplotlib.pyplot.rcParams": "pyplot",
+    "matplotlib.rcParams": "pyplot",
+    "pandas.options": "pandas.options",
+}
+
+
+def resource_of_attribute(path: str) -> str:
+    """The shared resource that an attribute of a module is ('' if none)."""
+    return _RESOURCE_ATTRIBUTES.get(path, "")

@@ -1,0 +1,195 @@
+"""Functions, classes, lambdas and generator expressions: what is evaluated now, and what when they are called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from flowbook.cells.calls import CallVisitor
+from flowbook.cells.definitions import Definition, merged
+from flowbook.cells.scopes import Scope, ScopeKind, is_global
+from flowbook.cells.state import NOTHING, State, Value, join
+
+__all__ = ["FunctionVisitor"]
+
+
+class FunctionVisitor(CallVisitor):
+    """Adds definitions to the visitor of calls. A body that runs later is walked by a visitor of its own."""
+
+    is_function = False
+
+    def block(self, body: Sequence[ast.stmt]) -> None:
+        raise NotImplementedError
+
+    # Statements
+
+    def do_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for decorator in statement.decorator_list:
+            self.use(decorator)
+        self._defaults(statement.args)
+        outside = self._enter_type_parameters(statement)
+        for annotation in _annotations(statement):
+            self.annotation(annotation)
+        body = statement.body
+        definition = self._define(statement.name, statement.args, lambda visitor: visitor.block(body), body)
+        if isinstance(statement, ast.AsyncFunctionDef):
+            definition = replace(definition, always_writes=frozenset())
+        self.scope = outside
+        self.bind(statement.name, self._carrying(definition))
+
+    do_AsyncFunctionDef = do_FunctionDef
+
+    def do_ClassDef(self, statement: ast.ClassDef) -> None:
+        for decorator in statement.decorator_list:
+            self.use(decorator)
+        outside = self._enter_type_parameters(statement)
+        bases = NOTHING
+        for base in statement.bases:
+            bases = bases | self.visit(base)
+        for keyword in statement.keywords:
+            self.visit(keyword.value)
+        methods = self._class_body(statement)
+        self.scope = outside
+        definition = merged(statement.name, methods, [base for base in bases.carries if base.kind == "class"])
+        self.bind(statement.name, self._carrying(definition))
+
+    def _class_body(self, statement: ast.ClassDef) -> list[Definition]:
+        """Run the body, in a scope that its methods do not see; the definitions that it makes."""
+        outside, was_function, first = self.scope, self.is_function, len(self.facts.definitions)
+        self.scope = outside.inside(ScopeKind.CLASS, statement.body, class_name=statement.name)
+        self.is_function = False
+        self.block(statement.body)
+        self.scope, self.is_function = outside, was_function
+        methods = self.facts.definitions[first:]
+        del self.facts.definitions[first:]
+        return methods
+
+    def do_TypeAlias(self, statement: ast.AST) -> None:
+        """``type X = …`` (PEP 695): evaluated when it is asked for."""
+        name, value = statement.name.id, statement.value  # type: ignore[attr-defined]
+        outside = self._enter_type_parameters(statement)
+        definition = self._define(name, None, lambda body: body.use(value))
+        self.scope = outside
+        self.bind(name, self._carrying(definition))
+
+    def _enter_type_parameters(self, statement: ast.AST) -> Scope:
+        """Go into the scope of ``[T: bound = default]``, whose expressions are lazy; the scope left behind."""
+        outside = self.scope
+        parameters = getattr(statement, "type_params", ())
+        if parameters:
+            self.scope = outside.inside(ScopeKind.FUNCTION, names=[parameter.name for parameter in parameters])
+        for parameter in parameters:
+            for lazy in (getattr(parameter, "bound", None), getattr(parameter, "default_value", None)):
+                if lazy is not None:
+                    self._lazy(lazy)
+        return outside
+
+    def _lazy(self, expression: ast.expr) -> None:
+        self._carrying(self._define("<type>", None, lambda body: body.use(expression)))
+
+    # Expressions
+
+    def visit_Lambda(self, node: ast.Lambda) -> Value:
+        self._defaults(node.args)
+
+        def walk(body: FunctionVisitor) -> None:
+            value = body.use(node.body)
+            body.facts.returned |= value.roots | value.holds
+
+        return self._carrying(self._define("<lambda>", node.args, walk, [node.body]))
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Value:
+        """Only the first iterable is evaluated now; the rest when the generator is consumed."""
+        first = self.use(node.generators[0].iter)
+        scope = self.scope.inside(ScopeKind.COMPREHENSION, [generator.target for generator in node.generators])
+        definition = self._walk("<generator>", scope, (), lambda body: body.generate(node, first))
+        return self._carrying(definition) | Value(roots=first.roots, holds=first.holds, is_part=True)
+
+    # What they share
+
+    def annotation(self, node: ast.expr | None) -> None:
+        if node is not None and not self.context.lazy_annotations:
+            self.visit(node)
+
+    def _defaults(self, arguments: ast.arguments) -> None:
+        for default in [*arguments.defaults, *arguments.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+
+    def _carrying(self, definition: Definition) -> Value:
+        self.facts.definitions.append(definition)
+        return Value(carries=frozenset((definition,)))
+
+    def _define(
+        self,
+        name: str,
+        arguments: ast.arguments | None,
+        walk: Callable[[FunctionVisitor], object],
+        body: Iterable[ast.AST] = (),
+    ) -> Definition:
+        positional, others = _parameters(arguments)
+        scope = self.scope.inside(ScopeKind.FUNCTION, body, names=[*positional, *others])
+        return self._walk(name, scope, (*positional, *others), walk)
+
+    def _walk(
+        self, name: str, scope: Scope, parameters: tuple[str, ...], walk: Callable[[FunctionVisitor], object]
+    ) -> Definition:
+        """Walk code that runs later, and sum up what it does."""
+        body = type(self)(scope, self.context, outer=self)
+        body.is_function = True
+        local = {key: value for key, value in self.state.values.items() if ":" in key} if self.state else {}
+        body.state = State(values=local)
+        for parameter in parameters:
+            key = scope.prefix + scope.mangled(parameter)
+            body.state.bind(key, Value(roots=frozenset((key,))))
+        walk(body)
+        if self.is_function:  # a function inside a function may change what is local to the outer one
+            self.facts.mutates |= body.facts.mutates
+        return body.summary(name, parameters)
+
+    def summary(self, name: str, parameters: tuple[str, ...]) -> Definition:
+        """What a body that has been walked does for its caller."""
+        facts, prefix = self.facts, self.scope.prefix
+        end = join(self.state, self.jumps.returns) or State()
+        for inner in facts.definitions:  # closures may run later, when what the body binds is bound
+            facts.include(inner)
+            facts.reads |= inner.reads - end.definite
+            facts.bound |= inner.writes
+            facts.method_calls |= inner.method_calls
+            facts.arguments |= {argument for argument in inner.arguments if not argument.is_parameter}
+            facts.mutates |= inner.mutates
+        own = {prefix + parameter: parameter for parameter in parameters}
+        return Definition(
+            name=name,
+            parameters=parameters,
+            reads=frozenset(facts.reads),
+            writes=frozenset(facts.bound),
+            always_writes=frozenset() if facts.suspends else frozenset(filter(is_global, end.definite)),
+            mutates=frozenset(filter(is_global, facts.mutates)),
+            mutates_parts=frozenset(filter(is_global, facts.mutates_parts)),
+            mutates_parameters=frozenset(own[key] for key in facts.mutates if key in own),
+            returns_parameters=frozenset(own[key] for key in facts.returned if key in own),
+            arguments=frozenset(facts.arguments),
+            method_calls=frozenset(facts.method_calls),
+            changes=frozenset(facts.changes),
+            looks=frozenset(facts.looks),
+            flags=frozenset(facts.flags),
+        )
+
+
+def _parameters(arguments: ast.arguments | None) -> tuple[list[str], list[str]]:
+    """The parameters that take positions, in order, and the others."""
+    if arguments is None:
+        return [], []
+    positional = [argument.arg for argument in [*arguments.posonlyargs, *arguments.args]]
+    others = [argument.arg for argument in arguments.kwonlyargs]
+    others += [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
+    return positional, others
+
+
+def _annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
+    found = [argument.annotation for argument in every if argument is not None and argument.annotation is not None]
+    return [*found, function.returns] if function.returns is not None else found

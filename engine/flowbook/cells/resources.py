@@ -1,0 +1,70 @@
+"""Shared resources keep notebook order among the cells that touch them.
+
+Cells that only look at a resource need no order among themselves. ``files:?`` is some file: it may be any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+__all__ = ["ResourceTracker", "describe"]
+
+_ANY_FILE = "files:?"
+_PHRASES = {
+    "cwd": "the working directory",
+    "environ": "environment variables",
+    "files:?": "files",
+    "modules": "reloaded modules",
+    "numpy.random": "NumPy's random state",
+    "packages": "installed packages",
+    "pyplot": "pyplot's current figure",
+    "random": "random state",
+    "stdin": "the keyboard",
+}
+
+
+def describe(resource: str) -> str:
+    """How a reason names a resource."""
+    return _PHRASES.get(resource) or (f"the file {resource[6:]}" if resource.startswith("files:") else resource)
+
+
+@dataclass(slots=True)
+class _Use:
+    changed_by: int | None = None
+    looked_at_by: list[int] = field(default_factory=list)
+
+
+class ResourceTracker:
+    """Who has changed and who has looked at each resource so far."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, _Use] = {}
+
+    def look(self, place: int, resource: str) -> Iterator[int]:
+        """A cell looks at a resource; the cells that it must wait for."""
+        waits_for = [use.changed_by for use in self._rivals(resource) if use.changed_by is not None]
+        self._use(resource).looked_at_by.append(place)
+        return iter(waits_for)
+
+    def change(self, place: int, resource: str) -> Iterator[int]:
+        """A cell changes a resource; the cells that it must wait for."""
+        waits_for = []
+        for use in self._rivals(resource):
+            waits_for += use.looked_at_by
+            if use.changed_by is not None:
+                waits_for.append(use.changed_by)
+        use = self._use(resource)
+        use.changed_by = place
+        use.looked_at_by = []
+        return iter(waits_for)
+
+    def _use(self, resource: str) -> _Use:
+        return self._uses.setdefault(resource, _Use())
+
+    def _rivals(self, resource: str) -> Iterable[_Use]:
+        """The uses of every resource that may be the same one."""
+        if resource == _ANY_FILE:
+            return [use for name, use in self._uses.items() if name.startswith("files:")]
+        names = (resource, _ANY_FILE) if resource.startswith("files:") else (resource,)
+        return [self._uses[name] for name in names if name in self._uses]

@@ -1,0 +1,97 @@
+"""What a cell does in its place in the notebook: its own text, and the functions of other cells that it uses.
+
+A function's names are looked up when it is called, so a cell that uses ``f`` reads what ``f`` reads, at the versions
+that are current where the cell stands, and changes what ``f`` changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from flowbook.cells.analysis import Analysis
+from flowbook.cells.definitions import Argument, Definition
+
+__all__ = ["Usage", "usage_of"]
+
+Definitions = Callable[[str], Iterable[Definition]]
+"""What a name may run, where the cell stands."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Usage:
+    """The sum of a cell and of the helpers that it uses."""
+
+    reads: dict[str, str] = field(default_factory=dict)
+    """Name -> the helper that looks it up ('' for the cell itself)."""
+    mutates: set[str] = field(default_factory=set)
+    mutates_parts: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    """Names that helpers may bind (``global x``)."""
+    changes: set[str] = field(default_factory=set)
+    looks: set[str] = field(default_factory=set)
+    flags: set[str] = field(default_factory=set)
+    helpers: list[str] = field(default_factory=list)
+    """Names whose definitions may run."""
+
+
+def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
+    """What a cell does, given what the names that it reads may run."""
+    own_reads = (analysis.reads | analysis.builtins) - analysis.late_reads
+    usage = Usage(
+        reads=dict.fromkeys(sorted(own_reads), ""),
+        mutates=set(analysis.mutates),
+        mutates_parts=set(analysis.mutates_parts),
+        changes=set(analysis.resources - analysis.resource_reads),
+        looks=set(analysis.resource_reads),
+        flags=set(analysis.flags),
+    )
+    arguments, method_calls = set(analysis.arguments), set(analysis.method_calls)
+    pending = list(usage.reads)
+    while pending:
+        name = pending.pop()
+        for definition in definitions(name):
+            if name not in usage.helpers:
+                usage.helpers.append(name)
+            new = sorted(definition.reads - usage.reads.keys())
+            usage.reads.update(dict.fromkeys(new, usage.reads[name] or name))
+            pending.extend(new)
+            _include(usage, definition)
+            arguments |= {argument for argument in definition.arguments if not argument.is_parameter}
+            method_calls |= definition.method_calls
+    for argument in arguments:
+        if argument.name in usage.reads and _changes_argument(argument, definitions, set()):
+            usage.mutates.add(argument.name)
+            usage.mutates_parts.add(argument.name)
+    for name, method in method_calls:
+        if any(method in definition.mutating_methods for definition in definitions(name)):
+            usage.mutates.add(name)
+    return usage
+
+
+def _include(usage: Usage, definition: Definition) -> None:
+    usage.mutates |= definition.mutates
+    usage.mutates_parts |= definition.mutates_parts
+    usage.writes |= definition.writes
+    usage.changes |= definition.changes
+    usage.looks |= definition.looks
+    usage.flags |= definition.flags
+
+
+def _changes_argument(argument: Argument, definitions: Definitions, seen: set[tuple[str, int | str]]) -> bool:
+    """Whether the function changes what it gets at this slot, itself or by passing it on."""
+    if (argument.function, argument.slot) in seen:
+        return False
+    seen.add((argument.function, argument.slot))
+    for definition in definitions(argument.function):
+        slot = argument.slot
+        if definition.kind == "class" and isinstance(slot, int):
+            slot += 1  # after self
+        for part in definition.parts_for_call():
+            parameter = part.parameter_at(slot)
+            if parameter in part.mutates_parameters:
+                return True
+            passed_on = (each for each in part.arguments if each.is_parameter and each.name == parameter)
+            if any(_changes_argument(each, definitions, seen) for each in passed_on):
+                return True
+    return False

@@ -1,0 +1,269 @@
+"""Versions of names: which cell made what another cell sees, and which cells must keep their order.
+
+A name is bound to *objects*: one for each place that may have made the object it means (several when it is bound on
+some paths only, or shares memory with another name). Objects remember who changed them last and who has read them
+since.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flowbook.cells.analysis import Analysis
+from flowbook.cells.definitions import Definition
+from flowbook.cells.expressions import BUILTINS
+from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
+from flowbook.cells.resources import ResourceTracker, describe
+from flowbook.cells.usage import Usage, usage_of
+
+__all__ = ["VersionTracker"]
+
+
+@dataclass(eq=False, slots=True)
+class TrackedObject:
+    """An object in memory, as far as the text of the cells tells."""
+
+    changed_by: int | None = None
+    """Place of the cell that made it or changed it last; None: it comes from outside."""
+    readers: list[int] = field(default_factory=list)
+    """Places of the cells that have read it since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name means at one point of the notebook."""
+
+    makers: tuple[int, ...] = ()
+    """Places of the cells that may have bound it, newest first; the oldest of them binds it surely."""
+    objects: frozenset[TrackedObject] = frozenset()
+    held: frozenset[TrackedObject] = frozenset()
+    """Objects that its object holds references to."""
+    definitions: frozenset[Definition] = frozenset()
+    """Functions and classes that may run when it is used."""
+
+    def versions(self) -> tuple[int, ...]:
+        """The places of the cells that made what a reader sees now, newest first."""
+        changed = {each.changed_by for each in self.objects if each.changed_by is not None}
+        return tuple(sorted(changed.union(self.makers), reverse=True))
+
+
+_UNKNOWN = Binding()
+
+
+class VersionTracker:
+    """Goes through the cells in notebook order and keeps what each name means."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.cells = cells
+        self.place = 0
+        self.bindings: dict[str, Binding] = {}
+        self.resources = ResourceTracker()
+        self.barrier: int | None = None
+        self.reasons: dict[tuple[int, int], dict[Reason, None]] = {}
+        self.nodes: dict[str, Node] = {}
+        self.upstream: list[int] = []
+        """For each place the set, as bits, of the places that it waits for, directly or not."""
+
+    def track(self) -> tuple[Mapping[str, Node], tuple[Edge, ...], Mapping[str, tuple[str, ...]]]:
+        """The nodes by id, the edges, and the cells that made the last version of each name."""
+        for place, cell in enumerate(self.cells):
+            self.place = place
+            self.upstream.append(0)
+            self._track_cell(cell)
+        self._track_after()
+        final = {name: self._ids(binding.versions()) for name, binding in sorted(self.bindings.items())}
+        return self.nodes, self._edges(), final
+
+    def _track_cell(self, cell: Cell) -> None:
+        usage = usage_of(cell.analysis, lambda name: self.bindings.get(name, _UNKNOWN).definitions)
+        reads = {name: helper for name, helper in usage.reads.items() if self._is_input(name, cell, helper)}
+        helpers = [
+            (name, self.cells[maker].id)
+            for name in usage.helpers
+            for maker in self.bindings[name].makers
+            if name in self.cells[maker].analysis.definitions
+        ]
+        self.nodes[cell.id] = Node(
+            cell=cell,
+            inputs={name: next(iter(self._versions(name)), None) for name in sorted(reads)},
+            alternatives={name: older for name in sorted(reads) if (older := self._older(name))},
+            helpers=tuple(sorted(helpers)),
+            flags=frozenset(usage.flags),
+        )
+        for name, helper in reads.items():
+            self._read(name, helper)
+        self._mutate(cell.analysis, usage)
+        self._touch(cell.analysis, usage)
+        self._keep_place(usage.flags)
+        self._bind(cell, usage)
+
+    def _is_input(self, name: str, cell: Cell, helper: str) -> bool:
+        if name in self.bindings:
+            return True
+        if name in BUILTINS and name not in cell.analysis.reads:
+            return False
+        return not (helper and name in cell.analysis.writes)
+
+    # Reading
+
+    def _versions(self, name: str) -> tuple[str, ...]:
+        return self._ids(self.bindings.get(name, _UNKNOWN).versions())
+
+    def _older(self, name: str) -> tuple[str, ...]:
+        """The makers that count if the newer ones left the name alone."""
+        binding = self.bindings.get(name, _UNKNOWN)
+        return self._ids(binding.makers[1:])
+
+    def _read(self, name: str, helper: str) -> None:
+        binding = self.bindings.setdefault(name, _outside())
+        through = f" through {helper}" if helper else ""
+        for place in self._direct(binding.versions()):
+            self._wait(place, ReasonKind.READS, name, f"reads {name} from {self.cells[place].label}{through}")
+        held = {each.changed_by for each in binding.held if each.changed_by is not None}
+        for place in self._direct(sorted(held, reverse=True), behind=binding.versions()):
+            text = f"reads {name}, which holds what {self.cells[place].label} made or changed"
+            self._wait(place, ReasonKind.READS, name, text)
+        for each in binding.objects | binding.held:
+            each.readers.append(self.place)
+
+    def _direct(self, places: Iterable[int], *, behind: Iterable[int] = ()) -> Iterator[int]:
+        """The places, newest first, without those that a newer one waits for already."""
+        covered = 0
+        for place in behind:
+            covered |= self.upstream[place] | 1 << place
+        for place in places:
+            if not covered >> place & 1:
+                yield place
+            covered |= self.upstream[place] | 1 << place
+
+    # Changing
+
+    def _mutate(self, analysis: Analysis, usage: Usage) -> None:
+        changed: set[TrackedObject] = set()
+        for name in sorted(usage.mutates):
+            binding = self.bindings.get(name)
+            if binding is None:
+                continue
+            objects = binding.objects | binding.held if name in usage.mutates_parts else binding.objects
+            changed |= objects
+            for each in objects:
+                for reader in each.readers:
+                    text = f"changes {name} after {self.cells[reader].label} read it"
+                    self._wait(reader, ReasonKind.MUTATES, name, text)
+        for each in changed:
+            each.changed_by, each.readers = self.place, []
+
+    def _touch(self, analysis: Analysis, usage: Usage) -> None:
+        if any(resource.startswith("files:") for resource in usage.changes | usage.looks):
+            usage.looks.add("cwd")
+        if any(path.partition(".")[0] not in sys.stdlib_module_names for path in analysis.imports.values()):
+            usage.looks |= {"environ", "sys.path"}
+        for resource in sorted(usage.changes):
+            for place in self.resources.change(self.place, resource):
+                self._wait_for_resource(place, resource)
+        for resource in sorted(usage.looks - usage.changes):
+            for place in self.resources.look(self.place, resource):
+                self._wait_for_resource(place, resource)
+
+    def _wait_for_resource(self, place: int, resource: str) -> None:
+        text = f"shares {describe(resource)} with {self.cells[place].label}"
+        self._wait(place, ReasonKind.RESOURCE, resource, text)
+
+    def _keep_place(self, flags: Iterable[str]) -> None:
+        """A flagged cell waits for all before it, and all after it wait for it."""
+        if self.barrier is not None:
+            label = self.cells[self.barrier].label
+            self._wait(self.barrier, ReasonKind.FLAG, "order", f"flagged: {label} keeps its place")
+        if why := ", ".join(sorted(flags)):
+            first = 0 if self.barrier is None else self.barrier + 1
+            for place in range(first, self.place):
+                self._wait(place, ReasonKind.FLAG, why, f"flagged: keeps its place ({why})")
+            self.barrier = self.place
+
+    # Binding
+
+    def _bind(self, cell: Cell, usage: Usage) -> None:
+        analysis = cell.analysis
+        writes = (analysis.writes - analysis.late_writes) | usage.writes
+        if cell.is_task:
+            writes -= analysis.private
+        conditional = (analysis.conditional_writes | usage.writes) - (analysis.writes - analysis.conditional_writes)
+        own = {name: TrackedObject(changed_by=self.place) for name in writes}
+        new = {name: self._binding(name, analysis, own) for name in writes}
+        for name in conditional & self.bindings.keys() & new.keys():
+            new[name] = _either(new[name], self.bindings[name])
+        for name in analysis.deletes:
+            self.bindings.pop(name, None)
+        self._hold(analysis, own)
+        self.bindings.update(new)
+
+    def _binding(self, name: str, analysis: Analysis, own: Mapping[str, TrackedObject]) -> Binding:
+        shared = analysis.aliases.get(name, frozenset())
+        objects = {own[name], *self._objects(shared, own, analysis)}
+        held = set(self._objects(analysis.holds.get(name, ()), own, analysis))
+        definitions = set(analysis.definitions.get(name, ()))
+        for other in shared | analysis.holds.get(name, frozenset()):
+            if other not in own:
+                held |= self.bindings.get(other, _UNKNOWN).held
+                definitions |= self.bindings.get(other, _UNKNOWN).definitions
+        for maker in analysis.made_by.get(name, ()):
+            made = self.bindings.get(maker, _UNKNOWN).definitions
+            definitions |= {definition for definition in made if definition.kind == "class"}
+        return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
+
+    def _objects(
+        self, names: Iterable[str], own: Mapping[str, TrackedObject], analysis: Analysis
+    ) -> set[TrackedObject]:
+        """What names may mean within a cell that writes ``own``: the new object, and the old one if it read that."""
+        objects = {own[name] for name in names if name in own}
+        for name in names:
+            if name in analysis.reads and name in self.bindings:
+                objects |= self.bindings[name].objects
+        return objects
+
+    def _hold(self, analysis: Analysis, own: Mapping[str, TrackedObject]) -> None:
+        """Names from before that hold more than they did (``cache["x"] = df``)."""
+        for name in analysis.holds.keys() - analysis.writes:
+            if name in self.bindings:
+                old = self.bindings[name]
+                held = old.held.union(self._objects(analysis.holds[name], own, analysis))
+                self.bindings[name] = Binding(old.makers, old.objects, held, old.definitions)
+
+    # Edges
+
+    def _wait(self, place: int, kind: ReasonKind, subject: str, text: str) -> None:
+        if place != self.place:
+            reason = Reason(kind=kind, subject=subject, text=text)
+            self.reasons.setdefault((self.place, place), {})[reason] = None
+            self.upstream[self.place] |= self.upstream[place] | 1 << place
+
+    def _track_after(self) -> None:
+        places = {cell.id: place for place, cell in enumerate(self.cells)}
+        places |= {cell.name: place for place, cell in enumerate(self.cells) if cell.name}
+        for place, cell in enumerate(self.cells):
+            for name in cell.after:
+                reason = Reason(kind=ReasonKind.AFTER, subject="--after", text=f"--after {name}")
+                self.reasons.setdefault((place, places[name]), {})[reason] = None
+
+    def _edges(self) -> tuple[Edge, ...]:
+        return tuple(
+            Edge(upstream=self.cells[up].id, downstream=self.cells[down].id, reasons=tuple(reasons))
+            for (down, up), reasons in sorted(self.reasons.items(), key=lambda item: item[0])
+        )
+
+    def _ids(self, places: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.cells[place].id for place in places)
+
+
+def _outside() -> Binding:
+    """A name that no cell has bound yet: some object from outside."""
+    return Binding(objects=frozenset((TrackedObject(),)))
+
+
+def _either(new: Binding, old: Binding) -> Binding:
+    """What a name means after a cell that may have bound it."""
+    return Binding(
+        new.makers + old.makers, new.objects | old.objects, new.held | old.held, new.definitions | old.definitions
+    )
