@@ -1,0 +1,70 @@
+"""What the REST interface says of a run: records of the engine as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbook.core.view import WORDS, NodeView, RunView
+from flowbook.errors import NotFound
+
+if TYPE_CHECKING:
+    from flowbook.runs import RunSummary
+
+_FILES = ("notebook", "html", "svg")
+
+
+def summary_to_json(run: RunSummary, root: Path | None) -> dict[str, Any]:
+    """A row of the runs list.
+
+    Paths of the machine do not leave it: a kept file is given as its address below the server's base URL, and
+    `notebook_path` is the executed notebook's place in the server's file browser if it can be opened there.
+    """
+    links = {kind: f"flowbook/api/runs/{run.id}/files/{kind}" if getattr(run, kind) else None for kind in _FILES}
+    row = {**asdict(run), **links, "notebook_path": _contents_path(run.notebook, root)}
+    del row["parameters"]
+    return row
+
+
+def run_to_json(run: RunView) -> dict[str, Any]:
+    """A run with its nodes, without its logs and parameters."""
+    return {**_common(run), "flow": run.flow, "nodes": [_node(node) for node in run.nodes.values()]}
+
+
+def kept_file(run_id: str, kind: str) -> tuple[str, bytes]:
+    """The name and content of a file kept with a run; NotFound when the run has none, or it is gone."""
+    from flowbook.runs import find_run
+
+    run = find_run(run_id)
+    kept = getattr(run, kind)
+    if kept is None:
+        raise NotFound(f"Run {run.number} of {run.flow} has kept no {kind}.")
+    try:
+        return f"{run.flow}-run-{run.number}{Path(kept).suffix}", Path(kept).read_bytes()
+    except OSError as error:
+        raise NotFound(f"The {kind} of run {run.number} cannot be read: {error.strerror}.") from error
+
+
+def _common(item: RunView | NodeView) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "name": item.name,
+        "look": item.look,
+        "word": WORDS[item.look],
+        "message": item.state.message if item.state else None,
+        "started": item.started,
+        "ended": item.ended,
+    }
+
+
+def _node(node: NodeView) -> dict[str, Any]:
+    return {**_common(node), "upstream": list(node.upstream), "cell": node.cell, "attempts": node.attempts}
+
+
+def _contents_path(path: str | None, root: Path | None) -> str | None:
+    """`path` as the file browser names it; None outside of `root` and in hidden folders, which it refuses to open."""
+    if path is None or root is None or not Path(path).is_relative_to(root):
+        return None
+    relative = Path(path).relative_to(root)
+    return None if any(part.startswith(".") for part in relative.parts) else relative.as_posix()

@@ -1,0 +1,82 @@
+/** The server's REST interface, typed. Every error carries a sentence for a person. */
+
+import { URLExt } from "@jupyterlab/coreutils";
+import { ServerConnection } from "@jupyterlab/services";
+
+/** One line of the list of runs. Times are in seconds since the epoch. */
+export interface RunSummary {
+  id: string;
+  number: number;
+  name: string;
+  flow: string;
+  deployment: string | null;
+  trigger: string;
+  look: string;
+  word: string;
+  message: string | null;
+  created: number;
+  started: number | null;
+  ended: number | null;
+  done: number;
+  total: number;
+  why: string | null;
+  /** Addresses of the kept files, below the server's base URL. */
+  notebook: string | null;
+  html: string | null;
+  svg: string | null;
+  /** The executed notebook's place in the file browser, if it can be opened there. */
+  notebook_path: string | null;
+}
+
+export interface PromoteRequest {
+  path: string;
+  name: string;
+  schedule: string;
+  timezone: string;
+}
+
+export interface Promoted {
+  deployment: { name: string; version: number };
+  /** ISO 8601 with the offset of the schedule's zone. */
+  next_fires: string[];
+  worker_command: string;
+  warnings: string[];
+}
+
+/** An answer that says why it is not what was asked for; `message` is the server's sentence. */
+export class Refused extends Error {}
+
+export class FlowbookClient {
+  constructor(private readonly settings: ServerConnection.ISettings) {}
+
+  async runs(limit = 50): Promise<RunSummary[]> {
+    return (await this.request<{ runs: RunSummary[] }>(`runs?limit=${limit}`)).runs;
+  }
+
+  promote(request: PromoteRequest): Promise<Promoted> {
+    return this.request<Promoted>("promote", { method: "POST", body: JSON.stringify(request) });
+  }
+
+  /** The full address of a kept file. */
+  address(file: string): string {
+    return URLExt.join(this.settings.baseUrl, file);
+  }
+
+  private async request<T>(endpoint: string, init: RequestInit = {}): Promise<T> {
+    const url = this.address(`flowbook/api/${endpoint}`);
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(url, { cache: "no-store", ...init }, this.settings);
+    } catch {
+      throw new Refused("The Jupyter server cannot be reached.");
+    }
+    const answer = await response.json().catch(() => null);
+    if (response.status >= 500) {
+      throw new Refused(`The Jupyter server failed (status ${response.status}); its log says why.`);
+    }
+    if (!response.ok) {
+      throw new Refused(answer?.message || `The Jupyter server answered with status ${response.status}.`);
+    }
+    return answer as T;
+  }
+}

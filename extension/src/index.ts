@@ -1,0 +1,81 @@
+/** flowbook in JupyterLab: a Promote button on notebooks, and the runs in the left side bar. */
+
+import {
+  ILabShell,
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin,
+} from "@jupyterlab/application";
+import { ICommandPalette } from "@jupyterlab/apputils";
+import { INotebookTracker } from "@jupyterlab/notebook";
+import { FlowbookClient } from "./api";
+import { promoteNotebook } from "./dialog";
+import { flowIcon } from "./icons";
+import { RunsPanel } from "./panel";
+
+const PROMOTE = "flowbook:promote";
+const SHOW_RUNS = "flowbook:show-runs";
+
+/** The button itself is in schema/promote.json, so that a person can move or hide it in the settings. */
+const promote: JupyterFrontEndPlugin<void> = {
+  id: "flowbook:promote",
+  description: "Promotes the current notebook to a deployment.",
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ICommandPalette],
+  activate: (app: JupyterFrontEnd, notebooks: INotebookTracker, palette: ICommandPalette | null) => {
+    const client = new FlowbookClient(app.serviceManager.serverSettings);
+    app.commands.addCommand(PROMOTE, {
+      label: "Promote Notebook to a Deployment",
+      caption: "Promote this notebook: run it on a schedule or on demand",
+      icon: flowIcon,
+      isEnabled: () => notebooks.currentWidget !== null,
+      execute: async () => {
+        const context = notebooks.currentWidget?.context;
+        if (!context) {
+          return;
+        }
+        await context.save();
+        const path = app.serviceManager.contents.localPath(context.path);
+        if ((await promoteNotebook(client, path)) && app.commands.hasCommand(SHOW_RUNS)) {
+          await app.commands.execute(SHOW_RUNS, { refreshOnly: true });
+        }
+      },
+    });
+    notebooks.currentChanged.connect(() => app.commands.notifyCommandChanged(PROMOTE));
+    palette?.addItem({ command: PROMOTE, category: "flowbook" });
+  },
+};
+
+const runs: JupyterFrontEndPlugin<void> = {
+  id: "flowbook:runs",
+  description: "Lists the runs of flows in the left side bar.",
+  autoStart: true,
+  optional: [ICommandPalette, ILayoutRestorer, ILabShell],
+  activate: (
+    app: JupyterFrontEnd,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    shell: ILabShell | null,
+  ) => {
+    const panel = new RunsPanel(new FlowbookClient(app.serviceManager.serverSettings), {
+      promote: () => void app.commands.execute(PROMOTE),
+      open: (path) => void app.commands.execute("docmanager:open", { path }),
+    });
+    app.shell.add(panel, "left", { rank: 650, type: "flowbook" });
+    restorer?.add(panel, panel.id);
+    app.commands.addCommand(SHOW_RUNS, {
+      label: "Show Runs",
+      caption: "Show the runs of flows",
+      execute: (args) => {
+        if (!args.refreshOnly) {
+          (shell ?? app.shell).activateById(panel.id);
+        }
+        panel.refresh();
+      },
+    });
+    palette?.addItem({ command: SHOW_RUNS, category: "flowbook" });
+  },
+};
+
+export default [promote, runs];

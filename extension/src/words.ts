@@ -1,0 +1,66 @@
+/** What the panel and the dialog say of runs and times. Pure: no DOM, no clock. */
+
+import { clockText, durationText } from "../../widgets/src/duration";
+import type { RunSummary } from "./api";
+
+/** How long a run took (`9.4 s`), or a clock of how long it has been going on (`1:07`); empty before it has begun. */
+export function took(run: Pick<RunSummary, "started" | "ended">, now: number): string {
+  if (run.started === null) {
+    return "";
+  }
+  return run.ended === null
+    ? clockText(now - run.started)
+    : durationText(Math.max(0, run.ended - run.started));
+}
+
+/** `Fri 20 Nov, 07:00 CET`: a moment in a zone (the browser's unless given), with the zone's name. */
+export function moment(time: Date, zone?: string): string {
+  const parts = new Intl.DateTimeFormat("en-GB", {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    timeZone: zone,
+    timeZoneName: "short",
+  }).formatToParts(time);
+  const part = (type: Intl.DateTimeFormatPartTypes) => parts.find((p) => p.type === type)?.value ?? "";
+  return (
+    `${part("weekday")} ${part("day")} ${part("month")}, ` +
+    `${part("hour")}:${part("minute")} ${part("timeZoneName")}`
+  );
+}
+
+/** The second line of a run: why it ended badly, or how far it is. */
+export function progress(run: RunSummary): string {
+  if (run.why) {
+    return run.why;
+  }
+  return run.total ? `${run.done}/${run.total} tasks` : "";
+}
+
+/** The third line of a run: when it started, and how long it took. */
+export function times(run: RunSummary, now: number, zone?: string): string {
+  const begun = moment(new Date((run.started ?? run.created) * 1000), zone);
+  return run.started === null ? `created ${begun}` : `${begun} · ${took(run, now)}`;
+}
+
+/** The stem of a notebook's file name: what a deployment is called unless told otherwise. */
+export function stem(path: string): string {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return name.replace(/\.ipynb$/, "");
+}
+
+/** `2 running · 1 failed` for the panel's heading; empty when there is nothing to say. */
+export function tally(runs: readonly RunSummary[]): string {
+  const count = (...looks: string[]) => runs.filter((run) => looks.includes(run.look)).length;
+  const parts = [
+    [count("running", "retrying"), "running"],
+    [count("failed", "crashed"), "failed"],
+  ] as const;
+  return parts
+    .filter(([n]) => n > 0)
+    .map(([n, word]) => `${n} ${word}`)
+    .join(" · ");
+}

@@ -1,0 +1,2 @@
+declare const mermaid: Record<string, never>;
+export default mermaid;

@@ -1,0 +1,145 @@
+"""What a person sees of flowbook in JupyterLab: the Promote button and the list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from flowbook import flow, task
+from flowbook.engine import close_engines
+from flowbook.runs import recent_runs, run_folder
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CELLS = ["%load_ext flowbook", "%%task\nday = '2026-11-20'", "%%task\nrows = [day] * 3"]
+
+
+@task
+def extract() -> list[int]:
+    return [1, 2, 3]
+
+
+@task
+def validate(rows: list[int]) -> int:
+    return len(rows)
+
+
+@flow
+def nightly() -> int:
+    return validate(extract())
+
+
+@flow
+def invoices() -> None:
+    raise ValueError("total 1347.5 above limit 1000, and <b>this</b> is text")
+
+
+@pytest.fixture
+def in_lab(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What this process runs is recorded where the server looks."""
+    close_engines()
+    monkeypatch.setenv("FLOWBOOK_HOME", str(lab.home))
+    yield lab.home
+    close_engines()
+
+
+def open_panel(page: Page) -> Locator:
+    """The list of runs, opened as a person does."""
+    page.get_by_role("tab", name="flowbook: runs").click()
+    return page.get_by_role("region", name="flowbook runs")
+
+
+def test_promotes_a_notebook(lab: Any, page: Page) -> None:
+    lab.write_notebook("nightly.ipynb", CELLS)
+    lab.open(page, "nightly.ipynb")
+    page.get_by_role("button", name="Promote").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Name")).to_have_value("nightly")
+    expect(dialog.get_by_label("Time zone")).to_have_value("Europe/Zurich")
+
+    dialog.get_by_label("Schedule").fill("0 25 * * 1-5")
+    dialog.get_by_role("button", name="Promote").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("hour")
+    expect(dialog.get_by_label("Schedule")).to_have_value("0 25 * * 1-5")
+
+    dialog.get_by_label("Schedule").fill("0 7 * * 1-5")
+    dialog.get_by_role("button", name="Promote").click()
+    expect(page.get_by_role("dialog")).to_contain_text("nightly is deployed (version 1)")
+    expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(5)
+    expect(page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("07:00")
+    expect(page.get_by_role("dialog")).to_contain_text("flowbook worker start")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_promotes_what_was_typed_last(lab: Any, page: Page) -> None:
+    path = lab.write_notebook("typed.ipynb", CELLS)
+    lab.open(page, "typed.ipynb")
+    page.locator(".jp-Notebook .cm-content").last.click()
+    page.keyboard.press("End")
+    page.keyboard.type("  # typed just now")
+    page.get_by_role("button", name="Promote").click()
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value("typed")
+    assert "typed just now" in path.read_text()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_palette_promotes_too(lab: Any, page: Page) -> None:
+    lab.write_notebook("palette.ipynb", CELLS)
+    lab.open(page, "palette.ipynb")
+    page.get_by_role("menuitem", name="View").click()
+    page.get_by_role("menuitem", name="Activate Command Palette").click()
+    page.get_by_role("textbox", name="SEARCH").fill("promote notebook")
+    page.locator(".lm-CommandPalette-item", has_text="Promote Notebook to a Deployment").click()
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value("palette")
+
+
+def test_nothing_has_run(lab: Any, page: Page) -> None:
+    page.route("**/flowbook/api/runs*", lambda route: route.fulfill(json={"runs": []}))
+    lab.open(page)
+    panel = open_panel(page)
+    expect(panel).to_contain_text("Nothing has run here. %flow run, or")
+    expect(panel.get_by_role("button", name="Promote a notebook")).to_be_visible()
+
+
+def test_lists_the_runs_and_follows_them(lab: Any, page: Page, in_lab: Path) -> None:
+    nightly()
+    with pytest.raises(ValueError, match="total"):
+        invoices()
+    failed = recent_runs(1)[0]
+    run_folder(failed.id).mkdir(parents=True)
+    (run_folder(failed.id) / "notebook.html").write_text("<h1>Executed</h1><script>document.title = 'ran'</script>")
+    lab.open(page)
+    panel = open_panel(page)
+    first, second = panel.get_by_role("listitem").nth(0), panel.get_by_role("listitem").nth(1)
+    expect(first).to_contain_text(f"Failedinvoices · run {failed.number}")
+    expect(first).to_contain_text("ValueError: total 1347.5 above limit 1000, and <b>this</b> is text")
+    expect(first).to_contain_text("CET")
+    expect(second).to_contain_text("Succeeded")
+    expect(second).to_contain_text("2/2 tasks")
+    assert first.locator("svg path").get_attribute("d") != second.locator("svg path").get_attribute("d")
+
+    with page.expect_popup() as opened:
+        first.get_by_role("link", name=f"Report of run {failed.number}").click()
+    expect(opened.value.get_by_role("heading")).to_have_text("Executed")
+    assert opened.value.title() != "ran"
+
+    nightly()
+    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+
+
+def test_says_so_when_the_server_is_gone(lab: Any, page: Page, in_lab: Path) -> None:
+    nightly()
+    lab.open(page)
+    panel = open_panel(page)
+    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+    page.route("**/flowbook/api/runs*", lambda route: route.abort())
+    expect(panel.get_by_role("status")).to_contain_text("The Jupyter server cannot be reached.")
+    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+    page.unroute("**/flowbook/api/runs*")
+    expect(panel.get_by_role("status")).to_be_empty(timeout=20_000)

@@ -1,0 +1,246 @@
+"""The REST interface, asked over HTTP of a real server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import nbformat
+import pytest
+
+from flowbook import flow, task
+from flowbook.errors import UsageError
+from flowbook.runs import recent_runs, run_folder
+
+ENDPOINTS = [
+    ("GET", "flowbook/api/runs"),
+    ("GET", "flowbook/api/runs/some-id"),
+    ("GET", "flowbook/api/runs/some-id/files/html"),
+    ("POST", "flowbook/api/promote"),
+]
+
+
+@task
+def double(number: int) -> int:
+    return 2 * number
+
+
+@flow
+def doubling(number: int = 1) -> int:
+    return double(number)
+
+
+@flow
+def failing() -> None:
+    raise ValueError("no such day")
+
+
+@pytest.fixture
+def notebook(server: Any) -> Path:
+    """A small notebook in the server's folder."""
+    cells = [nbformat.v4.new_code_cell("%load_ext flowbook"), nbformat.v4.new_code_cell("%%task\nx = 1")]
+    path = Path(server.root) / "nightly.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_refuses_who_has_no_token(server: Any, method: str, path: str) -> None:
+    with server.client(token=None) as stranger:
+        answer = stranger.request(method, path, json={} if method == "POST" else None)
+    assert answer.status_code == 403
+    assert "runs" not in answer.text
+
+
+def test_promoting_with_a_cookie_needs_the_xsrf_token(server: Any, client: httpx.Client) -> None:
+    token = client.headers["Authorization"].removeprefix("token ")
+    with server.client(token=None) as browser:
+        assert browser.get("tree", params={"token": token}).status_code in (200, 302, 404)
+        assert browser.get("flowbook/api/runs").status_code == 200, "the cookie identifies the browser"
+        refused = browser.post("flowbook/api/promote", json={"path": "x.ipynb"})
+        assert refused.status_code == 403
+        assert "_xsrf" in refused.json()["message"]
+
+
+def test_nothing_changes_on_get(client: httpx.Client) -> None:
+    assert client.get("flowbook/api/promote").status_code == 405
+
+
+def test_no_runs_yet(client: httpx.Client) -> None:
+    answer = client.get("flowbook/api/runs")
+    assert answer.status_code == 200
+    assert answer.json() == {"runs": []}
+
+
+def test_runs_newest_first_without_paths_of_the_machine(client: httpx.Client, home: Path) -> None:
+    doubling(3)
+    with pytest.raises(ValueError, match="no such day"):
+        failing()
+    run = recent_runs(1)[0]
+    run_folder(run.id).mkdir(parents=True)
+    (run_folder(run.id) / "notebook.ipynb").write_text("{}")
+
+    answer = client.get("flowbook/api/runs")
+    newest, oldest = answer.json()["runs"]
+    assert (newest["flow"], newest["word"], newest["why"]) == ("failing", "Failed", "ValueError: no such day")
+    assert newest["notebook"] == f"flowbook/api/runs/{run.id}/files/notebook"
+    assert newest["notebook_path"] is None
+    assert (oldest["flow"], oldest["look"], oldest["done"], oldest["total"]) == ("doubling", "succeeded", 1, 1)
+    assert oldest["html"] is None
+    assert str(home) not in answer.text
+    assert len(client.get("flowbook/api/runs", params={"limit": 1}).json()["runs"]) == 1
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "1001", "9" * 30, "²"])
+def test_a_wrong_limit_is_a_sentence(client: httpx.Client, limit: str) -> None:
+    answer = client.get("flowbook/api/runs", params={"limit": limit})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("limit must be a whole number from 1 to 1000")
+
+
+def test_one_run_with_its_nodes(client: httpx.Client) -> None:
+    doubling(3)
+    run = recent_runs(1)[0]
+    answer = client.get(f"flowbook/api/runs/{run.id}").json()
+    assert (answer["flow"], answer["word"]) == ("doubling", "Succeeded")
+    [node] = answer["nodes"]
+    assert node["name"].startswith("double")
+    assert (node["look"], node["attempts"], node["upstream"]) == ("succeeded", 1, [])
+
+
+def test_an_unknown_run_is_a_sentence(client: httpx.Client) -> None:
+    answer = client.get("flowbook/api/runs/nobody")
+    assert answer.status_code == 404
+    assert "no run 'nobody'" in answer.json()["message"]
+
+
+FILES = [
+    ("notebook", "notebook.ipynb", "application/x-ipynb+json"),
+    ("html", "notebook.html", "text/html"),
+    ("svg", "dag.svg", "image/svg+xml"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "media_type"), FILES)
+def test_a_kept_file_can_run_nothing(client: httpx.Client, kind: str, name: str, media_type: str) -> None:
+    doubling()
+    run = recent_runs(1)[0]
+    run_folder(run.id).mkdir(parents=True)
+    (run_folder(run.id) / name).write_text("<script>alert(1)</script>")
+    answer = client.get(f"flowbook/api/runs/{run.id}/files/{kind}")
+    assert answer.status_code == 200
+    assert answer.text == "<script>alert(1)</script>"
+    assert answer.headers["Content-Type"].startswith(media_type)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    policy = [rule.strip() for rule in answer.headers["Content-Security-Policy"].split(";")]
+    assert {"sandbox", "default-src 'none'"} <= set(policy)
+    if kind == "notebook":
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="doubling-run-{run.number}.ipynb"'
+
+
+def test_a_run_without_files_says_so(client: httpx.Client) -> None:
+    doubling()
+    run = recent_runs(1)[0]
+    answer = client.get(f"flowbook/api/runs/{run.id}/files/html")
+    assert answer.status_code == 404
+    assert answer.json()["message"] == f"Run {run.number} of doubling has kept no html."
+
+
+def test_files_of_other_kinds_do_not_exist(client: httpx.Client) -> None:
+    assert client.get("flowbook/api/runs/some-id/files/..%2f..%2fflowbook.db").status_code == 404
+
+
+def test_what_promote_is_asked_and_what_it_answers(
+    client: httpx.Client, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def promote(path: Path, **options: Any) -> SimpleNamespace:
+        asked.update(path=path, **options)
+        fires = [datetime(2026, 11, 23, 7, tzinfo=UTC)]
+        return SimpleNamespace(name="nightly", version=4, next_fires=fires, warnings=["Cell 4 reads a file."])
+
+    monkeypatch.setattr("flowbook.promote.promote", promote)
+    body = {"path": "nightly.ipynb", "name": " nightly ", "schedule": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
+    answer = client.post("flowbook/api/promote", json=body)
+    assert answer.status_code == 200
+    assert asked == {"path": notebook, "name": "nightly", "cron": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
+    assert answer.json() == {
+        "deployment": {"name": "nightly", "version": 4},
+        "next_fires": ["2026-11-23T07:00:00+00:00"],
+        "worker_command": "flowbook worker start",
+        "warnings": ["Cell 4 reads a file."],
+    }
+
+
+def test_promotes_a_notebook(client: httpx.Client, notebook: Path) -> None:
+    body = {"path": "nightly.ipynb", "schedule": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
+    answer = client.post("flowbook/api/promote", json=body)
+    assert answer.status_code == 200, answer.text
+    promoted = answer.json()
+    assert promoted["deployment"] == {"name": "nightly", "version": 1}
+    assert len(promoted["next_fires"]) == 5
+    assert all(datetime.fromisoformat(fire).utcoffset() for fire in promoted["next_fires"])
+    assert all("T07:00:00+0" in fire for fire in promoted["next_fires"])
+
+
+def test_a_time_zone_says_nothing_without_a_schedule(client: httpx.Client, notebook: Path) -> None:
+    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "timezone": "Europe/Zurich"})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["next_fires"] == []
+
+
+def test_a_wrong_schedule_is_a_sentence(client: httpx.Client, notebook: Path) -> None:
+    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "schedule": "0 25 * * *"})
+    assert answer.status_code == 400
+    assert "hour" in answer.json()["message"]
+    assert "Traceback" not in answer.text
+
+
+def test_an_error_of_flowbook_becomes_its_sentence(
+    client: httpx.Client, notebook: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def promote(path: Path, **options: Any) -> None:
+        raise UsageError("Cell 4 needs `rates`, which no cell makes. Define it, or mark it as a parameter.")
+
+    monkeypatch.setattr("flowbook.promote.promote", promote)
+    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb"})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Cell 4 needs `rates`")
+
+
+ESCAPES = ["../outside.ipynb", "a/../../outside.ipynb", "/../outside.ipynb", "link.ipynb", "..", ""]
+
+
+@pytest.mark.parametrize("path", ESCAPES)
+def test_a_notebook_outside_of_the_servers_folder_is_refused(
+    server: Any, client: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = Path(server.root).parent / "outside.ipynb"
+    outside.write_text("{}")
+    link = Path(server.root) / "link.ipynb"
+    if not link.is_symlink():
+        link.symlink_to(outside)
+    monkeypatch.setattr("flowbook.promote.promote", lambda *a, **k: pytest.fail("it was promoted"))
+    answer = client.post("flowbook/api/promote", json={"path": path})
+    assert answer.status_code == 400
+    assert "not inside the folder" in answer.json()["message"]
+
+
+def test_an_absolute_path_means_one_below_the_servers_folder(client: httpx.Client, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.ipynb"
+    outside.write_text("{}")
+    answer = client.post("flowbook/api/promote", json={"path": str(outside)})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("There is no notebook")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "no json", json.dumps({"path": ["nightly.ipynb"]}), "\xff"])
+def test_a_body_that_cannot_be_meant(client: httpx.Client, body: str) -> None:
+    answer = client.post("flowbook/api/promote", content=body.encode("latin-1"))
+    assert answer.status_code == 400
+    assert "must be" in answer.json()["message"]
