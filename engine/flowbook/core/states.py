@@ -182,6 +182,13 @@ def not_ready(message: str) -> State:
     return State(type=_S.CANCELLED, name="NotReady", message=message)
 
 
+def broken_off(error: BaseException) -> State:
+    """The run's execution was broken into between two steps: by an interrupt, else by a fault of flowbook's own."""
+    if isinstance(error, Exception):
+        return crashed(f"The engine failed while executing the run: {describe_error(error)}", data=error)
+    return cancelled(data=error)
+
+
 def describe_error(error: BaseException) -> str:
     """``ValueError: no such file`` — the exception's type and first line, at most 500 characters."""
     try:

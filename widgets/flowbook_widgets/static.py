@@ -1,0 +1,37 @@
+"""What a run leaves behind in the notebook: it needs no kernel, no widget and no trust to be seen."""
+
+from __future__ import annotations
+
+import contextlib
+from base64 import b64encode
+from html import escape
+
+from flowbook.core.text import sentence, task_table, text_dag
+from flowbook.core.view import WORDS, RunView
+from flowbook.errors import FlowbookError
+
+
+def final_bundle(view: RunView, now: float | None = None, *, picture: bool = True) -> dict[str, str]:
+    """The run by MIME type: one sentence and the picture as HTML; sentence, graph and table as plain text.
+
+    Without `picture`, or when Graphviz fails, the graph in the HTML is the plain one.
+    """
+    said = sentence(view, now)
+    graph = text_dag(view, now)
+    text = "\n\n".join(part for part in (said, graph, task_table(view, now)) if part)
+    return {"text/html": _page(view, said, graph, now, picture), "text/plain": text}
+
+
+def _page(view: RunView, said: str, graph: str, now: float | None, picture: bool) -> str:
+    """The picture goes in as an image: inert, and let through by the sanitizers of JupyterLab and code hosts."""
+    word = WORDS[view.look]
+    story = f"<p><strong>{word}</strong>{escape(said.removeprefix(word))}</p>"
+    if not view.nodes:
+        return story
+    from flowbook.visualize import static_svg
+
+    if picture:
+        with contextlib.suppress(FlowbookError):
+            encoded = b64encode(static_svg(view, now).encode()).decode()
+            return f'{story}<img alt="{escape(graph)}" src="data:image/svg+xml;base64,{encoded}">'
+    return f"{story}<pre>{escape(graph)}</pre>"

@@ -1,0 +1,170 @@
+import { html } from "./elements";
+import { NodeBox } from "./nodes";
+import { safeSvg } from "./sanitize";
+import type { NodeFace } from "./types";
+
+const MOST_HEIGHT = 320;
+/** Below this scale text cannot be read: icons take its place. */
+const FAR = 0.5;
+/** Only so many boxes move gently: more would keep the browser busy with painting. */
+const FEW = 100;
+
+/** The drawing: fitted into its frame, its boxes reachable by Tab and the arrow keys. */
+export class GraphPane {
+  readonly element = html("div", { class: "fb-frame" });
+  private drawing: SVGSVGElement | undefined;
+  private boxes = new Map<string, NodeBox>();
+  private after = new Map<string, string[]>();
+  private before = new Map<string, string[]>();
+  private size = { width: 0, height: 0 };
+  private actual = false;
+  private far = false;
+  private active = "";
+  private only: string | undefined;
+
+  constructor(private readonly select: (key: string | undefined) => void) {
+    this.element.addEventListener("click", (event) => this.pick(event.target as Element));
+    this.element.addEventListener("keydown", (event) => this.key(event));
+    this.element.addEventListener("focusin", (event) => this.enter(event.target as Element));
+  }
+
+  /** Draw a new shape; says whether that was possible. */
+  draw(source: string): boolean {
+    const drawing = source ? safeSvg(source) : null;
+    this.boxes.clear();
+    this.after.clear();
+    this.before.clear();
+    this.drawing = drawing ?? undefined;
+    this.element.replaceChildren(...(drawing ? [drawing] : []));
+    if (!drawing) return false;
+    this.size = {
+      width: Number(drawing.getAttribute("width")),
+      height: Number(drawing.getAttribute("height")),
+    };
+    drawing.setAttribute("role", "list");
+    drawing.setAttribute("aria-label", "Tasks of this run");
+    drawing.querySelector(".fb-edges")?.setAttribute("aria-hidden", "true");
+    for (const group of drawing.querySelectorAll<SVGGElement>("[data-node]")) {
+      this.boxes.set(group.dataset.node ?? "", new NodeBox(group));
+    }
+    for (const edge of drawing.querySelectorAll<SVGPathElement>(".fb-edge")) {
+      const { from = "", to = "" } = edge.dataset;
+      push(this.after, from, to);
+      push(this.before, to, from);
+    }
+    drawing.classList.toggle("fb-few", this.boxes.size <= FEW);
+    this.rove(this.boxes.has(this.active) ? this.active : (this.boxes.keys().next().value ?? ""));
+    this.fit();
+    return true;
+  }
+
+  show(faces: Record<string, NodeFace>, keys: string[], now: number): void {
+    for (const key of keys) {
+      const face = faces[key];
+      if (face) this.boxes.get(key)?.show(face, now);
+    }
+    if (this.only) this.highlight(this.only);
+  }
+
+  tick(now: number): void {
+    if (this.far) return;
+    for (const box of this.boxes.values()) {
+      if (box.face?.started !== undefined && box.face.ended === undefined) box.tick(now);
+    }
+  }
+
+  /** Leave bright only what looks so; undefined: everything. */
+  highlight(look: string | undefined): void {
+    this.only = look;
+    for (const { group, face } of this.boxes.values())
+      group.classList.toggle("fb-dim", !!look && !has(face, look));
+  }
+
+  /** Fit the drawing into the frame, or show it in its own size. Returns whether it has to be scaled to fit. */
+  fit(actual = this.actual): boolean {
+    this.actual = actual;
+    const room = this.element.clientWidth;
+    if (!this.drawing || !room) return false;
+    const fitting = Math.min(1, (room - 2) / this.size.width, MOST_HEIGHT / this.size.height);
+    const scale = actual ? 1 : fitting;
+    this.drawing.setAttribute("width", String(Math.floor(this.size.width * scale)));
+    this.drawing.setAttribute("height", String(Math.floor(this.size.height * scale)));
+    this.far = scale < FAR;
+    this.drawing.classList.toggle("fb-far", this.far);
+    return fitting < 0.85;
+  }
+
+  private pick(target: Element): void {
+    const key = keyOf(target);
+    if (key) this.focus(key);
+    else this.select(undefined);
+  }
+
+  private enter(target: Element): void {
+    const key = keyOf(target);
+    if (!key) return;
+    this.rove(key);
+    this.select(key);
+  }
+
+  private key(event: KeyboardEvent): void {
+    const next = this.neighbour(event.key);
+    if (event.key === "Escape") this.select(undefined);
+    else if (next) this.focus(next);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** Left and right follow the edges; up and down go through the boxes in order; `n` finds the next failed one. */
+  private neighbour(key: string): string | undefined {
+    const keys = [...this.boxes.keys()];
+    const at = keys.indexOf(this.active);
+    const failed = (k: string) => /^(failed|crashed)$/.test(this.boxes.get(k)?.face?.look ?? "");
+    switch (key) {
+      case "ArrowRight":
+        return this.after.get(this.active)?.[0];
+      case "ArrowLeft":
+        return this.before.get(this.active)?.[0];
+      case "ArrowDown":
+        return keys[at + 1];
+      case "ArrowUp":
+        return keys[at - 1];
+      case "Home":
+        return keys[0];
+      case "End":
+        return keys.at(-1);
+      case "n":
+        return [...keys.slice(at + 1), ...keys.slice(0, at)].find(failed);
+      case "p":
+        return [...keys.slice(at + 1), ...keys.slice(0, at)].reverse().find(failed);
+      default:
+        return undefined;
+    }
+  }
+
+  private focus(key: string): void {
+    this.boxes.get(key)?.group.focus();
+  }
+
+  /** One Tab stop for the whole graph. */
+  private rove(key: string): void {
+    this.boxes.get(this.active)?.group.setAttribute("tabindex", "-1");
+    this.active = key;
+    this.boxes.get(key)?.group.setAttribute("tabindex", "0");
+  }
+}
+
+function has(face: NodeFace | undefined, look: string): boolean {
+  return face?.look === look || !!face?.looks?.includes(look);
+}
+
+function keyOf(target: Element): string | undefined {
+  return target.closest<SVGGElement>("[data-node]")?.dataset.node;
+}
+
+function push(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
+}

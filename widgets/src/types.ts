@@ -1,0 +1,63 @@
+/** What the kernel sends: the JSON of `flowbook_widgets/messages.py`. Times are seconds of the kernel's clock. */
+
+export interface NodeFace {
+  look: string;
+  word: string;
+  name: string;
+  /** Before the duration in the small print: the word of a state that is not the usual one. */
+  lead?: string;
+  /** After the duration: "1 retry", "640/1000 · 2 failed". */
+  note?: string;
+  message?: string;
+  started?: number;
+  ended?: number;
+  /** For a box of many runs. */
+  done?: number;
+  total?: number;
+  looks?: string[];
+}
+
+export interface Header {
+  look: string;
+  word: string;
+  flow: string;
+  name: string;
+  started?: number;
+  ended?: number;
+  done: number;
+  total: number;
+  retries: number;
+  /** How many tasks look like what, in the order in which they are shown. */
+  counts: Record<string, number>;
+  /** The whole story, once the run has ended. */
+  sentence?: string;
+  /** The first failure, as soon as it is known. */
+  problem?: string;
+}
+
+/** The shape of the graph: sent when it changes. */
+export interface Graph {
+  id: number;
+  svg: string;
+  /** Why there is no picture. */
+  problem?: string;
+}
+
+/** Everything but the shape, as of `version`. */
+export interface Snapshot {
+  graph: number;
+  version: number;
+  now: number;
+  header: Header;
+  nodes: Record<string, NodeFace>;
+}
+
+/** What changed from the version before. */
+export interface Delta {
+  type: "delta";
+  graph: number;
+  version: number;
+  now: number;
+  header?: Header;
+  nodes: Record<string, NodeFace>;
+}
