@@ -19,7 +19,6 @@ from flowbook.core.events import Event
 from flowbook.core.view import RunReducer, RunView
 from flowbook.errors import FlowbookError
 from flowbook.visualize import live_svg
-
 from flowbook_widgets.messages import Json, header, node_of, nodes
 
 INTERVAL = 0.05

@@ -11,7 +11,6 @@ from typing import Any, Self
 
 from flowbook.core.events import Event
 from flowbook.core.view import RunView
-
 from flowbook_widgets.pump import Pump, Screen
 from flowbook_widgets.static import final_bundle
 
