@@ -1,0 +1,114 @@
+"""Task cells in JupyterLab as a person uses them: marked, run as a graph that is seen live, promoted, listed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SHOTS = os.environ.get("FLOWBOOK_SCREENSHOTS")
+CELLS = [
+    "%load_ext flowbook\nimport time\nfrom flowbook.visualize import render\nrender('digraph { a }')\nfailures = ['503']",
+    "%%task orders --define\nprint('orders: read')\ntime.sleep(1.5)\norders = [3, 1, 2]",
+    (
+        "#| task rates --define --retries 2 --retry-delay 500ms\n"
+        "print('rates: read')\ntime.sleep(0.5)\n"
+        "if failures:\n    raise ConnectionError(failures.pop())\nrates = 2"
+    ),
+    "%%task priced --define\ntime.sleep(1)\npriced = sorted(order * rates for order in orders)\npriced",
+    "%flow run",
+]
+
+#: Every look that a node of the live graph has had, by its name, and whether the kernel was busy meanwhile.
+WATCH = """
+() => {
+  window.looks = {};
+  const note = (group) => {
+    const look = /fb-(waiting|running|retrying|succeeded|failed|reused|not-run)/.exec(group.getAttribute("class"));
+    const label = group.getAttribute("aria-label");
+    if (!look || !label) return;
+    const kernel = jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+    const seen = (window.looks[label.split(":")[0]] ??= []);
+    if (seen.at(-1)?.look !== look[1]) seen.push({ look: look[1], kernel: kernel.status });
+  };
+  setInterval(() => document.querySelectorAll("g[data-node]").forEach(note), 20);
+}
+"""
+READY = "() => jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
+
+
+#: Begin to run all cells, without waiting for their end.
+RUN_ALL = "() => { jupyterapp.commands.execute('notebook:run-all-cells'); }"
+
+
+def shot(page: Page, name: str) -> None:
+    """Take a screenshot where one was asked for by FLOWBOOK_SCREENSHOTS."""
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"cells-{name}.png"))
+
+
+def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_under_its_own_cell(
+    lab: Any, page: Page
+) -> None:
+    lab.write_notebook("report.ipynb", CELLS)
+    lab.open(page, "report.ipynb")
+    page.wait_for_function(READY)
+    page.evaluate(WATCH)
+    page.evaluate(RUN_ALL)
+    page.locator("g[data-node].fb-retrying").wait_for(timeout=30_000)
+    shot(page, "live")
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    expect(cells.nth(4).locator("img[alt]")).to_be_visible(timeout=30_000)
+    page.wait_for_function(READY)
+    shot(page, "done")
+
+    looks = page.evaluate("window.looks")
+    seen = {name: [each["look"] for each in looks[name]] for name in looks}
+    assert seen["orders"][-2:] == ["running", "succeeded"]
+    assert seen["rates"][-3:] == ["running", "retrying", "succeeded"]
+    assert seen["priced"][:2] == ["waiting", "running"]
+    assert {each["kernel"] for name in ("orders", "rates") for each in looks[name]} == {"busy"}
+
+    expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text("orders: read")
+    expect(cells.nth(2).locator(".jp-OutputArea-output").last).to_contain_text("rates: read")
+    expect(cells.nth(3).locator(".jp-OutputArea-output")).to_have_text("[2, 4, 6]")
+    expect(cells.nth(4)).to_contain_text("3 succeeded, 1 after a retry")
+    expect(page.locator(".jp-Notebook g[data-node]")).to_have_count(0)
+
+
+def test_the_run_is_in_the_panel_and_the_picture_is_there_on_reopening(lab: Any, page: Page) -> None:
+    lab.write_notebook("listed.ipynb", CELLS)
+    lab.open(page, "listed.ipynb")
+    page.wait_for_function(READY)
+    page.evaluate(RUN_ALL)
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    expect(cells.nth(4).locator("img[alt]")).to_be_visible(timeout=40_000)
+    page.wait_for_function(READY)
+    lab.execute(page, "docmanager:save")
+    page.get_by_role("tab", name="flowbook").click()
+    run = page.get_by_role("listitem").filter(has_text="listed").first
+    expect(run).to_contain_text("Succeeded")
+    expect(run).to_contain_text("3/3 tasks")
+    shot(page, "panel")
+
+    lab.open(page, "listed.ipynb")
+    expect(page.locator(".jp-Notebook .jp-CodeCell").nth(4).locator("img[alt]")).to_be_visible()
+
+
+def test_interrupting_ends_the_run_and_leaves_nothing_running(lab: Any, page: Page) -> None:
+    cells = [CELLS[0], "%%task long --define\nwhile True:\n    time.sleep(0.05)", "%flow run"]
+    lab.write_notebook("endless.ipynb", cells)
+    lab.open(page, "endless.ipynb")
+    page.wait_for_function(READY)
+    page.evaluate(RUN_ALL)
+    page.locator("g[data-node].fb-running").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Interrupt the kernel").click()
+    flow = page.locator(".jp-Notebook .jp-CodeCell").nth(2)
+    expect(flow).to_contain_text("Cancelled", timeout=10_000)
+    page.wait_for_function(READY)
+    shot(page, "interrupted")
