@@ -72,17 +72,17 @@ class Face:
 
 def boxes(view: RunView) -> tuple[Box, ...]:
     """The boxes of a run, in the order in which their first task runs came to be."""
-    titles = {node.id: _title(node.name) for node in view.nodes.values()}
-    shared = {title for title, n in Counter(titles.values()).items() if n >= MANY}
-    groups: dict[tuple[str, str], list[NodeView]] = {}
+    tasks = {node.id: (node.key, _title(node.name)) for node in view.nodes.values()}
+    shared = {task for task, n in Counter(tasks.values()).items() if n >= MANY}
+    groups: dict[tuple[str, str, str], list[NodeView]] = {}
     for node in view.nodes.values():
-        title = titles[node.id]
-        groups.setdefault(("many", title) if title in shared else ("one", node.id), []).append(node)
+        task = tasks[node.id]
+        groups.setdefault(("many", *task) if task in shared else ("one", node.id, node.name), []).append(node)
     key_of = {node.id: f"n{i}" for i, members in enumerate(groups.values()) for node in members}
     return tuple(
         Box(
             key=f"n{i}",
-            name=group[1] if group[0] == "many" else members[0].name,
+            name=group[2],
             members=tuple(node.id for node in members),
             upstream=_upstream(f"n{i}", members, key_of),
         )

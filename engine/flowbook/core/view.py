@@ -59,6 +59,8 @@ class NodeView:
 
     id: str
     name: str
+    key: str = ""
+    """What task it is a run of."""
     state: State | None = None
     upstream: tuple[str, ...] = ()
     cell: str | None = None
@@ -181,7 +183,8 @@ class RunReducer:
         if known is None or known.upstream != upstream:
             self.shape_changed = True
         node = known or NodeView(id=run_id, name=data["name"])
-        self._put(replace(node, name=data["name"], upstream=upstream, cell=data.get("cell")))
+        key = data.get("key", "")
+        self._put(replace(node, name=data["name"], key=key, upstream=upstream, cell=data.get("cell")))
 
     def _edge(self, event: Event) -> None:
         node = self._nodes.get(event.task_run_id or "")
