@@ -24,7 +24,7 @@ CELLS = [
     "%flow run",
 ]
 
-#: Every look that a node of the live graph has had, by its name, and whether the kernel was busy meanwhile.
+#: Every look that a node of the live graph has had, by its name, and the prompt of the cell that runs the flow meanwhile.
 WATCH = """
 () => {
   window.looks = {};
@@ -32,9 +32,9 @@ WATCH = """
     const look = /fb-(waiting|running|retrying|succeeded|failed|reused|not-run)/.exec(group.getAttribute("class"));
     const label = group.getAttribute("aria-label");
     if (!look || !label) return;
-    const kernel = jupyterapp.shell.currentWidget.context.sessionContext.session.kernel;
+    const prompt = [...document.querySelectorAll(".jp-Notebook .jp-InputPrompt")].at(-1).textContent;
     const seen = (window.looks[label.split(":")[0]] ??= []);
-    if (seen.at(-1)?.look !== look[1]) seen.push({ look: look[1], kernel: kernel.status });
+    if (seen.at(-1)?.look !== look[1]) seen.push({ look: look[1], prompt });
   };
   setInterval(() => document.querySelectorAll("g[data-node]").forEach(note), 20);
 }
@@ -72,7 +72,7 @@ def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_und
     assert seen["orders"][-2:] == ["running", "succeeded"]
     assert seen["rates"][-3:] == ["running", "retrying", "succeeded"]
     assert seen["priced"][:2] == ["waiting", "running"]
-    assert {each["kernel"] for name in ("orders", "rates") for each in looks[name]} == {"busy"}
+    assert {each["prompt"] for name in ("orders", "rates") for each in looks[name]} == {"[*]:"}
 
     expect(cells.nth(1).locator(".jp-OutputArea-output")).to_have_text("orders: read")
     expect(cells.nth(2).locator(".jp-OutputArea-output").last).to_contain_text("rates: read")
