@@ -52,7 +52,7 @@ def check() -> None:
     attempts = {task["name"]: task["attempts"] for task in run["tasks"]}
     missing = [kind for kind in ("notebook", "html", "svg") if not run[kind] or not Path(run[kind]).is_file()]
     problems = [
-        *([f"the run is {run['state']}"] if run["state"] != "Completed" else []),
+        *([f"the run is {run['word']}"] if run["state_name"] != "Completed" else []),
         *([f"no {kind} was kept" for kind in missing]),
         *([f"task market took {attempts.get('market')} attempts, not 2"] if attempts.get("market") != 2 else []),
     ]
