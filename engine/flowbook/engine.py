@@ -22,7 +22,7 @@ from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
-from flowbook.run.process import this_process
+from flowbook.store.processes import this_process
 from flowbook.run.recorder import Recorder
 from flowbook.run.runner import Runner
 from flowbook.settings import Settings, current_settings
@@ -76,7 +76,15 @@ def _open(settings: Settings) -> Engine:
 
 
 def close_engines() -> None:
-    """Commit everything and let go of all databases. Called at exit; tests call it between homes."""
+    """Finish what runs outside of flows, commit everything and let go of all databases.
+
+    Called at exit; tests call it between homes.
+    """
+    for opened in list(_engines.values()):
+        try:
+            opened.background.close()
+        except BaseException as error:  # whoever presses Ctrl-C does not want to wait
+            opened.background.close(error)
     while _engines:
         _, closed = _engines.popitem()
         closed.journal.close()

@@ -178,7 +178,11 @@ def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowO
     for name in given:
         if name not in known:
             raise UsageError(f"@flow has no option {name!r}.{did_you_mean(name, known)}")
-    return replace(base or FlowOptions(), **{k: v for k, v in given.items() if not (k == "task_runner" and v is None)})
+    changes = dict(given)
+    runner = changes.pop("task_runner", None)
+    if runner is not None:
+        changes["task_runner"] = runner() if isinstance(runner, type) else runner
+    return replace(base or FlowOptions(), **changes)
 
 
 async def _finish_async(run: FlowExecution, return_state: bool) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["load"]
+__all__ = ["load", "unload"]
 
 
 def load(shell: Any) -> None:
@@ -16,3 +16,10 @@ def load(shell: Any) -> None:
     from flowbook_magics.magics import register
 
     register(shell)
+
+
+def unload(shell: Any) -> None:
+    """Take the magics away from an IPython shell, and forget the cells it has seen."""
+    from flowbook_magics.magics import unregister
+
+    unregister(shell)

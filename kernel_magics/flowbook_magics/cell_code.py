@@ -1,20 +1,21 @@
-"""A cell compiled to a function: from the names it reads to the names it writes."""
+"""A cell compiled to code that runs in a namespace of its own."""
 
 from __future__ import annotations
+import __future__
 
 import ast
-import asyncio
-import contextvars
 import inspect
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from types import CodeType
 from typing import Any
 
+from flowbook_magics.awaiting import run_coroutine
 from flowbook_magics.namespace import CellNamespace
 
-_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +24,8 @@ class CellCode:
 
     body: CodeType
     last: CodeType | None
+    is_empty: bool
+    """Whether it has no statement at all."""
 
     def run(self, namespace: CellNamespace, show: Callable[[Any], None]) -> None:
         """Execute the cell in `namespace`."""
@@ -33,56 +36,47 @@ class CellCode:
                 show(value)
 
 
-def compile_cell(shell: Any, source: str, body: str) -> CellCode:
-    """Compile the `body` of the task cell that was typed as `source`; raises SyntaxError with the cell's own lines.
+def compile_cell(shell: Any, typed: str, first: int) -> CellCode:
+    """Compile a cell as it was typed, from its line `first` (0 is the first) on; raises SyntaxError with its lines.
 
     The code is known to the shell under the whole cell, so tracebacks show the cell's lines under its number.
     """
-    head = source[: len(source) - len(body)] if source.endswith(body) else "\n"
-    transformed = "".join(f"# {line}" for line in head.splitlines(keepends=True)) + shell.transform_cell(body)
-    name = shell.compile.cache(transformed, shell.execution_count, raw_code=source)
-    tree = ast.parse(transformed, filename=name)
-    last: ast.expr | None = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr) and not body.rstrip().endswith(";"):
-        statement = tree.body.pop()
-        assert isinstance(statement, ast.Expr)
-        last = statement.value
+    lines = typed.splitlines(keepends=True)
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    head = "".join(line if line.lstrip().startswith("#") else f"# {line}" for line in lines[:first])
+    body = "".join(lines[first:])
+    python = shell.transform_cell(body)
+    transformed = head + python
+    name = shell.compile.get_code_name(typed, transformed, 0)
+    name = shell.compile.cache(transformed, _number(shell, name), raw_code=typed)
+    tree = shell.transform_ast(ast.parse(transformed, filename=name))
+    is_empty, last = not tree.body, None
+    quiet = shell.displayhook.semicolon_at_end_of_expression(python)
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not quiet:
+        last = tree.body.pop().value
     return CellCode(
-        body=compile(tree, name, "exec", flags=_FLAGS),
-        last=compile(ast.Expression(last), name, "eval", flags=_FLAGS) if last is not None else None,
+        is_empty=is_empty,
+        body=compile_code(shell, tree, name),
+        last=compile_code(shell, ast.Expression(last), name) if last is not None else None,
     )
 
 
-def written(namespace: CellNamespace, names: frozenset[str]) -> dict[str, Any]:
-    """What a cell that ran in `namespace` has bound: the public names among `names` that hold something."""
-    return {name: namespace[name] for name in names if not name.startswith("_") and dict.__contains__(namespace, name)}
+def compile_code(shell: Any, tree: ast.Module | ast.Expression, filename: str) -> CodeType:
+    """Compile as the shell compiles a cell: with top-level await and the ``__future__`` imports of its cells."""
+    mode = "eval" if isinstance(tree, ast.Expression) else "exec"
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | (shell.compile.flags & _FUTURES)
+    return compile(tree, filename, mode, flags=flags, dont_inherit=True)  # type: ignore[no-any-return]
+
+
+def _number(shell: Any, name: str) -> int:
+    """The number of the cell being executed: of its own code if this has the same name, else of the last one."""
+    known: dict[str, int] = getattr(shell.compile, "_filename_map", {})
+    return known.get(name) or next(reversed(known.values()), shell.execution_count)
 
 
 def _execute(code: CodeType, namespace: CellNamespace) -> Any:
     value = eval(code, namespace)  # noqa: S307 - executing the user's cell is what this is for
     if code.co_flags & inspect.CO_COROUTINE:
-        return _await(value)
+        return run_coroutine(value)
     return value
-
-
-def _await(coroutine: Any) -> Any:
-    """The result of top-level awaits, in a thread of their own where this one already runs an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    box: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            box.append(asyncio.run(coroutine))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return box[0]

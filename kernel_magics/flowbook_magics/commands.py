@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbook.cells.grammar import Command, Option, count, one_of, pair
+from flowbook.cells.grammar import Command, Option, one_of, pair, positive_count
 
 FLOW_SHOW = Command(name="%flow show", summary="Draw the graph of the tasks, without running it.")
 
@@ -13,7 +13,7 @@ FLOW_RUN = Command(
     options=(
         Option(name="--all", help="run every task, the fresh ones too"),
         Option(name="--set", metavar="k=v", read=pair, repeat=True, help="a parameter of the flow (may be repeated)"),
-        Option(name="--max-parallel", metavar="N", read=count, help="run at most so many tasks at the same time"),
+        Option(name="--max-parallel", metavar="N", read=positive_count, help="so many tasks at the same time at most"),
     ),
     example="%flow run --all --max-parallel 4",
 )
@@ -26,7 +26,7 @@ RUNS = Command(
     name="%runs",
     summary="List the last runs.",
     options=(
-        Option(name="--limit", metavar="N", read=count, default=10, help="how many (10)"),
+        Option(name="--limit", metavar="N", read=positive_count, default=10, help="how many (10)"),
         Option(name="--failed", help="only those that failed or crashed"),
         Option(name="--deployment", metavar="NAME", help="only those of one deployment"),
     ),

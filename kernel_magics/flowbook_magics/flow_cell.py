@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
+import keyword
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from types import FunctionType
 from typing import Any
 
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, UsageError
 from flowbook.flows import Flow, FlowOptions
+from flowbook_magics.cell_code import compile_code
+from flowbook_magics.functions import rehomed
+
+_TYPES = {"date": date, "datetime": datetime, "time": time, "timedelta": timedelta}
+"""What parameters often are, known in ``--params`` whether imported or not."""
 
 
 def flow_from_cell(shell: Any, name: str, body: str, line: Parsed) -> Flow[..., Any]:
@@ -18,23 +27,38 @@ def flow_from_cell(shell: Any, name: str, body: str, line: Parsed) -> Flow[..., 
     if not body.strip():
         raise CellError(f"The flow cell {name!r} is empty; write below its first line which tasks to call.")
     variable = name.replace("-", "_")
-    if not variable.isidentifier():
+    if not variable.isidentifier() or keyword.iskeyword(variable):
         raise UsageError(f"%%flow: {name!r} cannot be a variable; use letters, digits, - and _.")
-    source = shell.transform_cell(body)
-    filename = shell.compile.cache("\n" + source, shell.execution_count, raw_code=f"%%flow {name}\n{body}")
-    try:
-        statements = ast.increment_lineno(ast.parse(source, filename), 1).body
-    except SyntaxError as error:
-        raise CellError(
-            f"Flow {name!r}, line {(error.lineno or 0) + 1}: {error.msg}: `{(error.text or '').strip()}`. "
-            "It was not registered."
-        ) from None
-    function = _function(variable, line.params, statements)
-    exec(compile(ast.Module([function], []), filename, "exec"), shell.user_ns)  # noqa: S102 - the user's own cell
+    function = _compiled(shell, name, variable, body, line.params)
     options = FlowOptions(name=name, retries=line.retries, timeout_seconds=line.timeout)
-    flow: Flow[..., Any] = Flow(shell.user_ns[variable], options)
+    flow: Flow[..., Any] = Flow(function, options)
     shell.user_ns[variable] = flow
     return flow
+
+
+def _compiled(shell: Any, name: str, variable: str, body: str, params: str) -> Callable[..., Any]:
+    head = body[: len(body) - len(body.lstrip())].count("\n") + 1
+    source = shell.transform_cell(body)
+    filename = shell.compile.cache("\n" * head + source, shell.execution_count, raw_code=f"%%flow {name}\n{body}")
+    try:
+        statements = ast.parse("\n" * head + source, filename).body
+        if not statements:
+            raise CellError(f"The flow cell {name!r} is empty; write below its first line which tasks to call.")
+        function = _function(variable, params, statements)
+        code = compile_code(shell, ast.Module([function], []), filename)
+    except SyntaxError as error:
+        raise CellError(
+            f"Flow {name!r}, line {error.lineno}: {error.msg}: `{(error.text or '').strip()}`. It was not registered."
+        ) from None
+    made: dict[str, Any] = {}
+    try:
+        exec(code, {**_TYPES, **shell.user_ns}, made)  # noqa: S102 - the user's own cell
+    except NameError as error:
+        raise UsageError(
+            f"%%flow: --params is {params!r}, and {error}: import or define it in a cell before."
+        ) from None
+    defined: FunctionType = made[variable]
+    return rehomed(defined, defined.__globals__, shell.user_ns)  # type: ignore[no-any-return]
 
 
 def _function(variable: str, params: str, statements: list[ast.stmt]) -> ast.FunctionDef | ast.AsyncFunctionDef:

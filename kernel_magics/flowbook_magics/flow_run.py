@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
 from flowbook_magics.freshness import stale_tasks
+from flowbook_magics.outputs import shown_as
+from flowbook_magics.parameters import set_parameters
 from flowbook_magics.session import Session, flow_name
 from flowbook_widgets import live_view
 
@@ -30,7 +32,13 @@ class FlowRunFailed(FlowbookError):
         return [f"{type(self).__name__}: {self}"]
 
 
-def run_notebook(session: Session, *, everything: bool = False, max_parallel: int | None = None) -> str | None:
+def run_notebook(
+    session: Session,
+    *,
+    everything: bool = False,
+    max_parallel: int | None = None,
+    parameters: Sequence[tuple[str, str]] = (),
+) -> str | None:
     """Run the stale tasks of the notebook; returns what to say when there is nothing to run.
 
     Raises CellError when there are no tasks or an input is missing, FlowRunFailed when the run does not complete.
@@ -38,21 +46,25 @@ def run_notebook(session: Session, *, everything: bool = False, max_parallel: in
     tasks = session.cells.tasks
     if not tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
+    set_parameters(session, parameters)
     chosen = {cell.graph_id for cell in tasks} if everything else set(stale_tasks(session.cells))
     if not chosen:
+        for cell in tasks:
+            session.publish(cell)
         return f"Nothing to run: all {len(tasks)} tasks are fresh. `%flow run --all` runs them again."
     for cell in tasks:
         if cell.graph_id in chosen:
             session.check_inputs(cell, made_meanwhile=chosen)
 
-    def body() -> None:
+    def body(**_: Any) -> None:
         flow = engine.current_flow()
         assert flow is not None
         raise_first_failure(_submit_all(session, flow, chosen).values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
+    shown = {name: session.notebook[name] for name, _ in parameters}
     runner = ThreadPool(max_parallel or engine.engine().settings.task_workers)
-    _run_live(lambda run_id: engine.new_flow_run(work, {}, runner, flow_run_id=run_id, trigger="notebook"))
+    _run_live(lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
     return None
 
 
@@ -77,7 +89,7 @@ def find_flow(session: Session, name: str) -> Flow[..., Any]:
 
 def flows_of(session: Session) -> dict[str, Flow[..., Any]]:
     """The flows in the notebook's namespace, by the variable and by their own name."""
-    found = {key: value for key, value in session.shell.user_ns.items() if isinstance(value, Flow) and key[0] != "_"}
+    found = {key: value for key, value in session.notebook.items() if isinstance(value, Flow) and key[0] != "_"}
     return {**{flow.name: flow for flow in found.values()}, **found}
 
 
@@ -91,7 +103,7 @@ def planned(session: Session) -> RunView:
             name=cell.label,
             cell=cell.graph_id,
             state=None if cell.graph_id in stale else fresh,
-            upstream=tuple(before.graph_id for before in session.tasks_before(cell)),
+            upstream=tuple(before.graph_id for before in session.cells.tasks_before(cell)),
         )
         for cell in session.cells.tasks
     }
@@ -144,6 +156,7 @@ def _result(state: State, view: RunView) -> Any:
     if state.is_completed():
         return state.data
     if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
-        raise state.data
+        said = f"{type(state.data).__name__}: {sentence(view)}"
+        raise shown_as(state.data, lambda: [said])
     error = FlowRunFailed(sentence(view))
     raise error from (state.data if isinstance(state.data, Exception) else None)

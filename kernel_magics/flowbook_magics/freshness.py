@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
@@ -78,7 +79,19 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
 def _token(maker: NotebookCell, name: str) -> object:
     if maker.is_task:
         return maker.last.task_run_id if maker.last else None
-    value = maker.values.get(name)
+    found = _comparable(maker.values.get(name))
+    return found if found is not None else (maker.key, maker.runs)
+
+
+def _comparable(value: object) -> tuple[object, ...] | None:
+    """What tells a value from another one, or None if only its place can."""
     if isinstance(value, _COMPARED):
         return (type(value), value)
-    return (maker.key, maker.runs)
+    if isinstance(value, ModuleType):
+        return (ModuleType, value.__name__)
+    if isinstance(value, FunctionType) and not value.__closure__:
+        # Its code, and what that uses, is part of the hash of the cells that call it; the defaults were computed.
+        defaults = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        if all(isinstance(default, _COMPARED) for default in defaults):
+            return (FunctionType, *defaults)
+    return None

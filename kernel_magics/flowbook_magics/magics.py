@@ -13,11 +13,11 @@ from IPython.display import display
 
 from flowbook.cells.cell_lines import FLOW_CELL, TASK
 from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
-from flowbook.errors import FlowbookError, UsageError, did_you_mean
+from flowbook.errors import NotFound, StoreError, UsageError, did_you_mean
 from flowbook_magics import commands, reports
-from flowbook_magics.flow_run import FlowRunFailed
 from flowbook_magics.notebook_cells import TaskOptions
 from flowbook_magics.session import Session
+from flowbook_magics.shell_names import hide_task_names, show_task_names
 from flowbook_magics.tables import Text
 from flowbook_magics.transform import comment_to_magic
 
@@ -34,9 +34,7 @@ def friendly(magic: F) -> F:
             return magic(*args, **kwargs)
         except HelpWanted as wanted:
             return sys.stdout.write(wanted.text + "\n") and None
-        except FlowRunFailed:
-            raise
-        except FlowbookError as error:
+        except (UsageError, NotFound, StoreError) as error:
             raise ShellUsageError(str(error)) from None
 
     return cast(F, wrapped)
@@ -57,6 +55,8 @@ class FlowbookMagics(Magics):
         """Make a task of a cell."""
         __tracebackhide__ = True
         said = self._parse(TASK, line)
+        if "retry_delay" in said.given and not said.retries:
+            raise UsageError("%%task: --retry-delay does nothing without --retries; add --retries N.")
         options = TaskOptions(
             after=said.after,
             retries=said.retries,
@@ -140,12 +140,34 @@ class FlowbookMagics(Magics):
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow run")
         if said.words:
-            return flow_run.run_function(self.session, said.words[0], dict(said.set))
-        message = flow_run.run_notebook(self.session, everything=bool(said.all), max_parallel=said.max_parallel)
+            return flow_run.run_function(self.session, said.words[0], _only_parameters(said))
+        message = flow_run.run_notebook(
+            self.session, everything=bool(said.all), max_parallel=said.max_parallel, parameters=said.set
+        )
         return Text(message) if message else None
 
     def _parse(self, command: Command, line: str) -> Parsed:
-        return parse(command, line, self.session.shell.user_ns)
+        return parse(command, line, self.session.notebook)
+
+
+def _only_parameters(said: Parsed) -> dict[str, str]:
+    """The parameters for a flow that a cell defines: what else may be said is about the notebook's own tasks."""
+    for key in sorted(said.given - {"set"}):
+        option = "--" + key.replace("_", "-")
+        raise UsageError(f"%flow run: {option} is for the tasks of the notebook, not for the flow {said.words[0]!r}.")
+    return dict(said.set)
+
+
+_HELP = {
+    FlowbookMagics.task: (TASK,),
+    FlowbookMagics.flow: (commands.FLOW_RUN, commands.FLOW_SHOW, FLOW_CELL),
+    FlowbookMagics.tasks: (commands.TASKS,),
+    FlowbookMagics.runs: (commands.RUNS,),
+    FlowbookMagics.logs: (commands.LOGS,),
+    FlowbookMagics.deploy: (commands.DEPLOY,),
+}
+for _magic, _commands in _HELP.items():  # so that `%%task?` shows what `%%task --help` does
+    _magic.__doc__ = "\n\n\n".join(command.help() for command in _commands)
 
 
 def register(shell: Any) -> FlowbookMagics:
@@ -158,4 +180,19 @@ def register(shell: Any) -> FlowbookMagics:
     shell.events.register("pre_run_cell", magics.session.before_cell)
     shell.events.register("post_run_cell", magics.session.after_cell)
     shell.input_transformer_manager.cleanup_transforms.insert(0, comment_to_magic)
+    show_task_names(shell)
     return magics
+
+
+def unregister(shell: Any) -> None:
+    """Undo `register`; what the session knew of the notebook's cells is forgotten."""
+    magics: FlowbookMagics | None = shell.magics_manager.registry.pop("FlowbookMagics", None)
+    if magics is None:
+        return
+    for kind, names in magics.magics.items():
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+    shell.events.unregister("pre_run_cell", magics.session.before_cell)
+    shell.events.unregister("post_run_cell", magics.session.after_cell)
+    shell.input_transformer_manager.cleanup_transforms.remove(comment_to_magic)
+    hide_task_names(shell)

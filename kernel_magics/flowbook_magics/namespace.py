@@ -2,55 +2,127 @@
 
 from __future__ import annotations
 
+import builtins
 import threading
-from collections.abc import Mapping, MutableMapping
-from types import FunctionType
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Set
+from contextvars import ContextVar
 from typing import Any
+
+from flowbook_magics.functions import is_defined_in, rehomed, uses_any, writes_globals
+
+running: ContextVar[CellNamespace | None] = ContextVar("flowbook_cell_namespace", default=None)
+"""The namespace of the cell task that the calling code is part of."""
 
 
 class CellNamespace(dict[str, Any]):
     """The globals of one run of a cell task: its inputs, then what it binds.
 
     Any other name is read through from the notebook's namespace (CPython calls ``__missing__`` of the globals of code
-    that it executes), so that helpers, imports and constants are there as they are in a plain cell.
+    that it executes), so that helpers, imports and constants are there as they are in a plain cell. Names that are
+    known to be read stand in it from the start: reading through costs many times more than finding.
     """
 
-    def __init__(self, inputs: Mapping[str, Any], notebook: Mapping[str, Any]) -> None:
-        super().__init__(inputs)
+    def __init__(self, inputs: Mapping[str, Any], notebook: dict[str, Any], builtin: Iterable[str] = ()) -> None:
+        super().__init__({name: getattr(builtins, name) for name in builtin if name not in notebook})
+        super().update(inputs)
+        # The body of a class looks for this one in the globals only, without reading through.
+        super().__setitem__("__name__", notebook.get("__name__", "__main__"))
         self._notebook = notebook
+        self._given = dict(self)
 
     def __missing__(self, name: str) -> Any:
+        # Code that an earlier task defined is called by another one: it sees what that one sees.
+        caller = running.get()
+        if caller is not None and caller is not self and dict.__contains__(caller, name):
+            return dict.__getitem__(caller, name)
         return self._notebook[name]
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._notebook
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of a dict, reading through to the notebook."""
+        return self[name] if name in self else default  # noqa: SIM401 - it is what it suggests
+
+    def copy(self) -> dict[str, Any]:
+        """All that can be read in it, as a plain dict."""
+        return {**self._notebook, **self}
+
+    def bind_functions(self, outdated: Set[str]) -> None:
+        """Have the notebook's functions among the inputs look their names up here where that makes a difference.
+
+        It does for those that bind globals, and for those that use a name whose version here is not the notebook's
+        last (`outdated`), directly or through another function. The others stay the same objects, as pickling them by
+        name demands.
+        """
+        bound: set[str] = set()
+        pending = {name for name, value in self._given.items() if is_defined_in(value, self._notebook)}
+        while more := {
+            name
+            for name in pending
+            if writes_globals(self._given[name]) or uses_any(self._given[name], {*outdated, *bound})
+        }:
+            bound |= more
+            pending -= more
+        for name in bound:
+            self[name] = self._given[name] = rehomed(self._given[name], self._notebook, self)
+
+    def written(self, names: frozenset[str]) -> dict[str, Any]:
+        """What the cell has bound: those of `names` that hold something, and what was bound in other ways.
+
+        A function that it has defined looks its names up in the notebook from now on, as one of a plain cell does,
+        unless it uses a name that stays inside.
+        """
+        private = {name for name in self if name.startswith("_") and not name.startswith("__")}
+        found = {}
+        for name, value in self.items():
+            if name.startswith("_"):
+                continue
+            if name in names or name not in self._given or value is not self._given[name]:
+                stays = uses_any(value, private)
+                found[name] = value if stays else rehomed(value, self, self._notebook)
+        return found
+
+    def close(self) -> None:
+        """The cell has run: what it left behind (methods, closures, generators) reads from the notebook from now on.
+
+        Private names stay, because only here they can be found; the inputs are let go of.
+        """
+        self._given.clear()
+        for name in [name for name in self if not name.startswith("_")]:
+            del self[name]
 
 
 class Publisher:
     """Puts what cells wrote into the notebook's namespace so that it ends with the last version of each name."""
 
-    def __init__(self, notebook: MutableMapping[str, Any]) -> None:
+    def __init__(self, notebook: MutableMapping[str, Any], position: Callable[[str], int | None]) -> None:
+        """`position` tells where the cell with a key stands, None if it is gone."""
         self._notebook = notebook
-        self._positions: dict[str, int] = {}
+        self._position = position
+        self._writers: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def publish(self, values: Mapping[str, Any], position: int) -> None:
-        """The cell at `position` of the notebook wrote `values`; versions of later cells stay."""
+    def publish(self, values: Mapping[str, Any], deleted: Iterable[str], key: str, *, always: bool = False) -> None:
+        """The cell with this key wrote `values` and has unbound `deleted`; versions of later cells stay.
+
+        `always` is for a cell that the user runs by itself: its names are bound as by a plain cell.
+        """
         with self._lock:
+            for name in deleted:
+                if (always or self._is_newest(name, key)) and name not in values:
+                    self._notebook.pop(name, None)
+                    self._writers[name] = key
             for name, value in values.items():
-                if self._positions.get(name, 0) <= position:
-                    self._notebook[name] = _at_home(value, self._notebook)
-                    self._positions[name] = position
+                if always or self._is_newest(name, key):
+                    self._notebook[name] = value
+                    self._writers[name] = key
 
-    def wrote(self, names: frozenset[str], position: int) -> None:
-        """The plain cell at `position` has bound `names` in the notebook itself."""
+    def wrote(self, names: Iterable[str], key: str) -> None:
+        """The plain cell with this key has bound `names` in the notebook itself."""
         with self._lock:
-            self._positions.update(dict.fromkeys(names, position))
+            self._writers.update(dict.fromkeys(names, key))
 
-
-def _at_home(value: Any, notebook: MutableMapping[str, Any]) -> Any:
-    """A function that a task cell defined looks its names up in the notebook, as one of a plain cell does."""
-    if not isinstance(value, FunctionType) or not isinstance(value.__globals__, CellNamespace):
-        return value
-    moved = FunctionType(value.__code__, notebook, value.__name__, value.__defaults__, value.__closure__)  # type: ignore[arg-type]
-    moved.__dict__.update(value.__dict__)
-    moved.__kwdefaults__, moved.__annotations__ = value.__kwdefaults__, value.__annotations__
-    moved.__doc__, moved.__module__, moved.__qualname__ = value.__doc__, value.__module__, value.__qualname__
-    return moved
+    def _is_newest(self, name: str, key: str) -> bool:
+        before = self._position(self._writers[name]) if name in self._writers else None
+        return before is None or before <= (self._position(key) or before)

@@ -6,10 +6,14 @@ of it, at the same place.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import importlib
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from flowbook.cells import Analysis, Cell, NotebookGraph, analyze
@@ -50,11 +54,12 @@ class NotebookCell:
     source: str
     analysis: Analysis
     name: str | None = None
-    body: str = ""
     options: TaskOptions = field(default_factory=TaskOptions)
     position: int = 0
     context: contextvars.Context | None = None
     values: dict[str, Any] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)
+    """Names in whose place `values` holds nothing any more, because nobody read them."""
     runs: int = 0
     """How often it has run: a new run of a plain cell makes what reads from it stale."""
     last: LastRun | None = None
@@ -132,6 +137,21 @@ class NotebookCells:
         self._cells, self._graph = numbered, graph
         return cell
 
+    def tasks_before(self, cell: NotebookCell) -> list[NotebookCell]:
+        """The task cells that a cell waits for, looking through plain cells, which have run already."""
+        found, seen, pending = [], set(), [cell.graph_id]
+        while pending:
+            for edge in self.graph.incoming(pending.pop()):
+                if edge.upstream in seen:
+                    continue
+                seen.add(edge.upstream)
+                before = self.by_id(edge.upstream)
+                if before.is_task:
+                    found.append(before)
+                else:
+                    pending.append(edge.upstream)
+        return found
+
     def retire(self, keys: Iterable[str]) -> None:
         """Forget cells that were deleted from the notebook."""
         gone = set(keys)
@@ -163,12 +183,28 @@ def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int
 def analyze_cell(source: str, label: str, modules: Mapping[str, str]) -> Analysis:
     """The analysis of a cell as typed. Raises CellError naming the cell and the line of a syntax error."""
     try:
-        return analyze(source, modules=modules)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # the compiler says it as well
+            return _with_star_imports(analyze(source, modules=modules), source, modules)
     except SyntaxError as error:
         line = (error.text or "").strip()
         raise CellError(
             f"{label[0].upper()}{label[1:]}, line {error.lineno}: {error.msg}: `{line}`. The cell was not registered."
         ) from None
+
+
+def _with_star_imports(analysis: Analysis, source: str, modules: Mapping[str, str]) -> Analysis:
+    """The analysis that knows which names the cell's star imports bind: it imports the modules."""
+    exports = {}
+    for module in analysis.star_imports:
+        with contextlib.suppress(Exception):  # it is the user's, and fails when the cell runs
+            exports[module] = _public_names(importlib.import_module(module))
+    return analyze(source, modules=modules, exports=exports) if exports else analysis
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    listed: list[str] | None = getattr(module, "__all__", None)
+    return list(listed) if listed is not None else [name for name in vars(module) if not name.startswith("_")]
 
 
 def _last_binding(source: str, name: str) -> int:

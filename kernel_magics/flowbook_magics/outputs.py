@@ -10,11 +10,14 @@ import contextvars
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
 from typing import Any, TypeVar
 
 from flowbook.run.current import current
 
 R = TypeVar("R")
+_OURS = ("flowbook.", "flowbook_magics.", "asyncio.", "threading")
 _traceback_lock = threading.Lock()
 
 
@@ -28,10 +31,9 @@ def under_cell(context: contextvars.Context | None, call: Callable[[], R]) -> R:
 
 
 def clear(shell: Any) -> None:
-    """Remove the earlier output of the cell as soon as there is new output."""
-    publisher = getattr(shell, "display_pub", None)
-    if publisher is not None:
-        publisher.clear_output(wait=True)
+    """Remove the earlier output of the cell, which may be the only trace of a failure that is no more."""
+    if getattr(shell, "kernel", None) is not None:
+        shell.display_pub.clear_output()
 
 
 def show(shell: Any, value: Any) -> None:
@@ -52,10 +54,32 @@ def show_figures() -> None:
 
 def show_error(shell: Any, error: BaseException) -> None:
     """Show the traceback of a failed task, from its cell on."""
-    tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("flowbook_magics."):
-        tb = tb.tb_next
     with _traceback_lock:  # IPython's formatter keeps state between two calls
-        shell.showtraceback((type(error), error, tb or error.__traceback__), tb_offset=0)
+        shell.showtraceback((type(error), error, _of_user(error)), tb_offset=0)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
+
+
+def begins_in_cell(shell: Any, error: BaseException) -> BaseException:
+    """The error, whose traceback IPython will show once from the cell's code on, without the magic's call of it."""
+    tb = _of_user(error)
+    return shown_as(error, lambda: shell.InteractiveTB.structured_traceback(type(error), error, tb, tb_offset=0))
+
+
+def shown_as(error: BaseException, render: Callable[[], list[str]]) -> BaseException:
+    """The error, which IPython will show once by what `render` returns instead of a traceback."""
+
+    def once() -> list[str]:
+        del error._render_traceback_  # type: ignore[attr-defined]
+        return render()
+
+    with suppress(AttributeError):  # an exception class with __slots__ has no room for it
+        error._render_traceback_ = once  # type: ignore[attr-defined]
+    return error
+
+
+def _of_user(error: BaseException) -> TracebackType | None:
+    tb = error.__traceback__
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
+        tb = tb.tb_next
+    return tb or error.__traceback__

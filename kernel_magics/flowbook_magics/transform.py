@@ -1,18 +1,18 @@
-"""``#| task …`` on a cell's first line: the same as ``%%task …``, but plain Python to every other tool."""
+"""The line that makes a task of a cell, brought to where IPython looks for it.
+
+``#| task …`` is the same as ``%%task …``, but plain Python to every other tool. Comments may stand above either.
+"""
 
 from __future__ import annotations
 
-import re
-
-_COMMENT = re.compile(r"#\|\s*task\b(?P<line>.*)", re.DOTALL)
+from flowbook.cells.cell_lines import marked_line
 
 
 def comment_to_magic(lines: list[str]) -> list[str]:
-    """An input transformer of IPython: the lines of a cell, the first one rewritten if it is such a comment."""
-    first = next((n for n, line in enumerate(lines) if line.strip()), None)
-    if first is None:
+    """An input transformer of IPython: the lines of a cell, a task's or flow's own line first and as a magic."""
+    marked = marked_line("".join(lines))
+    if marked is None or (marked.number == 0 and lines[0].startswith("%%") and len(lines) > 1):
         return lines
-    found = _COMMENT.fullmatch(lines[first].strip())
-    if found is None:
-        return lines
-    return [f"%%task{found['line'].rstrip()}\n", *lines[first + 1 :]]
+    body = [*lines[: marked.number], *lines[marked.number + 1 :]]
+    # IPython refuses a cell magic without a body in words of its own: an empty line gives ours the word.
+    return [f"%%{marked.kind}{marked.rest}\n", *(body or ["\n"])]

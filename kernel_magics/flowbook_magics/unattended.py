@@ -54,7 +54,7 @@ class Unattended:
         source = self.sources[index]
         analysis = analyze_cell(source, f"cell {index + 1}", self.session.modules())
         cell = self.session.cells.put(NotebookCell(key=self.session.next_key, source=source, analysis=analysis))
-        for before in self.session.tasks_before(cell):
+        for before in self.session.cells.tasks_before(cell):
             future = self.futures.get(before.graph_id)
             if future is None:
                 continue
@@ -95,7 +95,7 @@ def set_parameters() -> None:
     run = _unattended().run
     values = validate(schema_from_json(run["schema"]), run["parameters"], f"flow {run['flow']!r}")
     session = _session()
-    session.shell.user_ns.update(values)
+    session.notebook.update(values)
     for cell in session.cells:
         cell.values.update({name: value for name, value in values.items() if name in cell.analysis.writes})
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from flowbook.cells.grammar import Command, Option, Parsed, count, delays, names, one_of, parse, positive_seconds
 
-__all__ = ["FLOW_CELL", "TASK", "CellLine", "cell_line"]
+__all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_line"]
 
-_MARK = re.compile(r"(?:%%|#\|\s*)(task|flow)\b(.*)")
+_MARK = re.compile(r"(?:%%|#\|\s*)(task|flow)(\s.*)?")
 
 TASK = Command(
     name="%%task",
@@ -71,12 +71,35 @@ class CellLine:
     said: Parsed
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MarkedLine:
+    """The line that makes a task or a flow of a cell, not parsed."""
+
+    number: int
+    """0 is the first line of the cell as typed."""
+    kind: str
+    """``task`` or ``flow``."""
+    rest: str
+    """What stands behind the mark."""
+
+
+def marked_line(source: str) -> MarkedLine | None:
+    """The line of a cell as typed that makes a task or a flow of it: the first one, below comments and empty lines."""
+    for number, line in enumerate(source.splitlines()):
+        text = line.strip()
+        found = _MARK.fullmatch(text)
+        if found is not None and (found[1] == "task" or text.startswith("%%")):
+            return MarkedLine(number=number, kind=found[1], rest=found[2] or "")
+        if text and not text.startswith("#"):
+            return None
+    return None
+
+
 def cell_line(source: str) -> CellLine | None:
-    """The first line of a cell as typed, if it makes a task or a flow of the cell. Raises UsageError for what it
-    does not understand; values with ``$`` or ``{}`` are not looked up."""
-    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
-    found = _MARK.fullmatch(first)
-    if found is None or (found[1] == "flow" and not first.startswith("%%")):
+    """What the line that makes a task or a flow of a cell as typed says. Raises UsageError for what it does not
+    understand; values with ``$`` or ``{}`` are not looked up."""
+    marked = marked_line(source)
+    if marked is None:
         return None
-    said = parse(TASK if found[1] == "task" else FLOW_CELL, found[2])
-    return CellLine(kind=found[1], name=said.words[0] if said.words else None, said=said)
+    said = parse(TASK if marked.kind == "task" else FLOW_CELL, marked.rest)
+    return CellLine(kind=marked.kind, name=said.words[0] if said.words else None, said=said)

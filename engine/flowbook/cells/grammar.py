@@ -146,6 +146,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def positive_count(text: str) -> int:
+    """A whole number from 1 up."""
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError("it must be a whole number from 1 up")
+    return int(text)
+
+
 def names(text: str) -> tuple[str, ...]:
     """``a,b``: names, separated by commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -156,7 +163,8 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
     def read(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"it must be {' or '.join(choices)}")
+            listed = ", ".join(choices[:-1]) + f" or {choices[-1]}"
+            raise ValueError(f"it must be {listed}.{did_you_mean(text, choices)}".rstrip("."))
         return text
 
     return read
@@ -193,7 +201,8 @@ def _value(command: Command, option: Option, text: str | None, tokens: Any, name
     except UsageError:
         raise
     except ValueError as error:
-        raise UsageError(f"{command.name}: {option.name} is {expanded!r}; {error}.") from None
+        end = "" if str(error).endswith("?") else "."
+        raise UsageError(f"{command.name}: {option.name} is {expanded!r}; {error}{end}") from None
 
 
 def _expand(command: Command, option: Option, text: str, namespace: Mapping[str, Any] | None) -> str:

@@ -11,16 +11,29 @@ from typing import Any
 
 _LONGEST_TEXT = 1000
 _MOST_ITEMS = 100
+_MOST_BITS = 1024
+
+
+def plain_text(text: str) -> str:
+    """`text` as every database and every reader of JSON takes it: lone surrogates and NUL characters are escaped.
+
+    Python makes such surrogates of bytes in file names and streams that are not UTF-8 (PEP 383).
+    """
+    if text.isascii():
+        return text.replace("\0", "\\x00")
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def to_json_value(value: Any, depth: int = 4) -> Any:
     """`value` as JSON values; long texts and lists are cut, other objects become ``<DataFrame 100x5>``."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MOST_BITS else f"<int of {value.bit_length()} bits>"
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 1] + "…"
+        return plain_text(value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 1] + "…")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -28,9 +41,9 @@ def to_json_value(value: Any, depth: int = 4) -> Any:
     if isinstance(value, Enum):
         return to_json_value(value.value, depth)
     if isinstance(value, PurePath):
-        return str(value)
+        return plain_text(str(value))
     if depth and isinstance(value, Mapping):
-        return {str(k): to_json_value(v, depth - 1) for k, v in list(value.items())[:_MOST_ITEMS]}
+        return {plain_text(str(k)): to_json_value(v, depth - 1) for k, v in list(value.items())[:_MOST_ITEMS]}
     if depth and isinstance(value, list | tuple | set | frozenset):
         return [to_json_value(v, depth - 1) for v in list(value)[:_MOST_ITEMS]]
     return _in_words(value)
@@ -38,10 +51,10 @@ def to_json_value(value: Any, depth: int = 4) -> Any:
 
 def _in_words(value: Any) -> str:
     kind = type(value).__name__
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple):
-        return f"<{kind} {'x'.join(map(str, shape))}>"
     try:
+        shape = getattr(value, "shape", None)
+        if isinstance(shape, tuple):
+            return f"<{kind} {'x'.join(map(str, shape))}>"
         return f"<{kind} of {len(value)}>"
     except Exception:
         return f"<{kind}>"

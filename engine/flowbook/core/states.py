@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from flowbook.core.jsonable import plain_text
 from flowbook.errors import CancelledRun, CrashedRun, FlowbookError, IllegalTransition, UpstreamTaskError
 
 
@@ -195,5 +196,5 @@ def describe_error(error: BaseException) -> str:
         lines = str(error).strip().splitlines()
     except Exception:  # an exception whose own __str__ fails must not hide the failure
         lines = ["(its message could not be shown)"]
-    said = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    said = plain_text(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
     return said if len(said) <= 500 else said[:497] + "..."

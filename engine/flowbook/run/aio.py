@@ -29,6 +29,9 @@ async def drive(run: Execution) -> State:
     except StopIteration as end:
         state: State = end.value
         return state
+    except BaseException as error:
+        run.break_off(error)
+        raise
 
 
 async def drive_task(run: TaskExecution) -> State:
@@ -37,6 +40,9 @@ async def drive_task(run: TaskExecution) -> State:
         await asyncio.to_thread(run.resolve_inputs) if run.upstream else run.resolve_inputs()
     except UpstreamTaskError as error:
         return run.enter(not_ready(str(error)))
+    except BaseException as error:
+        run.break_off(error)
+        raise
     return await drive(run)
 
 

@@ -1,15 +1,28 @@
-"""Telling a thread pool that one of its threads is about to wait for something else that the pool must run."""
+"""Waiting in a thread that others count on.
+
+A pool's thread that waits for something the same pool must run may not count against the pool's size, or a bounded
+pool deadlocks. And a thread that waits in native code notices an interrupt only when its wait ends, so whoever
+interrupts it must be able to end the wait.
+
+An exception raised in a thread from outside may strike between taking a lock and the block that gives it back. In
+`logging`, whose locks all threads share, that would silence the whole process. So a thread inside `logging` is not
+interrupted, and one that prints or logs all the time notices by itself as it comes to the next line.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Protocol
 
 
 class MakesUp(Protocol):
-    """A pool that starts another thread while one of its own is blocked."""
+    """The threads of a pool, which another one joins while one of them is blocked."""
 
     def blocked(self) -> None: ...
 
@@ -17,22 +30,102 @@ class MakesUp(Protocol):
 
 
 _here = threading.local()
+_wakers: dict[int, Callable[[], None]] = {}
+_interrupts: dict[int, type[BaseException]] = {}
+_LOGGING_GRACE = 0.2  # seconds for threads to come out of `logging`
 
 
-def belongs_to(pool: MakesUp) -> None:
-    """This thread is one of `pool`'s."""
-    _here.pool = pool
+def belongs_to(crew: MakesUp | None) -> None:
+    """This thread is one of `crew`, or does the work of one of them."""
+    _here.crew = crew
+
+
+def crew_of_this_thread() -> MakesUp | None:
+    """The threads that this one belongs to, if it is a pool's."""
+    return getattr(_here, "crew", None)
 
 
 @contextmanager
-def may_block() -> Iterator[None]:
-    """While inside, this thread does not count against its pool's size: a bounded pool cannot deadlock on itself."""
-    pool: MakesUp | None = getattr(_here, "pool", None)
-    if pool is None:
-        yield
-        return
-    pool.blocked()
+def may_block(wake: Callable[[], None]) -> Iterator[None]:
+    """While inside, this thread does not count against its pool's size. `wake` ends the wait from another thread."""
+    crew = crew_of_this_thread()
+    if crew is not None:
+        crew.blocked()
+    try:
+        with wakes_by(wake):
+            yield
+    finally:
+        if crew is not None:
+            crew.unblocked()
+
+
+@contextmanager
+def wakes_by(wake: Callable[[], None]) -> Iterator[None]:
+    """While inside, an interrupt of this thread calls `wake`, which must be harmless if nothing waits any more."""
+    me = threading.get_ident()
+    outer = _wakers.get(me)
+    _wakers[me] = wake
     try:
         yield
     finally:
-        pool.unblocked()
+        if outer is None:
+            _wakers.pop(me, None)
+        else:
+            _wakers[me] = outer
+
+
+def release(lock: threading.Lock) -> None:
+    """Let whoever waits for `lock` go on; nothing if somebody did so before."""
+    with suppress(RuntimeError):
+        lock.release()
+
+
+def pause(seconds: float) -> None:
+    """`time.sleep`, but an interrupt ends it in any thread."""
+    never = threading.Lock()
+    never.acquire()
+    with may_block(lambda: release(never)):
+        never.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
+
+
+def interrupt_threads(thread_ids: Iterable[int], error: type[BaseException]) -> None:
+    """Raise `error` in the threads at their next bytecode (by PyThreadState_SetAsyncExc), and end their waits."""
+    left = set(thread_ids)
+    _interrupts.update(dict.fromkeys(left, error))
+    deadline = time.monotonic() + _LOGGING_GRACE
+    while left:
+        frames = sys._current_frames()
+        for thread_id in [one for one in left if not _is_logging(frames.get(one))]:
+            left.remove(thread_id)
+            if _interrupts.pop(thread_id, None) is not None:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error))
+                wake = _wakers.get(thread_id)
+                if wake is not None:
+                    wake()
+        del frames
+        if time.monotonic() > deadline:
+            return
+        if left:
+            time.sleep(0.001)
+
+
+def notice_interrupt() -> None:
+    """Raise the error that this thread is to be interrupted with, if there is one: a safe place to do so."""
+    if _interrupts:
+        error = _interrupts.pop(threading.get_ident(), None)
+        if error is not None:
+            raise error
+
+
+def forget_interrupt() -> None:
+    """This thread is about to do something else than what was to be interrupted."""
+    if _interrupts:
+        _interrupts.pop(threading.get_ident(), None)
+
+
+def _is_logging(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "logging":
+            return True
+        frame = frame.f_back
+    return False

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextvars
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowbook.core.events import state_to_json
@@ -22,14 +25,15 @@ from flowbook.core.protocol import (
     flow_life,
     task_life,
 )
-from flowbook.core.states import PENDING, State, check_transition, completed, failed
-from flowbook.errors import TaskTimeoutError, UpstreamTaskError
+from flowbook.core.states import PENDING, State, broken_off, cancelled, check_transition, completed, failed
+from flowbook.errors import IllegalTransition, UpstreamTaskError
+from flowbook.run.blocking import wakes_by
 from flowbook.run.current import current
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.logs import say
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
-from flowbook.run.timeouts import call_within
+from flowbook.run.timeouts import OutOfTime, StopThread, call_within
 
 if TYPE_CHECKING:
     from flowbook.run.runner import Runner
@@ -64,7 +68,7 @@ class Work:
 class Execution:
     """What task runs and flow runs have in common."""
 
-    __slots__ = ("args", "id", "kwargs", "log_prints", "name", "recorder", "state", "work")
+    __slots__ = ("args", "id", "kwargs", "log_prints", "name", "recorder", "siblings", "state", "stopped_by", "work")
     kind = "run"
     logger = "flowbook"
 
@@ -76,6 +80,7 @@ class Execution:
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         recorder: Recorder,
+        siblings: set[Execution],
     ) -> None:
         self.id = id
         self.name = name
@@ -84,7 +89,9 @@ class Execution:
         self.kwargs = kwargs
         self.recorder = recorder
         self.state: State | None = None
+        self.stopped_by: type[BaseException] | None = None  # the interrupt, once there was one
         self.log_prints = bool(work.log_prints)
+        self.siblings = siblings  # the unfinished runs of the same flow run, this one among them until it has ended
 
     @property
     def title(self) -> str:
@@ -103,6 +110,17 @@ class Execution:
         """Record one line of this run's log."""
         raise NotImplementedError  # pragma: no cover
 
+    def end_as(self, state: State) -> None:
+        """Record that the run ended in `state`, which was not for its life to say; nothing if it has ended."""
+        with suppress(IllegalTransition):
+            self.enter(state)
+
+    def break_off(self, error: BaseException) -> None:
+        """Its driver was broken into by `error`, between two effects; the run must not stay unfinished."""
+        if self.state is None or not self.state.is_final():
+            self.siblings.add(self)
+            self.end_as(broken_off(error))
+
     def perform(self, effect: Effect) -> Any:
         """Perform an effect that takes no time of its own."""
         if type(effect) is Enter:
@@ -119,8 +137,10 @@ class Execution:
         try:
             if effect.timeout is not None and not self.work.is_async:
                 return call_within(effect.timeout, self._invoke, self.title)
-            return Returned(asyncio.run(self._awaited(effect)) if self.work.is_async else self._invoke())
+            return _run_coroutine(self._awaited, effect) if self.work.is_async else Returned(self._invoke())
         except BaseException as error:
+            if self.stopped_by is not None and isinstance(error, Exception):
+                return Raised(self.stopped_by())  # however the code answered the interrupt
             return Raised(_without_our_frames(error))
         finally:
             current.reset(token)
@@ -131,7 +151,7 @@ class Execution:
             return self.call(effect)
         token = current.set(self)
         try:
-            return Returned(await self._awaited(effect))
+            return await self._awaited(effect)
         except BaseException as error:
             return Raised(_without_our_frames(error))
         finally:
@@ -140,16 +160,32 @@ class Execution:
     def _invoke(self) -> Any:
         return self.work.fn(*self.args, **self.kwargs)
 
-    async def _awaited(self, effect: Call) -> Any:
+    async def _awaited(self, effect: Call) -> Returned | Raised:
         if effect.timeout is None:
-            return await self._invoke()
+            return Returned(await self._invoke())
         try:
             async with asyncio.timeout(effect.timeout) as deadline:
-                return await self._invoke()
+                return Returned(await self._invoke())
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise TaskTimeoutError(f"{self.title} ran longer than its timeout of {effect.timeout:g} seconds.") from None
+            return OutOfTime(self.title, effect.timeout)
+
+    def _check(self, state: State) -> None:
+        """Raise IllegalTransition unless `state` may follow; a run that has ended enters no other state.
+
+        Several threads may want to end a run (its own, and one that gave it up): who removes it may say how it ended.
+        """
+        check_transition(self.title, self.state, state)
+        if self in self.siblings:
+            if not state.is_final():
+                return
+            try:
+                self.siblings.remove(self)
+                return
+            except KeyError:
+                pass
+        raise IllegalTransition(f"{self.title} has ended as {self.state}, so it cannot become {state.name}.")
 
     def _cache_key(self) -> str | None:
         return self.work.cache_key(self.args, self.kwargs) if self.work.cache_key else None
@@ -167,7 +203,7 @@ class Execution:
 class TaskExecution(Execution):
     """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
 
-    __slots__ = ("after", "flow", "future", "inputs", "upstream")
+    __slots__ = ("after", "began", "flow", "future", "inputs", "upstream")
     kind = "Task run"
     logger = "flowbook.task_runs"
 
@@ -186,11 +222,12 @@ class TaskExecution(Execution):
         inputs: tuple[Future[Any], ...] = (),
         map_index: int | None = None,
     ) -> None:
-        super().__init__(id, name, work, args, kwargs, recorder)
+        super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow is not None else _alone)
         self.flow = flow
         self.upstream = upstream
         self.after = after
         self.inputs = inputs
+        self.began: float | None = None
         self.future: Future[Any] = Future(id, name)
         if work.log_prints is None and flow is not None:
             self.log_prints = flow.log_prints
@@ -201,17 +238,20 @@ class TaskExecution(Execution):
             data["cell"] = work.cell
         if map_index is not None:
             data["index"] = map_index
-        recorder.emit("task-run", flow.id if flow else None, id, data)
         self.state = PENDING
+        self.siblings.add(self)
+        recorder.emit("task-run", flow.id if flow else None, id, data)
 
     def life(self) -> Life:
         return task_life(self.work.rules)
 
     def enter(self, state: State) -> State:
-        check_transition(self.title, self.state, state)
+        self._check(state)
         flow_id = self.flow.id if self.flow else None
         state = replace(state, time=self.recorder.emit("state", flow_id, self.id, state_to_json(state)))
         self.state = state
+        if state.is_running() and self.began is None:
+            self.began = state.time
         if not state.is_final():
             self.future._enter(state)
             if state.name == "AwaitingRetry":
@@ -232,6 +272,12 @@ class TaskExecution(Execution):
     def record_log(self, data: Mapping[str, Any]) -> None:
         self.recorder.emit("log", self.flow.id if self.flow else None, self.id, data)
 
+    def seconds(self) -> float:
+        """How long the run took or has taken, from its first attempt to its latest state; 0 if it never began."""
+        if self.began is None or self.state is None or self.state.time is None:
+            return 0.0
+        return self.state.time - self.began
+
     def resolve_inputs(self) -> None:
         """Replace the futures and states among the arguments by their results, waiting for them.
 
@@ -248,7 +294,7 @@ class TaskExecution(Execution):
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("names", "parent", "producers", "runner")
+    __slots__ = ("names", "parent", "producers", "runner", "unfinished")
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -263,23 +309,26 @@ class FlowExecution(Execution):
         runner: Runner,
         parent: FlowExecution | None = None,
     ) -> None:
-        super().__init__(id, name, work, (), kwargs, recorder)
+        super().__init__(id, name, work, (), kwargs, recorder, parent.unfinished if parent is not None else _alone)
         self.runner = runner
         self.parent = parent
         self.producers = Producers()
-        self.names: dict[str, int] = {}
+        self.names: dict[str, Iterator[int]] = {}
+        self.unfinished: set[Execution] = set()
+        self.siblings.add(self)
 
     def life(self) -> Life:
         return flow_life(self.work.rules)
 
     def task_run_name(self, name: str) -> str:
         """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
-        n = self.names.get(name, 0)
-        self.names[name] = n + 1
+        n = next(self.names.setdefault(name, count()))
         return f"{name}-{n}" if n else name
 
     def enter(self, state: State) -> State:
-        check_transition(self.title, self.state, state)
+        self._check(state)
+        if state.is_final():
+            self._end_unfinished(state)
         plain = state_to_json(state)
         state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
         self.state = state
@@ -295,6 +344,17 @@ class FlowExecution(Execution):
     def record_log(self, data: Mapping[str, Any]) -> None:
         self.recorder.emit("log", self.id, None, data)
 
+    def _end_unfinished(self, state: State) -> None:
+        """End what is left as the flow run ends: what nobody awaited; all of it, if the flow run was stopped."""
+        stopped = state.is_cancelled() or state.is_crashed()
+        for run in list(self.unfinished):
+            if stopped or run.state is None or run.state.is_pending():
+                run.end_as(cancelled("Not run to its end: the flow run ended before it."))
+
+    def break_off(self, error: BaseException) -> None:
+        self._close_runner(Raised(error))
+        super().break_off(error)
+
     def perform(self, effect: Effect) -> Any:
         if type(effect) is Settle:
             return self._settle(effect.value)
@@ -305,17 +365,23 @@ class FlowExecution(Execution):
 
     async def acall(self, effect: Call) -> Returned | Raised:
         outcome = await super().acall(effect)
-        # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
-        return await asyncio.to_thread(self._close_runner, outcome)
+        try:
+            # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
+            return await asyncio.to_thread(self._close_runner, outcome)
+        except asyncio.CancelledError as error:
+            return await asyncio.to_thread(self._close_runner, Raised(error))
 
     def _close_runner(self, outcome: Returned | Raised) -> Returned | Raised:
         """The outcome of the call, once everything that it submitted has ended as well."""
-        try:
-            self.runner.close(outcome.error if isinstance(outcome, Raised) else None)
-        except BaseException as error:
-            self.runner.close(error)
-            return Raised(error)
-        return outcome
+        while True:
+            try:
+                if isinstance(outcome, OutOfTime):
+                    self.runner.close(StopThread())
+                else:
+                    self.runner.close(outcome.error if isinstance(outcome, Raised) else None)
+                return outcome
+            except BaseException as error:
+                outcome = Raised(error)
 
     def _settle(self, value: Any) -> State:
         """The final state that follows from the flow's return value, by Prefect's rules (value, state, futures)."""
@@ -338,6 +404,37 @@ class FlowExecution(Execution):
         return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
 
 
+_alone: set[Execution] = set()
+"""The unfinished runs that belong to no flow run."""
+
+
+def _run_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+    """The result of an ``async def``, on an event loop of its own: in another thread, where a loop runs in this one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_interruptible(function, *args))
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(contextvars.copy_context().run, _run_in_new_loop, function, *args).result()
+
+
+def _run_in_new_loop(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+    return asyncio.run(function(*args))
+
+
+async def _interruptible(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
+    loop = asyncio.get_running_loop()
+    with wakes_by(lambda: _wake_loop(loop)):
+        return await function(*args)
+
+
+def _wake_loop(loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(RuntimeError):  # it is closed: nothing waits any more
+        loop.call_soon_threadsafe(lambda: None)
+
+
 def _result_of(found: Future[Any] | State) -> Any:
     if isinstance(found, Future):
         found.wait()
@@ -350,8 +447,11 @@ def _result_of(found: Future[Any] | State) -> Any:
 
 
 def _without_our_frames(error: BaseException) -> BaseException:
-    """The error with a traceback that begins in the user's function, not in the engine."""
+    """The error with a traceback that begins in the user's code, not in ours."""
     tb = error.__traceback__
-    while tb is not None and tb.tb_frame.f_globals.get("__package__") in ("flowbook.run", "asyncio"):
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
         tb = tb.tb_next
     return error.with_traceback(tb) if tb is not None else error
+
+
+_OURS = ("flowbook.", "flowbook_magics.", "asyncio.")

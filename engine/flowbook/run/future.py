@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from flowbook.core.states import PENDING, State
-from flowbook.run.blocking import may_block
+from flowbook.run.blocking import may_block, release
 
 R = TypeVar("R")
+
+_log = logging.getLogger("flowbook.task_runs")
 
 # One lock for all futures: it is held for a few instructions, and a lock per task would cost more than it guards.
 _guard = threading.Lock()
@@ -43,8 +46,8 @@ class Future(Generic[R]):
             return
         ended = threading.Lock()
         ended.acquire()
-        self.add_done_callback(lambda _: ended.release())
-        with may_block():
+        self.add_done_callback(lambda _: release(ended))
+        with may_block(lambda: release(ended)):
             ended.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
@@ -77,7 +80,10 @@ class Future(Generic[R]):
             self._state = state
             callbacks, self._callbacks = self._callbacks or [], None
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # one that fails must not keep the others waiting
+                _log.exception("A callback of task run %r failed.", self.name)
 
     def __repr__(self) -> str:
         return f"<Future of {self.name!r}: {self._state.name}>"
@@ -113,16 +119,18 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     """The futures in the order in which they end; raises TimeoutError after `timeout` seconds."""
     import queue
 
-    ended: queue.SimpleQueue[Future[R]] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[Future[R] | None] = queue.SimpleQueue()
     waited = list(futures)
     for future in waited:
         future.add_done_callback(ended.put)
     deadline = None if timeout is None else time.monotonic() + timeout
     for n in range(len(waited)):
         try:
-            with may_block():
-                future = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            yield future
+            found = None
+            while found is None:
+                with may_block(lambda: ended.put(None)):
+                    found = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
+            yield found
         except queue.Empty:
             left = len(waited) - n
             raise TimeoutError(f"{left} of {len(waited)} task runs have not ended after {timeout:g} seconds.") from None

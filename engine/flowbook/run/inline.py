@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from flowbook.core.protocol import Call, Life, Raised, Sleep
 from flowbook.core.states import State, not_ready
 from flowbook.errors import UpstreamTaskError
-from flowbook.run.blocking import may_block
+from flowbook.run.blocking import pause
 from flowbook.run.execution import Execution, TaskExecution
 from flowbook.run.future import Future
 
@@ -36,6 +35,9 @@ def drive(run: Execution) -> State:
     except StopIteration as end:
         state: State = end.value
         return state
+    except BaseException as error:
+        run.break_off(error)
+        raise
 
 
 def drive_task(run: TaskExecution) -> State:
@@ -44,6 +46,9 @@ def drive_task(run: TaskExecution) -> State:
         run.resolve_inputs()
     except UpstreamTaskError as error:
         return run.enter(not_ready(str(error)))
+    except BaseException as error:
+        run.break_off(error)
+        raise
     return drive(run)
 
 
@@ -61,8 +66,7 @@ class Sequential:
 
 def _sleep(seconds: float) -> Raised | None:
     try:
-        with may_block():
-            time.sleep(seconds)
+        pause(seconds)
     except BaseException as error:
         return Raised(error)
     return None

@@ -6,8 +6,11 @@ import builtins
 import logging
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from flowbook.core.jsonable import plain_text
+from flowbook.run.blocking import notice_interrupt
 from flowbook.run.current import current
 
 if TYPE_CHECKING:
@@ -19,7 +22,13 @@ _plain_print = builtins.print
 
 def logger_of(run: Execution) -> logging.LoggerAdapter[logging.Logger]:
     """The logger of one run; its records carry the run, its id and its name."""
-    return logging.LoggerAdapter(logging.getLogger(run.logger), {"run": run, "run_id": run.id, "run_name": run.name})
+    return _RunLogger(logging.getLogger(run.logger), {"run": run, "run_id": run.id, "run_name": run.name})
+
+
+class _RunLogger(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        notice_interrupt()
+        return super().process(msg, kwargs)
 
 
 def install(level: int) -> None:
@@ -46,10 +55,10 @@ class _RunHandler(logging.Handler):
         if run is None or getattr(record, "recorded", False):
             return
         try:
-            data = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+            message = record.getMessage()
             if record.exc_info:
-                data["message"] += "\n" + logging.Formatter().formatException(record.exc_info)
-            run.record_log(data)
+                message += "\n" + logging.Formatter().formatException(record.exc_info)
+            run.record_log({"level": record.levelname, "logger": record.name, "message": plain_text(message)})
         except Exception:
             self.handleError(record)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextvars
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -17,15 +18,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flowbook.core.protocol import Life
-from flowbook.core.states import State, cancelled, crashed, describe_error, not_ready
-from flowbook.errors import IllegalTransition, UpstreamTaskError
-from flowbook.run.blocking import belongs_to
+from flowbook.core.states import State, cancelled, not_ready
+from flowbook.errors import UpstreamTaskError
+from flowbook.run.blocking import belongs_to, forget_interrupt, interrupt_threads, may_block
 from flowbook.run.execution import TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.inline import step
-from flowbook.run.timeouts import interrupt_thread
 
 _INTERRUPT_GRACE = 1.5  # seconds for interrupted threads to end, before their runs are given up
+
+
+_NOT_BEGUN = cancelled("Not begun: the flow run ended before its turn.")
+_NOT_RETRIED = cancelled("Not retried: the flow run ended before its turn.")
 
 
 class _Job(NamedTuple):
@@ -34,6 +38,28 @@ class _Job(NamedTuple):
     run: TaskExecution
     context: contextvars.Context
     life: Life | None = None
+
+
+class _Crew:
+    """The threads that a pool started since it was last closed: how many there are, and how many do what."""
+
+    def __init__(self, pool: ThreadPool) -> None:
+        self._pool = pool
+        self.threads = 0
+        self.working = 0  # at runs that do not wait for others
+        self.waiting = 0  # at runs that do
+        self.idle = 0
+        self.wakes_at = math.inf  # when an idle one looks at what is parked
+        self.ending = False  # the flow run has failed: nothing is retried any more
+        self.give_up_at: float | None = None  # set by the first interrupt
+
+    def blocked(self) -> None:
+        """The run in one of our threads is about to wait: another thread may work in its place."""
+        self._pool._count(self, -1)
+
+    def unblocked(self) -> None:
+        """That run goes on."""
+        self._pool._count(self, +1)
 
 
 class ThreadPool:
@@ -49,19 +75,22 @@ class ThreadPool:
         self._blocked_on: dict[TaskExecution, int] = {}
         self._open: set[TaskExecution] = set()
         self._running: dict[int, TaskExecution] = {}
-        self._threads = self._idle = self._blocked = 0
-        self._generation = 0
         self._tiebreak = itertools.count()
+        self._crew = _Crew(self)
 
     def submit(self, run: TaskExecution, after: Sequence[Future[Any]]) -> None:
         """Execute `run` once all of `after` have ended."""
         job = _Job(run, contextvars.copy_context())
         with self._lock:
+            interrupted = self._crew.give_up_at is not None
             self._open.add(run)
-            if not after:
+            if after:
+                self._blocked_on[run] = len(after)
+            elif not interrupted:
                 self._enqueue(job)
-                return
-            self._blocked_on[run] = len(after)
+        if interrupted:
+            self._cancel_unbegun((run,))
+            return
         for future in after:
             future.add_done_callback(lambda _: self._input_ended(job))
 
@@ -69,29 +98,22 @@ class ThreadPool:
         """Return when everything submitted has ended; see `Runner.close`."""
         if error is not None:
             self._cancel_unbegun()
-        try:
-            if error is not None and not isinstance(error, Exception):
-                self._interrupt_running(type(error))
-            with self._lock:
-                while self._open:
-                    self._ended.wait()
-        finally:
-            with self._lock:
-                self._generation += 1
-                self._threads = self._idle = 0
-                self._work.notify_all()
-
-    def blocked(self) -> None:
-        """One of our threads is about to wait: another may work in its place."""
+            if not isinstance(error, Exception):
+                self._interrupt(type(error))
+        self._wait_for_all()
         with self._lock:
-            self._blocked += 1
-            if self._ready:
-                self._staff()
+            self._crew = _Crew(self)  # those of the old one go home
+            self._work.notify_all()
 
-    def unblocked(self) -> None:
-        """That thread goes on."""
+    def _wait_for_all(self, until: float = math.inf) -> None:
+        """Return when no run is open, or at the time `until`."""
+        with may_block(self._look_again), self._lock:
+            while self._open and (left := until - time.monotonic()) > 0:
+                self._ended.wait(min(left, threading.TIMEOUT_MAX))
+
+    def _look_again(self) -> None:
         with self._lock:
-            self._blocked -= 1
+            self._ended.notify_all()
 
     def _input_ended(self, job: _Job) -> None:
         with self._lock:
@@ -106,38 +128,64 @@ class ThreadPool:
         self._ready.append(job)
         self._staff()
 
-    def _staff(self) -> None:
-        """Wake a thread for the work at hand, or start one."""
-        if self._idle >= len(self._ready):
-            self._work.notify()
-        elif self._threads - self._blocked < self._max:
-            self._threads += 1
-            threading.Thread(
-                target=self._serve,
-                args=(self._generation,),
-                name=f"flowbook-pool-{self._threads}",
-                daemon=True,
-            ).start()
-
-    def _serve(self, generation: int) -> None:
-        belongs_to(self)
-        while (job := self._next(generation)) is not None:
-            job.context.run(self._advance, job)
-
-    def _next(self, generation: int) -> _Job | None:
-        """The next run that can go on; None when the pool was closed. Waits in between."""
+    def _count(self, crew: _Crew, working: int) -> None:
+        """A run in one of the crew's threads goes on (1) or waits for others (-1)."""
         with self._lock:
-            while generation == self._generation:
-                now = time.monotonic()
-                if self._parked and self._parked[0][0] <= now:
-                    return heapq.heappop(self._parked)[2]
-                if self._ready:
-                    return self._ready.popleft()
-                self._idle += 1
-                self._work.wait(self._parked[0][0] - now if self._parked else None)
-                if generation == self._generation:
-                    self._idle -= 1
+            crew.working += working
+            crew.waiting -= working
+            if crew is self._crew:
+                self._staff()
+
+    def _staff(self) -> None:
+        """See to it that a thread takes what is ready, and one wakes up for what is parked."""
+        crew = self._crew
+        wanted = len(self._ready) or int(bool(self._parked) and self._parked[0][0] < crew.wakes_at)
+        if not wanted or crew.working >= self._max:
+            return
+        if crew.idle < wanted and crew.threads - crew.waiting < self._max:
+            crew.threads += 1
+            name = f"flowbook-pool-{crew.threads}"
+            threading.Thread(target=self._serve, args=(crew,), name=name, daemon=True).start()
+        elif crew.idle:
+            self._work.notify()
+
+    def _serve(self, crew: _Crew) -> None:
+        belongs_to(crew)
+        job: _Job | None = None
+        try:
+            while (job := self._next(crew, job)) is not None:
+                job.context.run(self._advance, job)
+        except Exception:
+            raise
+        except BaseException:
+            return  # an interrupt that was meant for the run which has just ended
+
+    def _next(self, crew: _Crew, done: _Job | None) -> _Job | None:
+        """The next run that can go on, once `done` has been dealt with; None when the pool was closed."""
+        with self._lock:
+            if done is not None:
+                crew.working -= 1
+            while crew is self._crew:
+                wakes_at = math.inf
+                if crew.working < self._max:
+                    job = self._take()
+                    if job is not None:
+                        crew.working += 1
+                        self._staff()
+                        return job
+                    if self._parked:
+                        wakes_at = crew.wakes_at = self._parked[0][0]
+                crew.idle += 1
+                self._work.wait(None if wakes_at == math.inf else wakes_at - time.monotonic())
+                crew.idle -= 1
+                if wakes_at == crew.wakes_at:
+                    crew.wakes_at = math.inf
             return None
+
+    def _take(self) -> _Job | None:
+        if self._parked and self._parked[0][0] <= time.monotonic():
+            return heapq.heappop(self._parked)[2]
+        return self._ready.popleft() if self._ready else None
 
     def _advance(self, job: _Job) -> None:
         """Perform the life of a run until it sleeps or ends."""
@@ -154,48 +202,59 @@ class ThreadPool:
         except UpstreamTaskError as error:
             self._end(run, not_ready(str(error)))
         except BaseException as error:
-            self._end(run, _unexpected_end(error))
+            run.break_off(error)
+            self._end(run)
         else:
-            with self._lock:
-                due = time.monotonic() + pause.seconds
-                heapq.heappush(self._parked, (due, next(self._tiebreak), job._replace(life=life)))
+            if not self._park(job._replace(life=life), pause.seconds):
+                self._end(run, _NOT_RETRIED)
         finally:
             self._running.pop(thread, None)
+            forget_interrupt()
+
+    def _park(self, job: _Job, seconds: float) -> bool:
+        """Have the run go on in so many seconds; False if it is not to go on at all."""
+        with self._lock:
+            if self._crew.ending or job.run not in self._open:
+                return False
+            heapq.heappush(self._parked, (time.monotonic() + seconds, next(self._tiebreak), job))
+            return True
 
     def _end(self, run: TaskExecution, state: State | None = None) -> None:
         """`run` has ended; if its life did not say how, in `state`."""
-        if state is not None and not (run.state and run.state.is_final()):
-            run.enter(state)
-        with self._lock:
-            self._open.discard(run)
-            if not self._open:
-                self._ended.notify_all()
+        try:
+            if state is not None:
+                run.end_as(state)
+        finally:
+            with self._lock:
+                self._open.discard(run)
+                if not self._open:
+                    self._ended.notify_all()
 
-    def _cancel_unbegun(self) -> None:
+    def _cancel_unbegun(self, runs: Sequence[TaskExecution] = ()) -> None:
+        """Cancel `runs` and all that wait: for a thread, for their inputs, for their retry."""
         with self._lock:
-            unbegun = [job.run for job in self._ready] + list(self._blocked_on)
-            unbegun += [job.run for _, _, job in self._parked]
+            self._crew.ending = True
+            unbegun = [*runs, *(job.run for job in self._ready), *self._blocked_on]
+            asleep = [job.run for _, _, job in self._parked]
             self._ready.clear()
             self._parked.clear()
             self._blocked_on.clear()
         for run in unbegun:
-            self._end(run, cancelled("Not begun: the flow run ended before its turn."))
+            self._end(run, _NOT_BEGUN)
+        for run in asleep:
+            self._end(run, _NOT_RETRIED)
 
-    def _interrupt_running(self, error: type[BaseException]) -> None:
+    def _interrupt(self, error: type[BaseException]) -> None:
         """Interrupt what runs; a run whose thread does not react in time is cancelled and its thread left alone."""
-        for thread in list(self._running):
-            interrupt_thread(thread, error)
         with self._lock:
-            self._ended.wait_for(lambda: not self._open, _INTERRUPT_GRACE)
-            deaf = list(self._open)
-        for run in deaf:
+            if self._crew.give_up_at is None:  # a second Ctrl-C does not begin the wait anew
+                self._crew.give_up_at = time.monotonic() + _INTERRUPT_GRACE
+            give_up_at = self._crew.give_up_at
+        running = dict(self._running)
+        for run in running.values():
+            run.stopped_by = error
+        interrupt_threads(running, error)
+        self._wait_for_all(give_up_at)
+        self._cancel_unbegun()
+        for run in list(self._open):
             self._end(run, cancelled("Cancelled by an interrupt; its thread goes on until its native call returns."))
-
-
-def _unexpected_end(error: BaseException) -> State:
-    """The state of a run whose driver was broken into: between calls by an interrupt, else by a fault of ours."""
-    if isinstance(error, KeyboardInterrupt):
-        return cancelled(data=error)
-    if isinstance(error, IllegalTransition):
-        return cancelled(str(error))
-    return crashed(f"The engine failed while executing the run: {describe_error(error)}", data=error)

@@ -8,7 +8,6 @@ bytecode; one that is deep in C code goes on until it returns, which the warning
 from __future__ import annotations
 
 import contextvars
-import ctypes
 import logging
 import threading
 from collections.abc import Callable
@@ -16,7 +15,14 @@ from typing import Any
 
 from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import TaskTimeoutError
-from flowbook.run.blocking import may_block
+from flowbook.run.blocking import (
+    belongs_to,
+    crew_of_this_thread,
+    forget_interrupt,
+    interrupt_threads,
+    release,
+    wakes_by,
+)
 
 _STOP_GRACE = 0.05  # seconds for the thread to notice, before we say that it goes on
 
@@ -25,18 +31,22 @@ class StopThread(BaseException):
     """Raised inside a thread whose run has ended without it."""
 
 
-def interrupt_thread(thread_id: int, error: type[BaseException] = StopThread) -> None:
-    """Raise `error` in the thread at its next bytecode (CPython's PyThreadState_SetAsyncExc)."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error))
+class OutOfTime(Raised):
+    """The call was given up at its own deadline."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(TaskTimeoutError(f"{name} ran longer than its timeout of {seconds:g} seconds."))
 
 
 def call_within(seconds: float, call: Callable[[], Any], name: str) -> Returned | Raised:
-    """The outcome of `call`, or Raised(TaskTimeoutError) after `seconds` even if it still runs."""
+    """The outcome of `call`, or OutOfTime after `seconds` even if it still runs."""
     box: list[Returned | Raised] = []
     ended = threading.Lock()
     ended.acquire()
+    crew = crew_of_this_thread()
 
     def run() -> None:
+        belongs_to(crew)  # it does the work of the thread that waits for it, and may come to wait as well
         try:
             box.append(Returned(call()))
         except StopThread:
@@ -44,25 +54,29 @@ def call_within(seconds: float, call: Callable[[], Any], name: str) -> Returned 
         except BaseException as error:
             box.append(Raised(error))
         finally:
-            ended.release()
+            forget_interrupt()
+            release(ended)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name=f"flowbook-{name}", daemon=True)
     thread.start()
     try:
-        with may_block():
-            in_time = ended.acquire(timeout=seconds)
+        with wakes_by(lambda: release(ended)):
+            in_time = ended.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
     except BaseException as error:  # the waiting thread was interrupted: so is the work
-        if thread.ident is not None:
-            interrupt_thread(thread.ident)
+        _stop(thread)
         return Raised(error)
     if in_time and box:
         return box[0]
-    if thread.ident is not None:
-        interrupt_thread(thread.ident)
+    _stop(thread)
     if not ended.acquire(timeout=_STOP_GRACE):
         logging.getLogger("flowbook.task_runs").warning(
             "%s has timed out, but its thread cannot be stopped while it waits in native code; it goes on until it "
             "returns, and what it returns is dropped.",
             name,
         )
-    return Raised(TaskTimeoutError(f"{name} ran longer than its timeout of {seconds:g} seconds."))
+    return OutOfTime(name, seconds)
+
+
+def _stop(thread: threading.Thread) -> None:
+    if thread.ident is not None:
+        interrupt_threads([thread.ident], StopThread)

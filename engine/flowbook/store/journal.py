@@ -55,8 +55,9 @@ class Journal:
         self._wake.set()
         flush.done.wait()
         if flush.error is not None:
+            reason = getattr(flush.error, "orig", None) or flush.error  # without SQLAlchemy's statement and its values
             raise StoreError(
-                f"The record could not be written: {flush.error}. What ran since then is not in the history."
+                f"The record could not be written: {reason}. What ran since then is not in the history."
             ) from flush.error
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State, crashed
-from flowbook.run.process import Process, is_gone
+from flowbook.store.processes import Process, is_gone
 from flowbook.store.rows import Batch
 
 if TYPE_CHECKING:

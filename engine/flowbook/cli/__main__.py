@@ -1,0 +1,5 @@
+"""``python -m flowbook.cli``."""
+
+from flowbook.cli import main
+
+main()

@@ -1,0 +1,41 @@
+"""``flowbook worker``."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def worker() -> None:
+    """Workers execute what is due."""
+
+
+@worker.command(epilog="Example: flowbook worker start --limit 4")
+@click.option("--limit", type=click.IntRange(1), default=2, show_default=True, help="How many runs at a time.")
+@click.option("--run-once", is_flag=True, help="Execute what is due now, wait for it, and exit.")
+def start(limit: int, run_once: bool) -> None:
+    """Start a worker: it fires schedules and executes runs until it is stopped (Ctrl-C, SIGTERM).
+
+    The first signal lets runs come to their end for 30 seconds, the second ends them at once.
+    """
+    import signal
+    from typing import Any
+
+    from flowbook.schedule.worker import Worker
+
+    def said(line: str) -> None:
+        click.echo(line)
+
+    made = Worker(limit=limit, said=said)
+
+    def stop(_number: int, _frame: Any) -> None:
+        made.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    if run_once:
+        count = made.run_once()
+        click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")
+        return
+    click.echo(f"The worker is ready, for {limit} runs at a time. Stop it with Ctrl-C.")
+    made.run()

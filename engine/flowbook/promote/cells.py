@@ -1,0 +1,143 @@
+"""What a code cell is to flowbook: a task cell, a flow cell, the parameters, only magics, or plain code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from flowbook.cells import Analysis, analyze_cells
+from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
+from flowbook.cells.grammar import HelpWanted
+from flowbook.errors import NotebookError, UsageError
+from flowbook.promote.notebook import CodeCell
+
+_PARAMETERS = re.compile(r"^#\s*(?:tag:\s*)?parameters\s*$", re.IGNORECASE)
+_NOT_PYTHON = re.compile(r"^\s*%%(\w+)")
+_LOADS = re.compile(r"^\s*%(?:load_ext|reload_ext|matplotlib|autoreload|config)\b", re.MULTILINE)
+
+_OURS = re.compile(r"^\s*%(?:re)?load_ext\s+flowbook\b", re.MULTILINE)
+
+
+class Role(StrEnum):
+    """What a cell is for."""
+
+    TASK = "task"
+    FLOW = "flow"
+    PARAMETERS = "parameters"
+    PRELUDE = "prelude"
+    MAGIC = "magic"
+    PLAIN = "plain"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownCell:
+    """A code cell, its role and what it does.
+
+    `name`, `after` and `params` are what the ``%%task`` or ``%%flow`` line says.
+    """
+
+    cell: CodeCell
+    role: Role
+    analysis: Analysis
+    name: str | None = None
+    after: tuple[str, ...] = ()
+    params: str = ""
+
+    @property
+    def id(self) -> str:
+        """How the graph of cells knows it, so that its messages read well."""
+        return str(self.cell.number)
+
+
+def understand(cells: list[CodeCell]) -> list[KnownCell]:
+    """All code cells of a Python notebook with their roles; raises NotebookError naming cell and line."""
+    analyses = _analyses(cells)
+    known = [_understood(cell, analysis) for cell, analysis in zip(cells, analyses, strict=True)]
+    parameters = [index for index, each in enumerate(known) if each.role is Role.PARAMETERS]
+    for index in parameters[1:]:  # as in papermill, the first one counts
+        known[index] = replace(known[index], role=Role.PLAIN)
+    return known
+
+
+def loads_extensions(cell: CodeCell) -> bool:
+    """Whether other cells may need it for what its magics set up."""
+    return bool(_LOADS.search(cell.source))
+
+
+def loads_flowbook(cell: CodeCell) -> bool:
+    """Whether the cell brings flowbook's magics into the notebook."""
+    return bool(_OURS.search(cell.source))
+
+
+def is_parameters(cell: CodeCell) -> bool:
+    """Whether the cell is marked as the one with the parameters."""
+    return "parameters" in cell.tags or bool(_PARAMETERS.match(_first_line(cell.source)))
+
+
+def _understood(cell: CodeCell, analysis: Analysis) -> KnownCell:
+    line = _line(cell)
+    if line is None:
+        return KnownCell(cell=cell, role=_role(cell, analysis), analysis=analysis)
+    role = Role(line.kind)
+    after = tuple(line.said.after) if role is Role.TASK else ()
+    params = str(line.said.params) if role is Role.FLOW else ""
+    return KnownCell(cell=cell, role=role, analysis=analysis, name=line.name, after=after, params=params)
+
+
+def _line(cell: CodeCell) -> CellLine | None:
+    """What the ``%%task`` or ``%%flow`` line of the cell says."""
+    try:
+        return cell_line(cell.source)
+    except (UsageError, HelpWanted) as error:
+        marked = marked_line(cell.source)
+        number = marked.number + 1 if marked else 1
+        said = "--help asks for help, and does nothing in a run." if isinstance(error, HelpWanted) else str(error)
+        raise NotebookError(f"{cell.title.capitalize()}, line {number}: {said}") from None
+
+
+def _role(cell: CodeCell, analysis: Analysis) -> Role:
+    if is_parameters(cell):
+        return Role.PARAMETERS
+    if all(not line.strip() or line.lstrip().startswith(("%", "#")) for line in cell.source.splitlines()):
+        # ``%%bash`` and its like do something; ``%load_ext`` only prepares.
+        return Role.PLAIN if _NOT_PYTHON.match(cell.source) else Role.MAGIC
+    return Role.PRELUDE if analysis.is_prelude else Role.PLAIN
+
+
+def _analyses(cells: list[CodeCell]) -> tuple[Analysis, ...]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python says it again when the cell runs
+            return analyze_cells(cell.source for cell in cells)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise _blamed(cells, error) from None
+
+
+def _blamed(cells: list[CodeCell], error: Exception) -> NotebookError:
+    """The error, told with the cell that it is about: the first one that cannot be analysed by itself."""
+    for cell in cells:
+        try:
+            analyze_cells([cell.source])
+        except SyntaxError as found:
+            text = (found.text or "").strip()
+            shown = f": {text}" if text else ""
+            return NotebookError(f"{cell.title.capitalize()}, line {found.lineno or 1}: {found.msg}{shown}")
+        except (ValueError, RecursionError) as found:
+            return NotebookError(f"{cell.title.capitalize()} cannot be read as Python: {found}.")
+    return NotebookError(f"The cells cannot be read as Python: {error}.")
+
+
+def _first_line(source: str) -> str:
+    return next((line.strip() for line in source.splitlines() if line.strip()), "")
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree of a cell as typed, magics replaced; raises SyntaxError."""
+    from flowbook.cells import to_python
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(to_python(source))

@@ -1,0 +1,223 @@
+"""The client of the kernel that executes a notebook run.
+
+All messages of the kernel are read for as long as it lives, and each is routed by its parent to the cell whose request
+it answers, also when that request is long over: a task that runs beside others prints late. Whatever ends the kernel
+ends the requests that wait for it, with an error that has a name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nbclient.client import NotebookClient
+from nbclient.exceptions import CellExecutionComplete
+from nbformat import NotebookNode
+
+from flowbook.errors import FlowbookError
+from flowbook.promote.outputs import add_output
+
+_ALIVE_EVERY = 0.5  # seconds
+_IDLE_WITHIN = 30.0  # seconds that the last output of a request may come after its reply
+_LONGEST_SOCKET = 90  # bytes; a path of a socket may have 107 on Linux and 103 on macOS
+_LAST_WORDS = 0.3  # seconds for messages of a dead kernel that are still under way
+
+
+class KernelDied(FlowbookError):
+    """The kernel ended before the notebook did."""
+
+
+class CellFailed(Exception):
+    """A cell raised an error. The class is named after that error, so that messages read as in the notebook."""
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> CellFailed:
+        """The error that the reply of a kernel tells."""
+        name = str(reply.get("ename") or "CellFailed")
+        told = str(reply.get("evalue") or "")
+        if name == "SystemExit":
+            told = f"the cell called sys.exit({told}), so the cells after it did not run"
+        kind = type(name if name.isidentifier() else "CellFailed", (cls,), {})
+        failure: CellFailed = kind(told)
+        return failure
+
+
+@dataclass(kw_only=True, slots=True)
+class _Request:
+    """An execute request; `index` is that of the cell that its messages belong to, None for one of our own."""
+
+    index: int | None
+    reply: asyncio.Future[dict[str, Any]]
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class RunClient(NotebookClient):
+    """Executes cells of a notebook in a kernel of its own. `changed` is called whenever the notebook has changed."""
+
+    def __init__(self, notebook: NotebookNode, *, kernel: str, changed: Callable[[], None]) -> None:
+        super().__init__(notebook, kernel_name=kernel)
+        self._changed = changed
+        self._requests: dict[str, _Request] = {}
+        self._clear_next: set[int] = set()
+        self._failure: BaseException | None = None
+
+    @contextlib.asynccontextmanager
+    async def started(self, *, cwd: str, env: Mapping[str, str]) -> AsyncIterator[None]:
+        """Start the kernel, and end it when the block ends; raises KernelDied if it does not start."""
+        with tempfile.TemporaryDirectory(prefix="flowbook-", ignore_cleanup_errors=True) as folder:
+            _connect_in(folder, self.create_kernel_manager())
+            try:
+                await self.async_start_new_kernel(cwd=cwd, env=dict(env))
+                await self.async_start_new_kernel_client()
+            except Exception as error:
+                raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {error}") from error
+            async with self._reading():
+                yield
+
+    @contextlib.asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        readers = [asyncio.create_task(read()) for read in (self._read_iopub, self._read_shell, self._watch)]
+        try:
+            yield
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+            self.set_widgets_metadata()
+            await self._async_cleanup_kernel()
+
+    @property
+    def kernel_pid(self) -> int | None:
+        """The process of the kernel, if it is one of this machine."""
+        return getattr(getattr(self.km, "provisioner", None), "pid", None)
+
+    def stop(self, reason: BaseException) -> None:
+        """End what waits for the kernel with `reason`, now and from now on."""
+        if self._failure is None:
+            self._failure = reason
+        self.shutdown_kernel = "immediate"  # a kernel at work would not hear a friendly request
+        for request in self._requests.values():
+            if not request.reply.done():
+                request.reply.set_exception(self._failure)
+            request.idle.set()
+
+    async def run_code(self, code: str, *, index: int | None = None, store_history: bool = False) -> None:
+        """Have the kernel execute `code`; its outputs go to cell `index`, if any.
+
+        Raises CellFailed, KernelDied or the reason given to `stop`.
+        """
+        if self._failure is not None:
+            raise self._failure
+        assert self.kc is not None
+        if index is not None:
+            self.nb.cells[index].metadata["execution"] = {}
+            self.nb.cells[index].outputs = []
+        request = _Request(index=index, reply=asyncio.get_running_loop().create_future())
+        # A request of our own is silent, so that the shell does not take it for a cell of the notebook.
+        message_id = self.kc.execute(
+            code, silent=index is None, store_history=store_history, stop_on_error=False, allow_stdin=False
+        )
+        self._requests[message_id] = request
+        reply = await request.reply
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(request.idle.wait(), _IDLE_WITHIN)
+        if reply["status"] == "error":
+            raise CellFailed.of(reply)
+        if reply["status"] != "ok":
+            raise CellFailed(f"The kernel did not execute it: {reply['status']}.")
+        if any(payload.get("source") == "ask_exit" for payload in reply.get("payload", [])):
+            raise CellFailed.of({"ename": "SystemExit", "evalue": ""})
+
+    async def _read_shell(self) -> None:
+        assert self.kc is not None
+        while True:
+            message = await self.kc.shell_channel.get_msg(timeout=None)
+            request = self._requests.get(message["parent_header"].get("msg_id", ""))
+            if request is not None and message["msg_type"] == "execute_reply" and not request.reply.done():
+                request.reply.set_result(message["content"])
+
+    async def _read_iopub(self) -> None:
+        assert self.kc is not None
+        while True:
+            message = await self.kc.iopub_channel.get_msg(timeout=None)
+            request = self._requests.get(message["parent_header"].get("msg_id", ""))
+            if request is not None:
+                self._route(message, request)
+
+    def _route(self, message: dict[str, Any], request: _Request) -> None:
+        """Give one message to its cell. A message that cannot be understood must not end the reading of the others."""
+        if request.index is None:
+            _print_text(message)
+            if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+                request.idle.set()
+            return
+        index = request.index
+        self.clear_before_next_output = index in self._clear_next
+        try:
+            self.process_message(message, self.nb.cells[index], index)
+        except CellExecutionComplete:
+            request.idle.set()
+        except Exception as error:
+            self.log.warning("A message of the kernel was not understood: %r", error)
+        if self.clear_before_next_output:
+            self._clear_next.add(index)
+        else:
+            self._clear_next.discard(index)
+        self._changed()
+
+    def output(
+        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
+    ) -> NotebookNode | None:
+        """Add an output to a cell, joining the pieces of a stream."""
+        before = len(outs)
+        added = super().output(outs, msg, display_id, cell_index)
+        if added is not None and outs and len(outs) <= before + 1:
+            add_output(outs, outs.pop())
+        return added
+
+    async def _watch(self) -> None:
+        """Notice the end of the kernel, which no message tells."""
+        assert self.km is not None
+        provisioner = self.km.provisioner
+        while provisioner is not None:
+            status = await provisioner.poll()
+            if status is not None:
+                await asyncio.sleep(_LAST_WORDS)
+                self.stop(KernelDied(f"The kernel died: {_told(status)}."))
+                return
+            await asyncio.sleep(_ALIVE_EVERY)
+
+
+def _told(status: int) -> str:
+    """What an exit status says: ``killed by SIGKILL``."""
+    if status >= 0:
+        return f"it exited with status {status} before the notebook had ended"
+    with contextlib.suppress(ValueError):
+        name = signal.Signals(-status).name
+        hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
+        return f"killed by {name}{hint}"
+    return f"killed by signal {-status}"
+
+
+def _connect_in(folder: str, manager: Any) -> None:
+    """Talk to the kernel through files in a folder that only this user can open, where the system has such sockets."""
+    manager.connection_file = str(Path(folder, "kernel.json"))
+    sockets = Path(folder, "s")
+    if os.name == "posix" and len(os.fsencode(sockets)) < _LONGEST_SOCKET:
+        manager.transport, manager.ip = "ipc", str(sockets)
+
+
+def _print_text(message: dict[str, Any]) -> None:
+    """What our own requests say goes to the log of the process."""
+    content = message["content"]
+    if message["msg_type"] == "stream":
+        print(content["text"], end="", flush=True)  # noqa: T201 - this is the log
+    elif message["msg_type"] == "error":
+        print(f"{content['ename']}: {content['evalue']}", flush=True)  # noqa: T201

@@ -1,0 +1,24 @@
+"""Executing a flow that a notebook defines: the cells that it needs, and then the flow itself, in the kernel."""
+
+from __future__ import annotations
+
+from flowbook.promote.client import RunClient
+from flowbook.promote.folder import RunFolder
+from flowbook.promote.marks import call_text
+from flowbook.promote.plan import Plan
+from flowbook.promote.unattended import BEGIN, run_flow
+
+
+async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
+    """Execute the slice, then the flow, whose output goes to a cell at the end. The kernel records the flow run."""
+    import nbformat
+
+    await client.run_code(BEGIN)
+    for step in plan.steps:
+        await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
+        folder.save()
+    said = call_text(plan.run.flow, plan.values)
+    call = nbformat.v4.new_code_cell(said)  # type: ignore[no-untyped-call]
+    call.metadata["flowbook"] = {"appended": True}
+    plan.notebook.cells.append(call)
+    await client.run_code(run_flow(plan.manifest["flow"]), index=len(plan.notebook.cells) - 1, store_history=True)

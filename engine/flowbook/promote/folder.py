@@ -1,0 +1,79 @@
+"""The folder of one run: what it was given, what it did, and how that looks."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbook.store.results import write_file
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+_LEAST_PAUSE = 1.0  # seconds between two saves while a cell runs
+_PAUSE_FACTOR = 20  # and this many times what a save takes, so that a big notebook does not slow its run
+
+
+class RunFolder:
+    """Writes the files of a run; each appears whole or not at all."""
+
+    def __init__(self, path: Path, notebook: NotebookNode) -> None:
+        self.path = path
+        self.notebook = notebook
+        self._changed = False
+        self._next_save = 0.0
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_facts(self, facts: Mapping[str, Any]) -> None:
+        """``run.json``: what the kernel needs to know of its run."""
+        write_file(self.path / "run.json", json.dumps(facts, indent=1).encode())
+
+    def write_kernel(self, pid: int | None) -> None:
+        """``kernel.pid``, by which a worker finds a kernel whose parent was killed; None removes it."""
+        path = self.path / "kernel.pid"
+        if pid is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_file(path, str(pid).encode())
+
+    def changed(self) -> None:
+        """The notebook is not as it was saved."""
+        self._changed = True
+
+    def save_if_due(self) -> None:
+        """Save the notebook if it changed and the last save was not just now."""
+        if self._changed and time.monotonic() >= self._next_save:
+            self.save()
+
+    def save(self) -> None:
+        """``notebook.ipynb``: the executed notebook as far as it is."""
+        import nbformat
+
+        began = time.monotonic()
+        self._changed = False
+        content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
+        write_file(self.path / "notebook.ipynb", content.encode())
+        took = time.monotonic() - began
+        self._next_save = time.monotonic() + max(_LEAST_PAUSE, _PAUSE_FACTOR * took)
+
+    def write_pictures(self, flow_run_id: str) -> None:
+        """``dag.svg`` and ``notebook.html``. The run has ended: a picture that fails is a line in the log, no more."""
+        from flowbook import runs
+        from flowbook.promote.page import page
+        from flowbook.visualize import static_svg
+
+        svg = ""
+        view = runs.run_view(flow_run_id)
+        try:
+            svg = static_svg(view) if view.nodes else ""
+            if svg:
+                write_file(self.path / "dag.svg", svg.encode())
+        except Exception as error:
+            print(f"The picture of the run could not be made: {error!r}")  # noqa: T201 - this is the log
+        try:
+            write_file(self.path / "notebook.html", page(self.notebook, view, svg).encode())
+        except Exception as error:
+            print(f"The page of the run could not be made: {error!r}")  # noqa: T201

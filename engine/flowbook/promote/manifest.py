@@ -1,0 +1,92 @@
+"""What a version of a deployment captures: everything that decides what a run does, as plain JSON values."""
+
+from __future__ import annotations
+
+import ast
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flowbook.cells import NotebookGraph
+from flowbook.cells.freshness import cell_hash
+from flowbook.errors import NotebookError
+from flowbook.promote.cells import KnownCell, parsed
+from flowbook.promote.kinds import DefinedFlow, Kind
+from flowbook.promote.local_code import environment_names, installed, local_imports
+from flowbook.promote.parameters import Schema, schema_to_json
+
+
+def make_manifest(
+    *,
+    path: Path,
+    sha: str,
+    kind: Kind,
+    flow: DefinedFlow | None,
+    language: str,
+    kernel: str,
+    cells: Sequence[KnownCell],
+    schema: Schema,
+    parameters: Mapping[str, Any],
+    schedules: Sequence[Mapping[str, Any]],
+    slice_: Sequence[KnownCell],
+    graph: NotebookGraph | None,
+) -> dict[str, Any]:
+    """The manifest of a notebook. `slice_` are the cells that a flow needs; there is no `graph` of foreign cells."""
+    trees = [parsed(known.cell.source) for known in cells]
+    return {
+        "snapshot": sha,
+        "source": str(path),
+        "cwd": str(path.parent),
+        "kind": kind.value,
+        "entrypoint": path.name + (f":{flow.variable}" if flow else ""),
+        "flow": flow.variable if flow else None,
+        "cells": [_cell(known, graph) for known in cells],
+        "slice": [known.cell.index for known in slice_],
+        "language": language,
+        "kernel": kernel,
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "schema": schema_to_json(schema),
+        "parameters": dict(parameters),
+        "schedules": [dict(spec) for spec in schedules],
+        "environment": environment_names(trees),
+        "local_imports": _local_imports(trees, path.parent),
+        "distributions": installed(),
+    }
+
+
+def _cell(known: KnownCell, graph: NotebookGraph | None) -> dict[str, Any]:
+    """A cell of the graph: what it is called, after which cells it runs, and a hash of what its code means."""
+    said: dict[str, Any] = {"number": known.cell.number, "role": known.role.value, "name": known.name}
+    if graph is not None:
+        said["after"] = [int(edge.upstream) for edge in graph.incoming(known.id)]
+        said["hash"] = cell_hash(graph, known.id)
+    return said
+
+
+def _local_imports(trees: list[ast.Module], folder: Path) -> dict[str, str]:
+    try:
+        return local_imports(trees, folder)
+    except OSError as error:
+        raise NotebookError(f"A module beside the notebook cannot be read: {error}.") from None
+
+
+def summary_of(manifest: Mapping[str, Any]) -> str:
+    """The manifest in half a sentence: ``report.ipynb (1f6a4b3c9d2e), 5 code cells, kernel python3, …``."""
+    editable = [each["name"] for each in manifest["distributions"] if each["editable"]]
+    parts = [
+        f"{manifest['entrypoint']} (snapshot {manifest['snapshot'][:12]})",
+        f"kernel {manifest['kernel']}, Python {manifest['python']}",
+        _counted(manifest["schema"], "parameter"),
+        _counted(manifest["local_imports"], "local file"),
+        _counted(manifest["distributions"], "distribution")
+        + (f" ({', '.join(editable)} editable)" if editable else ""),
+        f"environment variables {', '.join(manifest['environment'])}" if manifest["environment"] else "",
+    ]
+    return ", ".join(part for part in parts if part and not part.startswith("0 "))
+
+
+def _counted(things: Sequence[Any] | Mapping[str, Any], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

@@ -1,0 +1,451 @@
+"""Ctrl-C, exits and cancellation: within two seconds everything has ended, and the record says so."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbook import flow, task
+from flowbook.engine import engine
+from flowbook.errors import CancelledRun
+from flowbook.futures import Future, wait
+from flowbook.task_runners import SequentialTaskRunner, ThreadPoolTaskRunner
+
+SOON = 10.0
+PROMISED = 2.0  # seconds from Ctrl-C to the end
+
+
+class Interrupter:
+    """Presses Ctrl-C, in the main thread, and knows when."""
+
+    def __init__(self) -> None:
+        self.pressed: list[float] = []
+        self._timers: list[threading.Timer] = []
+
+    def press(self, after: float = 0.0) -> None:
+        timer = threading.Timer(after, self._press)
+        self._timers.append(timer)
+        timer.start()
+
+    def _press(self) -> None:
+        self.pressed.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+            timer.join()
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Interrupter]:
+    engine()  # what is imported on first use is not what these tests interrupt
+    interrupter = Interrupter()
+    yield interrupter
+    interrupter.stop()
+
+
+def states_in(home: Path) -> dict[str, list[str]]:
+    """The names of the states in the database, of flow runs and of task runs."""
+    engine().journal.flush()
+    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
+        return {
+            table: [name for (name,) in connection.execute(f"SELECT state_name FROM {table} ORDER BY created")]
+            for table in ("flow_run", "task_run")
+        }
+
+
+def interrupted(call: Callable[[], Any], ctrl_c: Interrupter) -> float:
+    """The seconds that `call` went on after Ctrl-C."""
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    return time.monotonic() - ctrl_c.pressed[0]
+
+
+def busy_until(event: threading.Event) -> None:
+    """Work in Python code, which an interrupt can end."""
+    deadline = time.monotonic() + SOON
+    while not event.is_set() and time.monotonic() < deadline:
+        sum(range(100))
+
+
+def test_ctrl_c_while_the_flow_waits_for_tasks_in_the_pool(home: Path, ctrl_c: Interrupter) -> None:
+    began, never = threading.Semaphore(0), threading.Event()
+    futures: list[Future[None]] = []
+
+    @task
+    def spin() -> None:
+        began.release()
+        busy_until(never)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
+    def pipeline() -> None:
+        futures.extend(spin.submit() for _ in range(5))
+        began.acquire()
+        began.acquire()
+        ctrl_c.press()
+        wait(futures)
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"] * 5}
+    assert all(future.state.is_cancelled() for future in futures)
+
+
+def test_ctrl_c_while_the_flow_itself_works(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+
+    @task
+    def spin() -> None:
+        busy_until(never)
+
+    @flow
+    def pipeline() -> None:
+        spin.submit()
+        spin.submit(wait_for=[spin.submit()])
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"] * 3}
+
+
+def test_ctrl_c_while_the_flow_has_returned_and_its_tasks_go_on(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+
+    @task
+    def spin() -> None:
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    @flow
+    def pipeline() -> str:
+        spin.submit()
+        return "done"
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_ctrl_c_in_a_task_called_directly(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+
+    @task(retries=3)
+    def spin() -> None:
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    @flow(retries=3)
+    def pipeline() -> None:
+        spin()
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_ctrl_c_while_a_task_sleeps_before_its_retry(home: Path, ctrl_c: Interrupter) -> None:
+    @task(retries=1, retry_delay_seconds=3600)
+    def flaky() -> None:
+        ctrl_c.press(0.1)
+        raise OSError("busy")
+
+    @flow
+    def direct() -> None:
+        flaky()
+
+    @flow
+    def submitted() -> None:
+        wait([flaky.submit()])
+
+    assert interrupted(direct, ctrl_c) < PROMISED
+    ctrl_c.pressed.clear()
+    assert interrupted(submitted, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"] * 2, "task_run": ["Cancelled"] * 2}
+
+
+def test_ctrl_c_while_a_flow_sleeps_before_its_retry(home: Path, ctrl_c: Interrupter) -> None:
+    @flow(retries=1, retry_delay_seconds=3600)
+    def flaky() -> None:
+        ctrl_c.press(0.1)
+        raise OSError("busy")
+
+    assert interrupted(flaky, ctrl_c) < PROMISED
+    assert states_in(home)["flow_run"] == ["Cancelled"]
+
+
+def test_ctrl_c_while_a_task_is_deaf_in_native_code(home: Path, ctrl_c: Interrupter) -> None:
+    asleep, awake = threading.Event(), threading.Event()
+    futures: list[Future[int]] = []
+
+    @task(retries=5)
+    def native() -> int:
+        asleep.set()
+        time.sleep(2.5)
+        awake.set()
+        return 1
+
+    @flow
+    def pipeline() -> None:
+        futures.append(native.submit())
+        asleep.wait(SOON)
+        ctrl_c.press()
+        wait(futures)
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert futures[0].state.message == "Cancelled by an interrupt; its thread goes on until its native call returns."
+    assert not awake.wait(timeout=2), "the interrupt that was waiting for it ends the thread"
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_code_that_answers_an_interrupt_with_an_error_is_not_retried(home: Path, ctrl_c: Interrupter) -> None:
+    calls: list[int] = []
+    never = threading.Event()
+
+    @task(retries=5)
+    def stubborn() -> None:
+        calls.append(1)
+        try:
+            busy_until(never)
+        except BaseException:
+            raise OSError("connection lost") from None
+
+    @flow
+    def pipeline() -> None:
+        future = stubborn.submit()
+        while not calls:
+            time.sleep(0.001)
+        ctrl_c.press()
+        future.wait()
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    time.sleep(0.1)
+    assert states_in(home)["flow_run"] == ["Cancelled"]
+    assert states_in(home)["task_run"] == ["Cancelled"]
+    assert len(calls) == 1
+
+
+def test_an_impatient_second_ctrl_c(home: Path, ctrl_c: Interrupter) -> None:
+    asleep = threading.Event()
+
+    @task
+    def native() -> None:
+        asleep.set()
+        time.sleep(2.5)
+
+    @flow
+    def pipeline() -> None:
+        futures = [native.submit() for _ in range(3)]
+        asleep.wait(SOON)
+        for n in range(4):
+            ctrl_c.press(0.3 * n)
+        wait(futures)
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"] * 3}
+
+
+def test_ctrl_c_ends_the_code_of_a_task_with_a_timeout(home: Path, ctrl_c: Interrupter) -> None:
+    ended, never = threading.Event(), threading.Event()
+
+    @task(timeout_seconds=3600)
+    def spin() -> None:
+        try:
+            ctrl_c.press(0.05)
+            busy_until(never)
+        finally:
+            ended.set()
+
+    @flow
+    def pipeline() -> None:
+        spin.submit().wait()
+
+    assert interrupted(pipeline, ctrl_c) < 1
+    assert ended.wait(0.5)
+    assert states_in(home)["task_run"] == ["Cancelled"]
+
+
+def test_ctrl_c_ends_tasks_that_wait_for_tasks(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+
+    @task
+    def spin() -> None:
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    @task
+    def waits() -> None:
+        spin.submit().result()
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def pipeline() -> None:
+        waits.submit().result()
+
+    assert interrupted(pipeline, ctrl_c) < 1
+    assert states_in(home)["task_run"] == ["Cancelled"] * 2
+
+
+def test_ctrl_c_ends_a_flow_that_a_task_called(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+
+    @task
+    def spin() -> None:
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    @flow
+    def inner() -> None:
+        spin.submit()
+
+    @task
+    def calls() -> None:
+        inner()
+
+    @flow
+    def outer() -> None:
+        calls.submit()
+
+    assert interrupted(outer, ctrl_c) < 1
+    states = states_in(home)
+    assert states["flow_run"] == ["Cancelled"] * 2
+    assert set(states["task_run"]) == {"Cancelled"}
+
+
+def test_ctrl_c_ends_coroutines_in_the_pool(home: Path, ctrl_c: Interrupter) -> None:
+    @task
+    async def sleep() -> None:
+        ctrl_c.press(0.05)
+        await asyncio.sleep(SOON)
+
+    @flow
+    def pipeline() -> None:
+        sleep.submit().wait()
+
+    assert interrupted(pipeline, ctrl_c) < 1
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_ctrl_c_between_two_steps_of_the_engine(home: Path) -> None:
+    @task
+    def tiny(n: int) -> int:
+        return n
+
+    @flow
+    def endless() -> None:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.02)  # seconds of this process's CPU
+        n = 0
+        while True:
+            n = tiny(n)
+
+    tiny(0)
+    before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+    try:
+        for _ in range(25):
+            with pytest.raises(KeyboardInterrupt):
+                endless()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    states = states_in(home)
+    assert states["flow_run"] == ["Cancelled"] * 25
+    assert set(states["task_run"]) <= {"Completed", "Cancelled"}
+
+
+def test_ctrl_c_while_many_threads_print(home: Path, ctrl_c: Interrupter) -> None:
+    began, never = threading.Event(), threading.Event()
+
+    @task(log_prints=True)
+    def chatty() -> None:
+        while not never.is_set():
+            print("again")
+            began.set()
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
+    def pipeline() -> None:
+        futures = [chatty.submit() for _ in range(8)]
+        began.wait(SOON)
+        ctrl_c.press()
+        wait(futures)
+
+    for _ in range(5):
+        ctrl_c.pressed.clear()
+        assert interrupted(pipeline, ctrl_c) < PROMISED
+    states = states_in(home)
+    assert states["flow_run"] == ["Cancelled"] * 5
+    assert set(states["task_run"]) == {"Cancelled"}
+
+
+def test_an_interrupt_ends_a_sequential_flow(home: Path, ctrl_c: Interrupter) -> None:
+    never = threading.Event()
+    began: list[int] = []
+
+    @task
+    def spin(n: int) -> None:
+        began.append(n)
+        ctrl_c.press(0.05)
+        busy_until(never)
+
+    @flow(task_runner=SequentialTaskRunner())
+    def pipeline() -> None:
+        for n in range(3):
+            spin.submit(n)
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert began == [0]
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_an_interrupt_is_raised_though_a_state_was_asked_for(ctrl_c: Interrupter) -> None:
+    @flow
+    def pipeline() -> None:
+        ctrl_c.press()
+        time.sleep(SOON)
+
+    assert interrupted(lambda: pipeline(return_state=True), ctrl_c) < PROMISED
+
+
+@pytest.mark.parametrize("submit", [False, True], ids=["called", "submitted"])
+def test_an_exit_is_a_crash(home: Path, submit: bool) -> None:
+    @task(retries=3)
+    def leave() -> None:
+        sys.exit(3)
+
+    @flow(retries=3)
+    def pipeline() -> None:
+        if submit:
+            leave.submit().result()
+        leave()
+
+    with pytest.raises(SystemExit) as exit:
+        pipeline()
+    assert exit.value.code == 3
+    assert states_in(home) == {"flow_run": ["Crashed"], "task_run": ["Crashed"]}
+
+
+def test_the_result_of_a_cancelled_run_is_an_error_of_its_own(ctrl_c: Interrupter) -> None:
+    futures: list[Future[int]] = []
+
+    @task
+    def one() -> int:
+        return 1
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def pipeline() -> None:
+        gate = threading.Event()
+        task(lambda: busy_until(gate)).submit()
+        futures.append(one.submit())
+        ctrl_c.press(0.05)
+        futures[0].result()
+
+    interrupted(pipeline, ctrl_c)
+    with pytest.raises(CancelledRun, match="the flow run ended before its turn"):
+        futures[0].result()

@@ -1,0 +1,316 @@
+"""Real notebooks, executed by real kernels in processes of their own: what they leave behind, and how they end."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbook.core.view import RunView
+from flowbook.errors import ParameterError
+from flowbook.promote import promote, request_run
+from flowbook.runs import find_run, run_folder, run_view
+from flowbook.schedule.worker import Worker
+
+pytestmark = pytest.mark.slow
+
+
+def execute(path: Path, parameters: dict[str, Any] | None = None, **options: Any) -> RunView:
+    """Promote a notebook and execute one run of it; returns the run as it ended."""
+    made = promote(path, **options)
+    asked = request_run(made.name, parameters or {})
+    assert Worker(limit=1).run_once() == 1
+    return run_view(asked.id)
+
+
+def cells(view: RunView) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((run_folder(view.id) / "notebook.ipynb").read_text())["cells"]
+    return found
+
+
+def text(cell: dict[str, Any]) -> str:
+    """Everything that a cell put out, as text."""
+    parts = []
+    for output in cell["outputs"]:
+        said = output.get("text") or output.get("data", {}).get("text/plain") or output.get("evalue") or ""
+        parts.append("".join(said))
+    return "".join(parts)
+
+
+def looks(view: RunView) -> list[tuple[str, str]]:
+    return [(node.name, node.look) for node in view.nodes.values()]
+
+
+def test_the_executed_notebook_holds_each_cells_output_state_and_duration(make_notebook: Any) -> None:
+    path = make_notebook(
+        "report",
+        "# parameters\nfrom datetime import date\nday: date = date(2026, 1, 1)\nregion = 'eu'",
+        "import helpers, os, sys\nrows = [1, 2, 3]\nprint(helpers.where, os.getcwd())",
+        "print(repr(day), region)\nprint('to stderr', file=sys.stderr)",
+        "import matplotlib.pyplot as plt\nplt.plot(rows);",
+        "total = sum(rows)\ntotal",
+    )
+    (path.parent / "helpers.py").write_text("where = 'beside'")
+    view = execute(path, {"day": "2026-02-03", "region": "'); raise SystemExit #"})
+    assert view.look == "succeeded", view.state
+    made = cells(view)
+    assert [cell["metadata"]["flowbook"]["state"] for cell in made] == ["succeeded"] * 5
+    assert all(cell["metadata"]["flowbook"]["duration"] >= 0 for cell in made)
+    assert [cell["metadata"]["flowbook"]["attempt"] for cell in made] == [1] * 5
+    assert text(made[1]) == f"beside {path.parent}\n"
+    assert text(made[2]) == "datetime.date(2026, 2, 3) '); raise SystemExit #\nto stderr\n"
+    assert "image/png" in made[3]["outputs"][0]["data"]
+    assert text(made[4]) == "6"
+    assert text(made[0]).splitlines()[:2] == ["Parameters of this run:", "day = datetime.date(2026, 2, 3)"]
+    assert [name for name, _ in looks(view)] == [
+        "cell 1 · parameters",
+        "cell 2 · rows",
+        "cell 3 · print(repr(day), region)",
+        "cell 4 · plt.plot(rows);",
+        "cell 5 · total",
+    ]
+    by_name = {node.name.split()[1]: node for node in view.nodes.values()}
+    assert by_name["5"].upstream == (by_name["2"].id,)
+
+
+def test_the_files_of_a_run_are_private_and_ask_nobody(make_notebook: Any) -> None:
+    path = make_notebook(
+        "report",
+        "from IPython.display import HTML, Markdown\n"
+        "display(HTML('<script>alert(1)</script><img src=\"https://example.org/x.png\">'), Markdown('$x^2$'))",
+    )
+    view = execute(path)
+    found = find_run(view.id)
+    assert found.notebook and found.html and found.svg
+    page = Path(found.html).read_text()
+    assert "default-src 'none'; img-src data:" in page
+    outside = re.findall(r"""<(?:script|link|iframe)[^>]*(?:src|href)=["']?([^"'> ]+)""", page)
+    assert outside == []
+    assert "<svg" in page
+    assert "Succeeded in" in page
+    assert Path(found.svg).read_text().startswith("<svg")
+    for file in run_folder(view.id).iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+FAILURES: list[tuple[str, str, str, str]] = [
+    ("raises", "print('before')\nraise ValueError('no such column')", "ValueError: no such column", "before\n"),
+    ("exit", "import sys\nprint('x')\nsys.exit(0)", "SystemExit: the cell called sys.exit(0)", "x\n"),
+    ("quit", "exit()", "SystemExit: the cell called sys.exit()", ""),
+    (
+        "killed",
+        "import os\nprint('x', flush=True)\nos.kill(os.getpid(), 9)",
+        "killed by SIGKILL, perhaps for lack of",
+        "x",
+    ),
+    ("left", "import os\nos._exit(0)", "KernelDied: The kernel died: it exited with status 0", ""),
+    ("asks", "name = input('Name? ')", "StdinNotImplementedError", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "code", "sentence", "said"), FAILURES, ids=[case[0] for case in FAILURES])
+def test_each_way_to_fail_has_a_name(make_notebook: Any, name: str, code: str, sentence: str, said: str) -> None:
+    view = execute(make_notebook(name, "x = 1", code, "print('never')"))
+    assert view.look == "failed"
+    assert view.state is not None
+    assert sentence in (view.state.message or "")
+    assert [look for _, look in looks(view)] == ["succeeded", "failed"]
+    made = cells(view)
+    assert made[1]["metadata"]["flowbook"]["state"] == "failed"
+    assert text(made[1]).startswith(said)
+    assert made[2]["outputs"] == []
+    assert "flowbook" not in made[2]["metadata"]
+    assert find_run(view.id).html
+
+
+def test_task_cells_run_side_by_side_and_print_under_their_own_cell(make_notebook: Any) -> None:
+    path = make_notebook(
+        "tasks",
+        "%load_ext flowbook\nimport time, threading\nmeet = threading.Barrier(2, timeout=20)",
+        "# parameters\nn: int = 2",
+        "%%task base\nrows = list(range(n))",
+        "%%task left\nmeet.wait(); time.sleep(0.3); print('left', n)\na = sum(rows)",
+        "%%task right\nmeet.wait(); time.sleep(0.6); print('right', n)\nb = max(rows)",
+        "print('plain')",
+        "total = a + b\ntotal",
+    )
+    view = execute(path, {"n": 5})
+    assert view.look == "succeeded", view.state
+    made = cells(view)
+    assert [text(cell) for cell in made] == [
+        "",
+        "Parameters of this run:\nn = 5",
+        "",
+        "left 5\n",
+        "right 5\n",
+        "plain\n",
+        "14",
+    ]
+    assert [cell["metadata"].get("flowbook", {}).get("task") for cell in made] == [
+        "cell 1 · meet",
+        "cell 2 · parameters",
+        "base",
+        "left",
+        "right",
+        "cell 6 · print('plain')",
+        "cell 7 · total",
+    ]
+    names = {node.id: node.name for node in view.nodes.values()}
+    edges = {(names[source], node.name) for node in view.nodes.values() for source in node.upstream}
+    assert edges == {
+        ("cell 1 · meet", "left"),
+        ("cell 1 · meet", "right"),
+        ("cell 2 · parameters", "base"),
+        ("cell 2 · parameters", "left"),
+        ("cell 2 · parameters", "right"),
+        ("base", "left"),
+        ("base", "right"),
+        ("left", "cell 7 · total"),
+        ("right", "cell 7 · total"),
+    }
+
+
+def test_a_failed_task_cell_ends_the_run_with_its_error(make_notebook: Any) -> None:
+    path = make_notebook(
+        "tasks",
+        "%load_ext flowbook",
+        "%%task one\nx = 1",
+        "%%task bad\ny = x / 0",
+        "%%task other\nz = x + 1",
+        "print(y)",
+    )
+    view = execute(path)
+    assert view.state is not None
+    assert view.state.message == "ZeroDivisionError: division by zero"
+    assert dict(looks(view)) == {"one": "succeeded", "bad": "failed", "other": "succeeded"}
+    made = cells(view)
+    assert made[2]["outputs"][0]["ename"] == "ZeroDivisionError"
+    assert made[2]["metadata"]["flowbook"]["state"] == "failed"
+    assert made[4]["outputs"] == []
+
+
+def test_tasks_in_a_kernel_that_dies_are_not_left_running(make_notebook: Any) -> None:
+    path = make_notebook(
+        "tasks",
+        "%load_ext flowbook\nimport os, time",
+        "%%task slow\ntime.sleep(60)\nx = 1",
+        "time.sleep(0.5)\nos.kill(os.getpid(), 9)",
+    )
+    view = execute(path)
+    assert view.look == "failed"
+    assert dict(looks(view))["slow"] == "crashed"
+
+
+def test_a_flow_is_executed_with_only_the_cells_it_needs(make_notebook: Any) -> None:
+    path = make_notebook(
+        "flows",
+        "from flowbook import flow, task",
+        "rate = 3",
+        "exploring = 1 / 0",
+        "@task\ndef double(x):\n    print('doubling', x)\n    return x * rate",
+        "from datetime import date\n@flow\ndef nightly(day: date, k: int = 1):\n"
+        "    print(repr(day))\n    return [double.submit(i) for i in range(k)]",
+        "nightly()",
+    )
+    view = execute(path, {"day": "2026-02-03", "k": 2})
+    assert view.look == "succeeded", view.state
+    assert (view.flow, view.parameters) == ("nightly", {"day": "2026-02-03", "k": 2})
+    assert looks(view) == [("double", "succeeded"), ("double-1", "succeeded")]
+    made = cells(view)
+    assert len(made) == 7
+    assert made[2]["outputs"] == made[5]["outputs"] == []
+    assert made[6]["source"] == ["# flowbook ran nightly(day=datetime.date(2026, 2, 3), k=2)"]
+    assert "datetime.date(2026, 2, 3)" in text(made[6])
+    assert "doubling 1" in text(made[6])
+
+
+@pytest.mark.parametrize(
+    ("body", "look", "sentence"),
+    [
+        ("raise ValueError('bad day')", "failed", "ValueError: bad day"),
+        ("import os; os._exit(3)", "crashed", "The kernel died: it exited with status 3"),
+    ],
+)
+def test_a_flow_that_fails_or_takes_its_kernel_along(make_notebook: Any, body: str, look: str, sentence: str) -> None:
+    view = execute(make_notebook("flows", "from flowbook import flow", f"@flow\ndef nightly():\n    {body}"))
+    assert view.state is not None
+    assert (view.look, sentence in (view.state.message or "")) == (look, True), view.state
+
+
+def test_a_cell_that_a_flow_needs_and_that_fails(make_notebook: Any) -> None:
+    path = make_notebook("flows", "from flowbook import flow\nrate = 1 / 0", "@flow\ndef nightly():\n    return rate")
+    view = execute(path)
+    assert view.state is not None
+    assert (view.look, view.state.message) == ("failed", "ZeroDivisionError: division by zero")
+
+
+def test_a_notebook_in_another_language_is_run_cell_by_cell(
+    make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of flowbook is in that kernel; here it only calls itself something else than Python."""
+    spec = tmp_path / "share" / "kernels" / "other"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Other", "language": "other"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(spec.parent.parent))
+    view = execute(make_notebook("report", "x = 1", "print(x + 1)", kernel="other", language="other"))
+    assert view.look == "succeeded", view.state
+    assert looks(view) == [("cell 1 · x = 1", "succeeded"), ("cell 2 · print(x + 1)", "succeeded")]
+    assert text(cells(view)[1]) == "2\n"
+    with pytest.raises(ParameterError, match="has no parameter 'x'"):
+        request_run("report", {"x": 1})
+
+
+def test_deploy_and_its_like_do_nothing_in_an_unattended_run(make_notebook: Any) -> None:
+    view = execute(make_notebook("report", "%load_ext flowbook", "x = 1", "%deploy", "%flow run"))
+    assert view.look == "succeeded", view.state
+    made = cells(view)
+    assert "does nothing here" in text(made[2])
+    assert "does nothing here" in text(made[3])
+
+
+def test_a_run_that_outlasts_the_grace_period_says_why_it_ended(make_notebook: Any) -> None:
+    promote(make_notebook("report", "print('begun', flush=True)", "import time\ntime.sleep(600)"))
+    asked = request_run("report")
+    worker = Worker(limit=1, grace=0.2)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    while find_run(asked.id).total < 2:
+        time.sleep(0.1)
+    worker.stop()
+    thread.join(30)
+    view = run_view(asked.id)
+    assert view.look == "crashed"
+    assert view.state is not None
+    assert "the worker was told to stop" in (view.state.message or "")
+    assert text(cells(view)[0]) == "begun\n"
+    assert find_run(asked.id).html
+
+
+def test_a_folder_that_is_gone_is_said(make_notebook: Any, tmp_path: Path) -> None:
+    path = make_notebook("report", "x = 1")
+    promote(path)
+    path.parent.rename(tmp_path / "elsewhere")
+    asked = request_run("report")
+    Worker(limit=1).run_once()
+    state = run_view(asked.id).state
+    assert state is not None
+    assert "is gone; runs are executed in it." in (state.message or "")
+
+
+def test_endless_output_is_cut_and_said(make_notebook: Any) -> None:
+    view = execute(
+        make_notebook(
+            "report", "for n in range(40):\n    print('x' * 99_999)", "for n in range(9):\n    print(n, end='\\r')"
+        )
+    )
+    made = cells(view)
+    assert len(text(made[0])) < 1_100_000
+    assert text(made[0]).endswith("… flowbook left out the rest of this output.\n")
+    assert text(made[1]) == "8\r"

@@ -1,0 +1,157 @@
+"""``%flow run`` runs what is stale, for the reasons that ``%tasks`` shows, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+
+def chain(nb: Notebook) -> None:
+    nb.cells(
+        "k = 2\ndef scaled(x):\n    return k * x",
+        "%%task load\nraw = 3",
+        "%%task middle\nmid = scaled(raw)",
+        "%%task end\nend = mid + 1",
+        "%%task apart\napart = 0",
+    )
+    assert {state for state, _ in nb.tasks().values()} == {"fresh"}
+
+
+def stale(nb: Notebook) -> dict[str, str]:
+    return {name: why for name, (state, why) in nb.tasks().items() if state == "stale"}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        "%%task middle --define\n\n# comment\nmid = (\n    scaled( raw )\n)",
+        "#| task middle --define\nmid = scaled(raw)  # why",
+        "%%task middle --define --retries 3 --timeout 5m\nmid = scaled(raw)",
+        "%%task other --define\nmid = scaled(raw)",
+    ],
+)
+def test_formatting_retries_and_the_name_do_not_make_stale(nb: Notebook, again: str) -> None:
+    chain(nb)
+    nb.ok(again, "c")
+    assert stale(nb) == {}
+    assert nb.ok("%flow run", "z").startswith("Nothing to run")
+
+
+@pytest.mark.parametrize(
+    ("cell", "source", "reasons", "end"),
+    [
+        ("c", "%%task middle --define\nmid = scaled(raw) + 1", {"middle": "its code changed", "end": "middle is stale"}, 8),
+        ("c", "%%task middle --define --cache inputs\nmid = scaled(raw)", {"middle": "its options changed", "end": "middle is stale"}, 7),
+        ("a", "k = 2\ndef scaled(x):\n    return k * x + 1", {"middle": "its code changed", "end": "middle is stale"}, 8),
+        ("a", "k = 3\ndef scaled(x):\n    return k * x", {"middle": "k changed", "end": "middle is stale"}, 10),
+        ("b", "%%task load\nraw = 5", {"middle": "raw changed", "end": "middle is stale"}, 11),
+        ("b", "%%task load --define\nraw = 5", {"load": "its code changed", "middle": "load is stale", "end": "middle is stale"}, 11),
+    ],
+)
+def test_what_makes_stale_and_why(nb: Notebook, cell: str, source: str, reasons: dict[str, str], end: int) -> None:
+    chain(nb)
+    nb.ok(source, cell)
+    assert stale(nb) == reasons
+    before = len(nb.states())
+    nb.ok("%flow run", "z")
+    ran = [name for name, _, state in nb.states()[before:] if state == "Completed"]
+    assert sorted(ran) == sorted(reasons)
+    assert nb.value("end") == end
+    assert stale(nb) == {}
+
+
+def test_running_a_plain_cell_again_with_the_same_values_changes_nothing(nb: Notebook) -> None:
+    chain(nb)
+    nb.ok("k = 2\ndef scaled(x):\n    return k * x", "a")
+    assert stale(nb) == {}
+
+
+def test_a_plain_value_that_cannot_be_compared_is_new_when_its_cell_ran_again(nb: Notebook) -> None:
+    nb.cells("data = {'a': 1}", "%%task\nx = data['a']")
+    nb.ok("data = {'a': 2}", "a")
+    assert stale(nb) == {"x": "data changed"}
+
+
+def test_a_plain_cell_that_failed_has_bound_what_it_bound(nb: Notebook) -> None:
+    nb.cells("k = 1", "%%task\nx = k")
+    nb.fails("k = 2\n1/0", "a")
+    assert stale(nb) == {"x": "k changed"}
+    nb.ok("%flow run", "z")
+    assert nb.value("x") == 2
+
+
+def test_a_task_that_changes_an_object_runs_with_the_one_that_makes_it(nb: Notebook) -> None:
+    nb.cells("%%task make\nx = []", "%%task grow\nx.append(1)", "%%task sees\nsees = list(x)")
+    nb.ok("%%task grow --define\nx.append(2)", "b")
+    assert stale(nb) == {
+        "grow": "its code changed",
+        "make": "grow, which changes x in place, is stale",
+        "sees": "grow is stale",
+    }
+    nb.ok("%flow run", "z")
+    assert nb.value("sees, x") == ([2], [2])
+
+
+def test_a_failed_task_stays_stale(nb: Notebook) -> None:
+    nb.cells("bad = True", "%%task one --define\none = 1 / (not bad)", "%%task two --define\ntwo = one")
+    nb.fails("%flow run", "z")
+    assert stale(nb) == {"one": "never run", "two": "never run"}
+    nb.ok("bad = False", "a")
+    nb.ok("%flow run", "z")
+    assert nb.value("two") == 1.0
+
+
+def test_a_renamed_cell_is_the_same_task(nb: Notebook) -> None:
+    chain(nb)
+    nb.ok("%%task source --define\nraw = 3", "b")
+    assert list(nb.tasks()) == ["source", "middle", "end", "apart"]
+    assert stale(nb) == {}
+
+
+def test_a_deleted_cell_is_no_task_any_more(nb: Notebook) -> None:
+    chain(nb)
+    nb.ok("1", "x", deleted=("e", "d"))
+    assert list(nb.tasks()) == ["load", "middle"]
+    assert "2 succeeded" in nb.ok("%flow run --all", "z")
+    nb.ok("%%task apart\napart = 0", "e")
+    assert list(nb.tasks()) == ["load", "middle", "apart"]
+
+
+def test_a_copied_cell_needs_a_name_of_its_own(nb: Notebook) -> None:
+    chain(nb)
+    assert "The task name 'load' is taken by cell 2" in nb.fails("%%task load\nraw = 3", "copy")
+    nb.ok("%%task\nraw = 4", "copy")
+    assert list(nb.tasks()) == ["load", "middle", "end", "apart", "raw"]
+
+
+def test_a_task_cell_may_become_a_plain_cell_and_back(nb: Notebook) -> None:
+    chain(nb)
+    nb.ok("raw = 4", "b")
+    assert list(nb.tasks()) == ["middle", "end", "apart"]
+    nb.ok("%flow run", "z")
+    assert nb.value("end") == 9
+    nb.ok("%%task load\nraw = 5", "b")
+    assert list(nb.tasks()) == ["load", "middle", "end", "apart"]
+    nb.ok("%flow run", "z")
+    assert nb.value("end") == 11
+
+
+def test_cells_run_in_another_order_than_written(nb: Notebook) -> None:
+    """A cell that was first run too early finds its place behind what it needs."""
+    nb.fails("%%task top\ntop = raw", "b")
+    nb.ok("%%task load\nraw = 1", "a")
+    nb.ok("%%task top\ntop = raw", "b")
+    nb.ok("%%task load --define\nraw = 2", "a")
+    nb.ok("%flow run", "z")
+    assert nb.value("top") == 2
+
+
+def test_all_runs_the_fresh_ones_too(nb: Notebook) -> None:
+    chain(nb)
+    before = len(nb.states())
+    nb.ok("%flow run --all", "z")
+    assert len(nb.states()) == before + 4

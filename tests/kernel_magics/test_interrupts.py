@@ -1,0 +1,104 @@
+"""The stop button: everything ends within two seconds, as Cancelled, and the kernel goes on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook, Reply
+
+BUSY = {
+    "python": "while time: pass",
+    "sleep": "time.sleep(60)",
+    "await": "await asyncio.sleep(60)",
+    "lock": "threading.Event().wait(60)",
+    "shell": "!sleep 60",
+}
+
+
+def interrupt_once_running(nb: Notebook, source: str, cell: str, marker: str = "begun") -> tuple[Reply, float]:
+    request = nb.send(source, cell)
+    deadline = time.monotonic() + 20
+    while not any(marker in nb.output(name) for name in nb.outputs):
+        assert time.monotonic() < deadline
+        nb._take(nb.client.get_iopub_msg(timeout=20))
+    time.sleep(0.1)
+    nb.manager.interrupt_kernel()
+    began = time.monotonic()
+    return nb.finish(request), time.monotonic() - began
+
+
+def is_usable(nb: Notebook) -> bool:
+    nb.ok("%%task afterwards\nafterwards = 1", "afterwards")
+    return bool(nb.value("afterwards == 1"))
+
+
+@pytest.mark.parametrize("how", BUSY)
+def test_a_single_task(nb: Notebook, how: str) -> None:
+    nb.ok("import asyncio, threading, time", "setup")
+    reply, took = interrupt_once_running(nb, f"%%task busy\nprint('begun', flush=True)\n{BUSY[how]}\nx = 1", "a")
+    assert took < 2
+    assert reply.ename == "KeyboardInterrupt"
+    assert nb.states() == [("busy", "CANCELLED", "Cancelled")]
+    assert nb.value("'x' in globals()") is False
+    assert nb.tasks()["busy"] == ("stale", "never run")
+    assert is_usable(nb)
+
+
+def test_a_single_task_with_a_timeout(nb: Notebook) -> None:
+    nb.ok("import time", "setup")
+    reply, took = interrupt_once_running(
+        nb, "%%task busy --timeout 1h\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)", "a"
+    )
+    assert took < 2
+    assert reply.ename == "KeyboardInterrupt"
+    assert nb.states() == [("busy", "CANCELLED", "Cancelled")]
+    assert is_usable(nb)
+
+
+def test_a_task_that_waits_for_its_retry(nb: Notebook) -> None:
+    reply, took = interrupt_once_running(
+        nb, "%%task busy --retries 1 --retry-delay 1h\nprint('begun', flush=True)\n1/0", "a"
+    )
+    assert took < 2
+    assert reply.ename == "KeyboardInterrupt"
+    assert nb.states() == [("busy", "CANCELLED", "Cancelled")]
+    assert is_usable(nb)
+
+
+@pytest.mark.parametrize("how", BUSY)
+def test_a_run_of_all_tasks(nb: Notebook, how: str) -> None:
+    nb.ok("import asyncio, threading, time", "setup")
+    nb.ok(f"%%task busy --define\nprint('begun', flush=True)\n{BUSY[how]}\nx = 1", "a")
+    nb.ok("%%task quick --define\nquick = 1", "b")
+    nb.ok("%%task later --define\nlater = x", "c")
+    reply, took = interrupt_once_running(nb, "%flow run", "run")
+    assert took < 2.5
+    assert reply.status == "error"
+    states = {name: state for name, state, _ in nb.states()}
+    assert states.pop("quick") in ("COMPLETED", "CANCELLED")
+    assert states == {"busy": "CANCELLED", "later": "CANCELLED"}
+    assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
+    assert is_usable(nb)
+
+
+def test_a_flow_of_a_cell(nb: Notebook) -> None:
+    nb.ok("import time", "setup")
+    nb.ok("%%flow endless\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)", "a")
+    reply, took = interrupt_once_running(nb, "%flow run endless", "run")
+    assert took < 2
+    assert reply.ename == "KeyboardInterrupt"
+    assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
+    assert is_usable(nb)
+
+
+def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:
+    nb.ok("import time\npatient = False", "setup")
+    nb.ok("%%task busy --define\nprint('begun', flush=True)\nwhile not patient: time.sleep(0.01)\nx = 1", "a")
+    interrupt_once_running(nb, "%flow run", "run")
+    nb.ok("import time\npatient = True", "setup")
+    nb.ok("%flow run", "run")
+    assert nb.value("x") == 1

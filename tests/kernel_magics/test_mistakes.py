@@ -1,0 +1,145 @@
+"""A mistake is one sentence that says where it is and what to do; nothing is registered half-way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+TASK_CELLS = [
+    ("%%task t --retry 3\nx = 1", "%%task has no option --retry. Did you mean '--retries'?"),
+    ("#| task t --retry 3\nx = 1", "%%task has no option --retry. Did you mean '--retries'?"),
+    ("# why\n%%task t --retry 3\nx = 1", "%%task has no option --retry."),
+    ("%%task t --retries many\nx = 1", "%%task: --retries is 'many'; it must be a whole number from 0 up."),
+    ("%%task t --retries -1\nx = 1", "%%task: --retries is '-1'; it must be a whole number from 0 up."),
+    ("%%task t --retries\nx = 1", "%%task: --retries needs a value, as in --retries N."),
+    ("%%task t --retries 1 --retries 2\nx = 1", "%%task: --retries is given twice; keep one."),
+    ("%%task t --retry-delay 1s\nx = 1", "%%task: --retry-delay does nothing without --retries; add --retries N."),
+    ("%%task t --retry-delay soon\nx = 1", "%%task: --retry-delay is 'soon'; write a duration as 10s, 5m, 1h"),
+    ("%%task t --timeout 0\nx = 1", "%%task: --timeout is '0'; it must be more than 0."),
+    ("%%task t --timeout 5 minutes\nx = 1", "does not know what to do with 'minutes'"),
+    ("%%task t --cache input\nx = 1", "%%task: --cache is 'input'; it must be inputs, source or off. Did you mean 'inputs'?"),
+    ("%%task t --define=yes\nx = 1", "%%task: --define takes no value."),
+    ("%%task t --retries $nope\nx = 1", "%%task: --retries is '$nope', and 'nope' cannot be looked up in the notebook."),
+    ("%%task t 'open\nx = 1", "%%task: the line cannot be read (No closing quotation); close the quotes."),
+    ("%%task t --after nobody\nx = 1", "nobody"),
+    ("%%task t --after knwon\nx = 1", "Did you mean 'known'?"),
+    ("%%task t --after t\nx = 1", "t →(--after) t"),
+    ("%%task known\nx = 2", "The task name 'known' is taken by cell 1; give one of the two another name"),
+    ("%%task t\nx = = 1", "Task 't', line 2: invalid syntax: `x = = 1`. The cell was not registered."),
+    ("# one\n%%task\n\nif x\n", "Cell 2, line 4: expected ':'"),
+    ("%%task t\nreturn 5", "Task 't', line 2: 'return' outside function"),
+    ("%%task t\nx = 1\nbreak", "Task 't', line 3: 'break' outside loop"),
+    ("%%task t", "Task 't' is empty; write below its first line what the task does."),
+    ("%%task t\n\n  \n", "Task 't' is empty"),
+    ("%%task t\n# only a comment\n", "Task 't' is empty"),
+    ("#| task t", "Task 't' is empty"),
+    ("%%task\n", "Cell 2 is empty"),
+    ("%%task t --cache inputs\nstart.append(1)", "Task 't' changes start in place, which a stored result cannot do again"),
+    ("%%flow\nx = 1", "%%flow needs a name, as in %%flow nightly."),
+    ("%%flow n", "The flow cell 'n' is empty"),
+    ("%%flow n\n# nothing", "The flow cell 'n' is empty"),
+    ("%%flow 1n\nx = 1", "%%flow: '1n' cannot be a variable"),
+    ("%%flow class\nx = 1", "%%flow: 'class' cannot be a variable"),
+    ("%%flow n\n\nx = = 1", "Flow 'n', line 3: invalid syntax: `x = = 1`. It was not registered."),
+    ("%%flow n\nfrom math import *", "Flow 'n'"),
+    ("%%flow n --params a:\nx = 1", "%%flow: --params is 'a:', which is no list of parameters"),
+    ("%%flow n --params a:Whatever\nx = 1", "%%flow: --params is 'a:Whatever', and name 'Whatever' is not defined"),
+    ("%%flow n --parms a\nx = 1", "%%flow has no option --parms. Did you mean '--params'?"),
+    ("%%flow n --retries x\nx = 1", "%%flow: --retries is 'x'"),
+    ("%flow", "%flow needs a verb. Use `%flow show` or `%flow run`."),
+    ("%flow rnu", "%flow has no verb 'rnu'. Did you mean 'run'?"),
+    ("%flow run --al", "%flow run has no option --al. Did you mean '--all'?"),
+    ("%flow run nightly", "There is no flow 'nightly' in this notebook."),
+    ("%flow run --set day", "%flow run: --set is 'day'; write it as name=value."),
+    ("%flow run --max-parallel 0", "%flow run: --max-parallel is '0'; it must be a whole number from 1 up."),
+    ("%tasks all", "%tasks does not know what to do with 'all'."),
+    ("%runs --limit x", "%runs: --limit is 'x'"),
+    ("%logs", "Nothing has run here yet."),
+    ("%logs --run 77", "There is no run '77'."),
+    ("%logs --level LOUD", "%logs: --level is 'LOUD'; it must be"),
+    ("%deploy --when", "%deploy has no option --when."),
+    ("%deploy", "%deploy does not know which file this notebook is"),
+]
+
+
+@pytest.mark.parametrize(("source", "says"), TASK_CELLS)
+def test_a_mistake_is_one_sentence_and_registers_nothing(nb: Notebook, source: str, says: str) -> None:
+    nb.ok("%%task known --define\nstart = []", "a")
+    before, names = nb.tasks(), nb.value("sorted(k for k in globals() if k[0] != '_')")
+    output = nb.fails(source, "b")
+    assert says in output
+    assert output.startswith("UsageError: ")
+    assert output.count("\n") == 1
+    assert nb.tasks() == before
+    assert nb.value("sorted(k for k in globals() if k[0] != '_')") == names
+    assert nb.value("get_ipython().magics_manager.registry['FlowbookMagics'].session.cells.graph and 1") == 1
+
+
+def test_a_mistake_in_a_known_cell_keeps_what_it_was(nb: Notebook) -> None:
+    nb.ok("%%task load --retries 1\nx = 1", "a")
+    for source in ("%%task load --rtries 1\nx = 2", "%%task load\nx = = 2", "%%task other --after nobody\nx = 2"):
+        nb.fails(source, "a")
+        assert nb.tasks() == {"load": ("fresh", "")}
+    nb.ok("%flow run --all", "b")
+    assert nb.value("x") == 1
+
+
+def test_a_cycle_names_the_tasks_and_why(nb: Notebook) -> None:
+    nb.cells("%%task first --define\na = 1", "%%task second --define\nb = a")
+    output = nb.fails("%%task first --after second --define\na = 1", "a")
+    assert "first →(a) second →(--after) first" in output
+    assert nb.tasks() == {"first": ("stale", "never run"), "second": ("stale", "never run")}
+    nb.ok("%flow run", "c")
+
+
+def test_a_plain_cell_that_makes_a_cycle_says_so_and_runs(nb: Notebook) -> None:
+    nb.cells("k = 1", "%%task first --define\na = k", "%%task second --define\nb = 1")
+    nb.ok("%%task first --after second --define\na = k", "b")
+    output = nb.ok("%%task second --define\nb = 1", "c")
+    assert output == ""
+
+
+def test_a_name_that_no_cell_defines(nb: Notebook) -> None:
+    nb.ok("total = 1", "a")
+    output = nb.fails("%%task t\ny = totla + 1", "b")
+    assert output == (
+        "UsageError: Task 't' reads 'totla', which no cell that has run defines. Did you mean 'total'? "
+        "Run the cell that defines it first.\n"
+    )
+    assert "Task 't' reads 'totla'" in nb.fails("%flow run", "c")
+    nb.ok("%%task t\ny = total + 1", "b")
+    assert nb.tasks() == {"t": ("fresh", "")}
+
+
+def test_flow_run_without_tasks(nb: Notebook) -> None:
+    output = nb.fails("%flow run", "a")
+    assert output == "UsageError: There are no tasks yet. Put `%%task` on a cell's first line and run the cell.\n"
+    assert "No tasks yet" in nb.ok("%tasks", "b")
+    assert "No tasks yet" in nb.ok("%flow show", "c")
+
+
+@pytest.mark.parametrize("source", ["%%task --help\nx = 1", "%%task --help", "%flow run --help", "%runs --help", "%%flow --help\nx"])
+def test_help(nb: Notebook, source: str) -> None:
+    output = nb.ok(source, "a")
+    name = source.partition(" --help")[0]
+    assert f"  {name} [" in output
+    assert nb.tasks() == {}
+
+
+def test_the_help_of_the_shell_is_the_same(nb: Notebook) -> None:
+    shown = nb.value("get_ipython().object_inspect_mime('%%task')['text/plain']")
+    assert "[--retry-delay 10s|10s,30s,1m|exp]" in shown
+
+
+def test_the_error_stops_a_run_of_all_cells(nb: Notebook) -> None:
+    assert nb.run("%%task t --retry 3\nx = 1", "a").ename == "UsageError"
+    assert nb.run("%%task t\n1/0", "a").ename == "ZeroDivisionError"
+    assert nb.run("%flow run", "a").ename == "FlowRunFailed"
+
+
+def test_deploy_of_a_kernel_without_a_notebook(nb: Notebook) -> None:
+    assert "open it in JupyterLab, or run `flowbook promote NOTEBOOK.ipynb`" in nb.fails("%deploy", "a")
