@@ -1,7 +1,7 @@
 """flowbook: workflow orchestration that lives inside Jupyter.
 
-Mark functions with ``@task`` and ``@flow``, or cells with ``%%task``; run the graph, watch it live, promote the notebook
-to a schedule. Names are imported on first use, so importing the package costs next to nothing.
+Mark functions with ``@task`` and ``@flow``, or cells with ``%%task``; run the graph, watch it live, promote the
+notebook to a schedule. Names are imported on first use, so importing the package costs next to nothing.
 """
 
 from __future__ import annotations

@@ -13,7 +13,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SHOTS = os.environ.get("FLOWBOOK_SCREENSHOTS")
 CELLS = [
-    "%load_ext flowbook\nimport time\nfrom flowbook.visualize import render\nrender('digraph { a }')\nfailures = ['503']",
+    (
+        "%load_ext flowbook\nimport time\n"
+        "from flowbook.visualize import render\nrender('digraph { a }')\n"
+        "failures = ['503']"
+    ),
     "%%task orders --define\nprint('orders: read')\ntime.sleep(1.5)\norders = [3, 1, 2]",
     (
         "#| task rates --define --retries 2 --retry-delay 500ms\n"
@@ -29,7 +33,7 @@ WATCH = """
 () => {
   window.looks = {};
   const note = (group) => {
-    const look = /fb-(waiting|running|retrying|succeeded|failed|reused|not-run)/.exec(group.getAttribute("class"));
+    const look = /fb-(waiting|running|retrying|succeeded|failed|reused)/.exec(group.getAttribute("class"));
     const label = group.getAttribute("aria-label");
     if (!look || !label) return;
     const prompt = [...document.querySelectorAll(".jp-Notebook .jp-InputPrompt")].at(-1).textContent;

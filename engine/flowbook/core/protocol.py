@@ -101,7 +101,7 @@ def task_life(rules: Rules) -> Life:
     if rules.cached:
         found = yield LookUp()
         if found is not None:
-            return (yield Enter(completed(found.value, name="Cached", message="Reused a stored result.")))
+            return (yield from _end(completed(found.value, name="Cached", message="Reused a stored result.")))
     attempt = 1
     while True:
         yield Enter(running(attempt))
@@ -109,7 +109,7 @@ def task_life(rules: Rules) -> Life:
         if isinstance(outcome, Returned):
             if rules.cached:
                 yield Save(outcome.value)
-            return (yield Enter(completed(outcome.value, attempt=attempt)))
+            return (yield from _end(completed(outcome.value, attempt=attempt)))
         ending = yield from _after_failure(rules, attempt, outcome.error)
         if ending is not None:
             return ending
@@ -126,7 +126,7 @@ def flow_life(rules: Rules) -> Life:
         if isinstance(outcome, Returned):
             settled: State = yield Settle(outcome.value)
             if not settled.is_failed() or attempt > len(rules.delays):
-                return (yield Enter(settled))
+                return (yield from _end(settled))
             outcome = Raised(settled.result(raise_on_failure=False))
         ending = yield from _after_failure(rules, attempt, outcome.error)
         if ending is not None:
@@ -134,18 +134,24 @@ def flow_life(rules: Rules) -> Life:
         attempt += 1
 
 
+def _end(state: State) -> Generator[Effect, Any, State]:
+    """Enter the final state `state`."""
+    entered: State = yield Enter(state)
+    return entered
+
+
 def _after_failure(rules: Rules, attempt: int, error: BaseException) -> Generator[Effect, Any, State | None]:
     """Enter the final state that `error` leads to; or wait for the retry and return None."""
     if not isinstance(error, Exception):
-        return (yield Enter(_ended_by(error)))
+        return (yield from _end(_ended_by(error)))
     if attempt > len(rules.delays) or not (rules.retry_if is None or rules.retry_if(error)):
-        return (yield Enter(failed(error, attempt=attempt)))
+        return (yield from _end(failed(error, attempt=attempt)))
     delay = jittered(rules.delays[attempt - 1], rules.jitter, rules.uniform())
     yield Enter(awaiting_retry(delay, attempt, error))
     if delay > 0:
         interrupted = yield Sleep(delay)
         if interrupted is not None:
-            return (yield Enter(_ended_by(interrupted.error)))
+            return (yield from _end(_ended_by(interrupted.error)))
     return None
 
 
