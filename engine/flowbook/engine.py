@@ -9,7 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from flowbook.core.names import run_name
 from flowbook.core.states import State
 from flowbook.run import aio, inline, logs
 from flowbook.run.current import current
-from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work
+from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work, result_of
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
@@ -116,11 +116,14 @@ def new_task_run(
     *,
     wait_for: Sequence[Any] = (),
     map_index: int | None = None,
+    mapped_from: Sequence[str] = (),
     flow: FlowExecution | None = None,
     name: str | None = None,
 ) -> TaskExecution:
     """A task run in the current flow run (or in `flow`), recorded with the runs whose results it takes."""
     flow = flow or current_flow()
+    if flow is not None:
+        flow.producers.release()
     upstream, futures = find_upstream((*args, *kwargs.values()), flow)
     awaited_ids, awaited = find_upstream(wait_for, flow)
     shown = name or work.name
@@ -132,11 +135,29 @@ def new_task_run(
         kwargs,
         flow.recorder if flow else engine().recorder,
         flow=flow,
-        upstream=tuple(dict.fromkeys((*upstream, *awaited_ids))),
+        upstream=tuple(dict.fromkeys((*upstream, *awaited_ids, *mapped_from))),
         after=tuple(awaited),
         inputs=tuple(futures),
         map_index=map_index,
     )
+
+
+def producers_of(values: Iterable[Any]) -> list[str]:
+    """The ids of the runs that returned `values` themselves, not their members; a future stands for its result."""
+    flow = current_flow()
+    found = [
+        value.task_run_id if isinstance(value, Future) else flow.producers.of(value) if flow is not None else None
+        for value in values
+    ]
+    return [run_id for run_id in found if run_id is not None]
+
+
+def resolve_parameters(parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
+    """A flow's parameters with futures replaced by their results, and the ids of the runs that they come from."""
+    upstream, futures = find_upstream(tuple(parameters.values()), current_flow())
+    if futures:
+        parameters = {name: replace_futures(value, result_of) for name, value in parameters.items()}
+    return parameters, upstream
 
 
 def find_upstream(values: Sequence[Any], flow: FlowExecution | None) -> tuple[list[str], list[Future[Any]]]:
@@ -190,6 +211,7 @@ def new_flow_run(
     flow_run_id: str | None = None,
     recorded: bool = False,
     trigger: str = "call",
+    upstream: Sequence[str] = (),
 ) -> FlowExecution:
     """A flow run, inside the current one if there is one; its id may be chosen beforehand.
 
@@ -218,9 +240,9 @@ def new_flow_run(
         },
     )
     if parent is not None:
-        upstream, _ = find_upstream(list(kwargs.values()), parent)
+        run.upstream = upstream
         node = {"name": parent.task_run_name(work.name), "key": work.key, "flow": True}
-        recorder.emit("task-run", parent.id, run_id, {**node, "upstream": upstream} if upstream else node)
+        recorder.emit("task-run", parent.id, run_id, {**node, "upstream": list(upstream)} if upstream else node)
     return run
 
 
@@ -265,6 +287,8 @@ __all__ = [
     "find_upstream",
     "new_flow_run",
     "new_task_run",
+    "producers_of",
+    "resolve_parameters",
     "run_flow",
     "run_flow_async",
     "run_task",

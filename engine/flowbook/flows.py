@@ -99,6 +99,7 @@ class Flow(Generic[P, R]):
 
         Its id may be chosen beforehand; a `recorded` run is in the store already, and this process takes it over.
         """
+        parameters, upstream = engine.resolve_parameters(parameters)
         if self.options.validate_parameters:
             parameters = coerce(self.fn, f"flow {self.name!r}", parameters)
         return engine.new_flow_run(
@@ -109,6 +110,7 @@ class Flow(Generic[P, R]):
             flow_run_id=flow_run_id,
             recorded=recorded,
             trigger=trigger,
+            upstream=upstream,
         )
 
     def finish(self, run: FlowExecution, *, return_state: bool = False) -> Any:

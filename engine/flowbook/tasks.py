@@ -107,9 +107,12 @@ class Task(Generic[P, R]):
         all. Raises UsageError if the lists differ in length or there is none.
         """
         awaited = tuple(wait_for or ())
+        mapped_from = engine.producers_of(value for value in (*args, *kwargs.values()) if _is_mapped(value))
         futures: FutureList[R] = FutureList()
         for index, (item_args, item_kwargs) in enumerate(_items(self.name, args, kwargs)):
-            run = engine.new_task_run(self.work, item_args, item_kwargs, wait_for=awaited, map_index=index)
+            run = engine.new_task_run(
+                self.work, item_args, item_kwargs, wait_for=awaited, map_index=index, mapped_from=mapped_from
+            )
             futures.append(engine.submit_task(run))
         return [_final_state(future) for future in futures] if return_state else futures
 

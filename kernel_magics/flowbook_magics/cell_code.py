@@ -46,7 +46,7 @@ def compile_cell(shell: Any, typed: str, first: int) -> CellCode:
         first += 1
     head = "".join(line if line.lstrip().startswith("#") else f"# {line}" for line in lines[:first])
     body = "".join(lines[first:])
-    python = shell.transform_cell(body)
+    python = body if _is_one_line_of_python(body) else shell.transform_cell(body)
     transformed = head + python
     name = shell.compile.get_code_name(typed, transformed, 0)
     name = shell.compile.cache(transformed, _number(shell, name), raw_code=typed)
@@ -67,6 +67,15 @@ def compile_code(shell: Any, tree: ast.Module | ast.Expression, filename: str) -
     mode = "eval" if isinstance(tree, ast.Expression) else "exec"
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | (shell.compile.flags & _FUTURES)
     return compile(tree, filename, mode, flags=flags, dont_inherit=True)  # type: ignore[no-any-return]
+
+
+def _is_one_line_of_python(body: str) -> bool:
+    """Such a cell is not the shell's to rewrite: it takes ``config["x"] = 1`` for its magic ``%config`` while the
+    notebook has no such name, and a task's inputs need not be there yet."""
+    try:
+        return body.count("\n") <= 1 and bool(ast.parse(body).body)
+    except SyntaxError:
+        return False
 
 
 def _number(shell: Any, name: str) -> int:

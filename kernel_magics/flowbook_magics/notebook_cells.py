@@ -87,6 +87,8 @@ class NotebookCells:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._graph: NotebookGraph | None = None
+        self.growing = False
+        """Whether further cells are executed while tasks run, as in an unattended run."""
 
     def __iter__(self) -> Iterator[NotebookCell]:
         return iter(self._cells)

@@ -31,6 +31,7 @@ class Unattended:
 
     def __init__(self, session: Session, folder: Path) -> None:
         self.session = session
+        session.cells.growing = True
         self.run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         notebook = json.loads(Path(self.run["snapshot"]).read_text(encoding="utf-8"))
         self.sources = ["".join(cell["source"]) for cell in notebook["cells"]]

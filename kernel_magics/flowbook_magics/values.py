@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -20,9 +20,11 @@ def inputs_of(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, A
 
 
 def outdated_inputs(cells: NotebookCells, cell: NotebookCell) -> set[str]:
-    """The inputs of a cell of which the notebook has newer versions."""
+    """The inputs of a cell of which the notebook has newer versions, or may get them while the cell runs."""
     final = cells.graph.final
     inputs = cells.graph.inputs(cell.graph_id)
+    if cells.growing:
+        return set(inputs)
     return {name for name, maker in inputs.items() if maker is not None and final.get(name, (maker,))[0] != maker}
 
 
@@ -72,7 +74,11 @@ def drop_unread(cells: NotebookCells) -> None:
         for name in graph.inputs(task.graph_id)
         for maker in _makers(cells, task, name)
     }
-    needed |= {(maker.graph_id, name) for name, last in graph.final.items() for maker in _handed_on(cells, last, name)}
+    needed |= {
+        (maker.graph_id, name)
+        for name, makers in graph.final.items()
+        for maker in (_binding_from(cells, makers[0], name) if makers else ())
+    }
     for cell in cells:
         unread = [name for name in cell.values if (cell.graph_id, name) not in needed]
         for name in unread:
@@ -84,18 +90,22 @@ def drop_unread(cells: NotebookCells) -> None:
 def _makers(cells: NotebookCells, cell: NotebookCell, name: str) -> list[NotebookCell]:
     """The cells that may hold the version of `name` that `cell` sees, the likeliest first."""
     maker = cells.graph.inputs(cell.graph_id).get(name)
-    older = cells.graph.nodes[cell.graph_id].alternatives.get(name, ())
-    return _handed_on(cells, (maker, *older), name)
+    return _binding_from(cells, maker, name) if maker is not None else []
 
 
-def _handed_on(cells: NotebookCells, makers: Iterable[str | None], name: str) -> list[NotebookCell]:
-    """The `makers` of a version; one that only changed the object is followed by those it had the object from."""
-    found: dict[str, NotebookCell] = {}
-    for maker in makers:
-        while maker is not None and maker not in found:
-            found[maker] = cells.by_id(maker)
-            maker = cells.graph.inputs(maker).get(name)
-    return list(found.values())
+def _binding_from(cells: NotebookCells, maker: str, name: str) -> list[NotebookCell]:
+    """The `maker` of a version, and the cells before it back to the one that surely binds the name.
+
+    The maker may only have changed the object, perhaps under another name; others may have bound the name or not.
+    """
+    first = cells.by_id(maker)
+    found = []
+    for cell in reversed(list(cells)[: first.position]):
+        if cell is first or name in cell.analysis.writes or name in cell.values or name in cell.dropped:
+            found.append(cell)
+        if name in cell.analysis.writes - cell.analysis.conditional_writes:
+            break
+    return found
 
 
 def _value(cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mapping[str, Any]) -> Any:

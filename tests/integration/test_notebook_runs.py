@@ -105,7 +105,7 @@ FAILURES: list[tuple[str, str, str, str]] = [
     ("quit", "exit()", "SystemExit: the cell called sys.exit()", ""),
     (
         "killed",
-        "import os\nprint('x', flush=True)\nos.kill(os.getpid(), 9)",
+        "import os, time\nprint('x', flush=True); time.sleep(0.5)\nos.kill(os.getpid(), 9)",
         "killed by SIGKILL, perhaps for lack of",
         "x",
     ),

@@ -66,6 +66,11 @@ def kernels_of(run_id: str) -> list[psutil.Process]:
     return found
 
 
+def told_kernel(run_id: str) -> Any:
+    path = run_folder(run_id) / "kernel.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
 def finished(look: str) -> list[RunSummary]:
     return [run for run in recent_runs() if run.look == look]
 
@@ -102,11 +107,14 @@ def test_killing_the_executing_process_leaves_the_run_crashed(
     process = worker()
     until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
     (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
+    sockets = Path(until(lambda: told_kernel(asked.id))["sockets"])
+    assert sockets.is_dir()
     executing.kill()
     run = until(lambda: next(iter(finished("crashed")), None))
     assert run.id == asked.id
     assert (run.state_type, run.done, run.total) == ("CRASHED", 2, 2)
     until(lambda: not kernels_of(asked.id))
+    assert not sockets.exists()
     assert run.notebook is not None
     assert json.loads(Path(run.notebook).read_text())["cells"][0]["outputs"][0]["text"] == ["begun\n"]
     process.send_signal(signal.SIGTERM)

@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,7 +66,11 @@ class Notebook:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.homes = 0
-        env = {**os.environ, "FLOWBOOK_HOME": f"{folder}/home", "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+        env = {
+            **os.environ,
+            "FLOWBOOK_HOME": f"{folder}/home",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
         self.manager, self.client = start_new_kernel(env=env, cwd=folder)
         self.outputs: dict[str, Output] = {}
         self._cells: dict[str, str] = {}
@@ -85,9 +88,7 @@ class Notebook:
         reply = self.run(_RESET.format(home=self.home), silent=True)
         assert reply.status == "ok", reply
 
-    def send(
-        self, source: str, cell: str | None = None, *, deleted: tuple[str, ...] = (), silent: bool = False
-    ) -> str:
+    def send(self, source: str, cell: str | None = None, *, deleted: tuple[str, ...] = (), silent: bool = False) -> str:
         """Ask for a cell to be executed; returns the id of the request. `cell` is its id, as JupyterLab sends it."""
         content = {
             "code": source,
@@ -181,7 +182,7 @@ class Notebook:
         engine = create_engine(f"sqlite:///{self.home}/flowbook.db")
         try:
             with engine.connect() as connection:
-                query = text(f"select name, state_type, state_name from {kind} order by created")  # noqa: S608
+                query = text(f"select name, state_type, state_name from {kind} order by created")
                 return [tuple(row) for row in connection.execute(query)]
         finally:
             engine.dispose()

@@ -17,7 +17,9 @@ def test_a_task_cell_runs_and_binds_what_it_wrote(nb: Notebook) -> None:
     assert nb.states() == [("load", "COMPLETED", "Completed")]
 
 
-@pytest.mark.parametrize("first", ["%%task", "#| task", "#|task", "# loads\n%%task", "# loads\n\n#| task", "\n\n%%task"])
+@pytest.mark.parametrize(
+    "first", ["%%task", "#| task", "#|task", "# loads\n%%task", "# loads\n\n#| task", "\n\n%%task"]
+)
 def test_every_way_to_mark_a_task_cell(nb: Notebook, first: str) -> None:
     nb.ok(f"{first}\nraw = 1", "a")
     assert nb.tasks() == {"raw": ("fresh", "")}

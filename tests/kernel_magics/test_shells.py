@@ -59,7 +59,13 @@ def test_a_notebook_executed_by_nbclient(tmp_path: Path) -> None:
     import nbclient
     import nbformat
 
-    sources = ["%load_ext flowbook", "%%task load\nraw = [1, 2]", "%%task\ntop = max(raw)\ntop", "%flow run --all", "top"]
+    sources = [
+        "%load_ext flowbook",
+        "%%task load\nraw = [1, 2]",
+        "%%task\ntop = max(raw)\ntop",
+        "%flow run --all",
+        "top",
+    ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     nbclient.NotebookClient(notebook, timeout=60).execute(cwd=str(tmp_path))
     assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "2"

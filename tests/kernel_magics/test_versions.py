@@ -1,4 +1,4 @@
-"""Redefined names are versions in notebook order; independent cells run at the same time; changes in place are ordered."""
+"""Redefined names are versions in notebook order, independent cells run at once, changes in place are ordered."""
 
 from __future__ import annotations
 

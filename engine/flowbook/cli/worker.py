@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
+
+T = TypeVar("T")
 
 
 @click.group()
@@ -34,8 +39,19 @@ def start(limit: int, run_once: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     if run_once:
-        count = made.run_once()
+        count = _hearing_signals(made.run_once)
         click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")
         return
     click.echo(f"The worker is ready, for {limit} runs at a time. Stop it with Ctrl-C.")
-    made.run()
+    _hearing_signals(made.run)
+
+
+def _hearing_signals(work: Callable[[], T]) -> T:
+    """Do `work` in another thread: a signal is handled in this one, and could else find a lock held by itself."""
+    from concurrent.futures import ThreadPoolExecutor, wait
+
+    with ThreadPoolExecutor(1) as beside:
+        done = beside.submit(work)
+        while not done.done():
+            wait([done], timeout=1.0)
+        return done.result()

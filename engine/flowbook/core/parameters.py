@@ -26,7 +26,11 @@ def bind(fn: Callable[..., Any], title: str, args: tuple[Any, ...], kwargs: Mapp
     named = dict(bound.arguments)
     for parameter in signature.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            named.update(named.pop(parameter.name))
+            extra = named.pop(parameter.name)
+            for name in extra:
+                if name in named:
+                    raise ParameterError(f"{title[0].upper()}{title[1:]} is given {name!r} twice.", field=name)
+            named.update(extra)
     return named
 
 

@@ -34,6 +34,10 @@ class KernelDied(FlowbookError):
     """The kernel ended before the notebook did."""
 
 
+class OutputLost(FlowbookError):
+    """What a cell put out did not arrive as a whole."""
+
+
 class CellFailed(Exception):
     """A cell raised an error. The class is named after that error, so that messages read as in the notebook."""
 
@@ -63,6 +67,8 @@ class RunClient(NotebookClient):
 
     def __init__(self, notebook: NotebookNode, *, kernel: str, changed: Callable[[], None]) -> None:
         super().__init__(notebook, kernel_name=kernel)
+        self.sockets = ""
+        """The folder of the sockets to the kernel; it is gone with the kernel."""
         self._changed = changed
         self._requests: dict[str, _Request] = {}
         self._clear_next: set[int] = set()
@@ -72,6 +78,7 @@ class RunClient(NotebookClient):
     async def started(self, *, cwd: str, env: Mapping[str, str]) -> AsyncIterator[None]:
         """Start the kernel, and end it when the block ends; raises KernelDied if it does not start."""
         with tempfile.TemporaryDirectory(prefix="flowbook-", ignore_cleanup_errors=True) as folder:
+            self.sockets = folder
             _connect_in(folder, self.create_kernel_manager())
             try:
                 await self.async_start_new_kernel(cwd=cwd, env=dict(env))
@@ -111,7 +118,7 @@ class RunClient(NotebookClient):
     async def run_code(self, code: str, *, index: int | None = None, store_history: bool = False) -> None:
         """Have the kernel execute `code`; its outputs go to cell `index`, if any.
 
-        Raises CellFailed, KernelDied or the reason given to `stop`.
+        Raises CellFailed, KernelDied, OutputLost or the reason given to `stop`.
         """
         if self._failure is not None:
             raise self._failure
@@ -126,8 +133,10 @@ class RunClient(NotebookClient):
         )
         self._requests[message_id] = request
         reply = await request.reply
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(request.idle.wait(), _IDLE_WITHIN)
+        except TimeoutError:
+            raise OutputLost(f"The cell ended, and its last output did not arrive in {_IDLE_WITHIN:g} s.") from None
         if reply["status"] == "error":
             raise CellFailed.of(reply)
         if reply["status"] != "ok":
@@ -207,10 +216,14 @@ def _told(status: int) -> str:
 
 
 def _connect_in(folder: str, manager: Any) -> None:
-    """Talk to the kernel through files in a folder that only this user can open, where the system has such sockets."""
+    """Talk to the kernel through files in a folder that only this user can open, where the system has such sockets.
+
+    Kernels of other languages do not all know them; they listen on a port of this machine, behind a key.
+    """
     manager.connection_file = str(Path(folder, "kernel.json"))
     sockets = Path(folder, "s")
-    if os.name == "posix" and len(os.fsencode(sockets)) < _LONGEST_SOCKET:
+    is_python = manager.kernel_spec is not None and manager.kernel_spec.language == "python"
+    if is_python and os.name == "posix" and len(os.fsencode(sockets)) < _LONGEST_SOCKET:
         manager.transport, manager.ip = "ipc", str(sockets)
 
 

@@ -31,13 +31,13 @@ class RunFolder:
         """``run.json``: what the kernel needs to know of its run."""
         write_file(self.path / "run.json", json.dumps(facts, indent=1).encode())
 
-    def write_kernel(self, pid: int | None) -> None:
-        """``kernel.pid``, by which a worker finds a kernel whose parent was killed; None removes it."""
-        path = self.path / "kernel.pid"
+    def write_kernel(self, pid: int | None, sockets: str = "") -> None:
+        """``kernel.json``: by this a worker ends a kernel whose parent was killed. None as `pid` removes it."""
+        path = self.path / "kernel.json"
         if pid is None:
             path.unlink(missing_ok=True)
         else:
-            write_file(path, str(pid).encode())
+            write_file(path, json.dumps({"pid": pid, "sockets": sockets}).encode())
 
     def changed(self) -> None:
         """The notebook is not as it was saved."""

@@ -26,7 +26,7 @@ async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> As
     }
     try:
         async with client.started(cwd=plan.manifest["cwd"], env=env):
-            folder.write_kernel(client.kernel_pid)
+            folder.write_kernel(client.kernel_pid, client.sockets)
             yield
     finally:
         folder.write_kernel(None)

@@ -13,42 +13,36 @@ from flowbook.cells import NotebookGraph
 from flowbook.cells.freshness import cell_hash
 from flowbook.errors import NotebookError
 from flowbook.promote.cells import KnownCell, parsed
-from flowbook.promote.kinds import DefinedFlow, Kind
 from flowbook.promote.local_code import environment_names, installed, local_imports
-from flowbook.promote.parameters import Schema, schema_to_json
+from flowbook.promote.parameters import schema_to_json
+from flowbook.promote.reading import Reading
 
 
 def make_manifest(
     *,
     path: Path,
     sha: str,
-    kind: Kind,
-    flow: DefinedFlow | None,
-    language: str,
-    kernel: str,
-    cells: Sequence[KnownCell],
-    schema: Schema,
+    reading: Reading,
     parameters: Mapping[str, Any],
     schedules: Sequence[Mapping[str, Any]],
-    slice_: Sequence[KnownCell],
-    graph: NotebookGraph | None,
 ) -> dict[str, Any]:
-    """The manifest of a notebook. `slice_` are the cells that a flow needs; there is no `graph` of foreign cells."""
-    trees = [parsed(known.cell.source) for known in cells]
+    """The manifest of the notebook at `path`, whose snapshot has the hash `sha`."""
+    trees = [parsed(known.cell.source) for known in reading.cells]
+    flow = reading.flow
     return {
         "snapshot": sha,
         "source": str(path),
         "cwd": str(path.parent),
-        "kind": kind.value,
+        "kind": reading.kind.value,
         "entrypoint": path.name + (f":{flow.variable}" if flow else ""),
         "flow": flow.variable if flow else None,
-        "cells": [_cell(known, graph) for known in cells],
-        "slice": [known.cell.index for known in slice_],
-        "language": language,
-        "kernel": kernel,
+        "cells": [_cell(known, reading.graph) for known in reading.cells],
+        "slice": [known.cell.index for known in reading.slice_],
+        "language": reading.language,
+        "kernel": reading.kernel,
         "python": platform.python_version(),
         "interpreter": sys.executable,
-        "schema": schema_to_json(schema),
+        "schema": schema_to_json(reading.schema),
         "parameters": dict(parameters),
         "schedules": [dict(spec) for spec in schedules],
         "environment": environment_names(trees),

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.promote.parameters import from_texts, require_all, schema_from_json, to_plain, validate
+from flowbook.run.ids import new_id
 from flowbook.store.deployments import find_deployment, manifest_of
 from flowbook.store.queue import QueuedRun
 from flowbook.store.queue import request_run as store_request
@@ -28,4 +29,4 @@ def request_run(
     given = validate(schema, {**from_texts(schema, parameter_texts, title), **(parameters or {})}, title)
     values = {**manifest["parameters"], **to_plain(given)}
     require_all(schema, values, title)
-    return store_request(database, deployment, values)
+    return store_request(database, new_id(), deployment, values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
@@ -68,7 +68,19 @@ class Work:
 class Execution:
     """What task runs and flow runs have in common."""
 
-    __slots__ = ("args", "id", "kwargs", "log_prints", "name", "recorder", "siblings", "state", "stopped_by", "work")
+    __slots__ = (
+        "args",
+        "cache_key",
+        "id",
+        "kwargs",
+        "log_prints",
+        "name",
+        "recorder",
+        "siblings",
+        "state",
+        "stopped_by",
+        "work",
+    )
     kind = "run"
     logger = "flowbook"
 
@@ -89,6 +101,7 @@ class Execution:
         self.kwargs = kwargs
         self.recorder = recorder
         self.state: State | None = None
+        self.cache_key: str | None = None
         self.stopped_by: type[BaseException] | None = None  # the interrupt, once there was one
         self.log_prints = bool(work.log_prints)
         self.siblings = siblings  # the unfinished runs of the same flow run, this one among them until it has ended
@@ -187,17 +200,15 @@ class Execution:
                 pass
         raise IllegalTransition(f"{self.title} has ended as {self.state}, so it cannot become {state.name}.")
 
-    def _cache_key(self) -> str | None:
-        return self.work.cache_key(self.args, self.kwargs) if self.work.cache_key else None
-
     def _look_up(self) -> Returned | None:
-        key = self._cache_key()
-        return self.work.cache.look_up(key) if key and self.work.cache else None
+        if self.work.cache is None or self.work.cache_key is None:
+            return None
+        self.cache_key = self.work.cache_key(self.args, self.kwargs)  # before the call, which may change its arguments
+        return self.work.cache.look_up(self.cache_key) if self.cache_key else None
 
     def _save(self, value: Any) -> None:
-        key = self._cache_key()
-        if key and self.work.cache:
-            self.work.cache.save(key, value)
+        if self.cache_key and self.work.cache is not None:
+            self.work.cache.save(self.cache_key, value)
 
 
 class TaskExecution(Execution):
@@ -258,7 +269,7 @@ class TaskExecution(Execution):
                 say(self, "%s", state.message)
             return state
         if state.is_completed() and self.flow is not None:
-            self.flow.producers.register(state.data, self.id)
+            self.flow.producers.register(state.data, self.id, self.upstream)
         say(self, "Finished in state %s", state)
         self.args, self.kwargs, self.after, self.inputs = (
             (),
@@ -284,17 +295,17 @@ class TaskExecution(Execution):
         Raises UpstreamTaskError if one of them did not complete.
         """
         for future in self.after:
-            _result_of(future)
+            result_of(future)
         if self.work.gather is not None:
             self.kwargs = {**self.work.gather(), **self.kwargs}
-        self.args = tuple(replace_futures(value, _result_of) for value in self.args)
-        self.kwargs = {name: replace_futures(value, _result_of) for name, value in self.kwargs.items()}
+        self.args = tuple(replace_futures(value, result_of) for value in self.args)
+        self.kwargs = {name: replace_futures(value, result_of) for name, value in self.kwargs.items()}
 
 
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("names", "parent", "producers", "runner", "unfinished")
+    __slots__ = ("names", "parent", "producers", "runner", "unfinished", "upstream")
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -315,6 +326,7 @@ class FlowExecution(Execution):
         self.producers = Producers()
         self.names: dict[str, Iterator[int]] = {}
         self.unfinished: set[Execution] = set()
+        self.upstream: Sequence[str] = ()
         self.siblings.add(self)
 
     def life(self) -> Life:
@@ -336,7 +348,7 @@ class FlowExecution(Execution):
             # In the graph of its parent a sub-flow is a node like any task run, under its own id.
             self.recorder.emit("state", self.parent.id, self.id, plain)
             if state.is_completed():
-                self.parent.producers.register(state.data, self.id)
+                self.parent.producers.register(state.data, self.id, self.upstream)
         if state.is_final():
             say(self, "Finished in state %s", state)
         return state
@@ -435,7 +447,8 @@ def _wake_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(lambda: None)
 
 
-def _result_of(found: Future[Any] | State) -> Any:
+def result_of(found: Future[Any] | State) -> Any:
+    """What the run returned, waiting for it; raises UpstreamTaskError if it did not complete."""
     if isinstance(found, Future):
         found.wait()
         name, state = found.name, found.state

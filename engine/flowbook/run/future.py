@@ -136,19 +136,37 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
             raise TimeoutError(f"{left} of {len(waited)} task runs have not ended after {timeout:g} seconds.") from None
 
 
+_REPLACED = (Future, State)
+_CONTAINERS = frozenset({list, tuple, dict, set, FutureList})
+_DEEPEST = 100
+
+
 def replace_futures(value: Any, with_what: Callable[[Any], Any]) -> Any:
-    """`value` with each future or state in it, however deep in lists, tuples, sets and dicts, replaced.
+    """`value` with each future or state in it, in lists, tuples, sets and dicts inside each other, replaced.
 
     A container without one is handed back as the same object, so that identity still says where it came from.
     """
-    if isinstance(value, Future | State):
+    if isinstance(value, _REPLACED):
+        return with_what(value)
+    return _replaced(value, with_what, {}, 0) if type(value) in _CONTAINERS else value
+
+
+def _replaced(value: Any, with_what: Callable[[Any], Any], seen: dict[int, Any], depth: int) -> Any:
+    if isinstance(value, _REPLACED):
         return with_what(value)
     kind = type(value)
+    if kind not in _CONTAINERS or depth == _DEEPEST:
+        return value
+    key = id(value)
+    if key in seen:
+        return seen[key]
+    seen[key] = value  # one that contains itself is left as it is
     if kind is dict:
-        changed = {k: replace_futures(v, with_what) for k, v in value.items()}
-        return changed if any(changed[k] is not value[k] for k in value) else value
-    if kind in (list, tuple, set, FutureList):
-        parts = [replace_futures(part, with_what) for part in value]
-        same = all(a is b for a, b in zip(parts, value, strict=True))
-        return value if same else (list if kind is FutureList else kind)(parts)
-    return value
+        changed = {k: _replaced(v, with_what, seen, depth + 1) for k, v in value.items()}
+        if any(changed[k] is not value[k] for k in value):
+            seen[key] = changed
+    else:
+        parts = [_replaced(part, with_what, seen, depth + 1) for part in value]
+        if not all(a is b for a, b in zip(parts, value, strict=True)):
+            seen[key] = (list if kind is FutureList else kind)(parts)
+    return seen[key]

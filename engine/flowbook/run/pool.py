@@ -151,19 +151,26 @@ class ThreadPool:
 
     def _serve(self, crew: _Crew) -> None:
         belongs_to(crew)
-        job: _Job | None = None
+        worked = False
         try:
-            while (job := self._next(crew, job)) is not None:
-                job.context.run(self._advance, job)
+            while self._work_once(crew, worked):
+                worked = True
         except Exception:
             raise
         except BaseException:
             return  # an interrupt that was meant for the run which has just ended
 
-    def _next(self, crew: _Crew, done: _Job | None) -> _Job | None:
-        """The next run that can go on, once `done` has been dealt with; None when the pool was closed."""
+    def _work_once(self, crew: _Crew, worked: bool) -> bool:
+        """Take the next run a step further; False when the pool was closed. An idle thread keeps no run alive."""
+        job = self._next(crew, worked)
+        if job is not None:
+            job.context.run(self._advance, job)
+        return job is not None
+
+    def _next(self, crew: _Crew, worked: bool) -> _Job | None:
+        """The next run that can go on; None when the pool was closed. `worked`: the thread has done its last one."""
         with self._lock:
-            if done is not None:
+            if worked:
                 crew.working -= 1
             while crew is self._crew:
                 wakes_at = math.inf

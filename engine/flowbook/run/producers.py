@@ -11,11 +11,13 @@ import functools
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 _UNTRACKED = (type(None), bool, type, ModuleType, FunctionType, BuiltinFunctionType, type(Ellipsis))
+_CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset)
+_SHARED = ""  # stands for the run that returned a value which several return
 _SMALL_CONTAINER = 16
 _OWN_REFERENCES = 3  # the table's, the loop variable's and getrefcount's own argument
 
@@ -49,11 +51,17 @@ class Producers:
         self._sweep_at = _SMALL_CONTAINER
         self._lock = threading.Lock()
 
-    def register(self, value: Any, run_id: str) -> None:
-        """`value`, or a member of it, is what the run `run_id` returned."""
+    def register(self, value: Any, run_id: str, upstream: Sequence[str] = ()) -> None:
+        """`value`, or a member of it, is what the run `run_id` returned, which took results of the runs `upstream`."""
         for part in _parts(value):
             if not _is_shared_by_python(part):
-                self._register_one(part, run_id)
+                self._register_one(part, _SHARED if self._is_constant(part, run_id, upstream) else run_id)
+
+    def release(self) -> None:
+        """Let go of results that nobody else refers to any more, if it takes little time to look."""
+        if self._held and len(self._held) <= _SMALL_CONTAINER:
+            with self._lock:
+                self._sweep()
 
     def of(self, value: Any) -> str | None:
         """The run that returned this very object, or None."""
@@ -62,7 +70,7 @@ class Producers:
         if weak is not None and weak[0]() is value:
             return weak[1]
         held = self._held.get(key)
-        return held[1] if held is not None and held[0] is value else None
+        return (held[1] or None) if held is not None and held[0] is value else None
 
     def of_parts(self, value: Any) -> Iterator[str]:
         """The runs that returned `value` or a member of it, if it is a small container."""
@@ -71,6 +79,13 @@ class Producers:
                 run_id = self.of(part)
                 if run_id is not None:
                     yield run_id
+
+    def _is_constant(self, part: Any, run_id: str, upstream: Sequence[str]) -> bool:
+        """Whether another run returned this very value, and did not hand it to this one: then it stands in the code."""
+        if not isinstance(part, _CONSTANTS):
+            return False
+        held = self._held.get(id(part))
+        return held is not None and held[0] is part and held[1] != run_id and held[1] not in upstream
 
     def _register_one(self, part: Any, run_id: str) -> None:
         key = id(part)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,13 +85,16 @@ def end_at_once(child: Child) -> None:
 
 def end_kernel(folder: Path) -> None:
     """End the kernel of a run whose process was killed: it is in a process group of its own."""
-    path = folder / "kernel.pid"
+    path = folder / "kernel.json"
     try:
-        pid = int(path.read_text())
-    except (OSError, ValueError):
+        told = json.loads(path.read_text())
+        pid, sockets = int(told["pid"]), Path(told["sockets"])
+    except (OSError, ValueError, LookupError, TypeError):
         return
     if _is_kernel_of(pid, folder):
         _signal_group(pid, signal.SIGKILL)
+    if sockets.name.startswith("flowbook-"):
+        shutil.rmtree(sockets, ignore_errors=True)
     path.unlink(missing_ok=True)
 
 

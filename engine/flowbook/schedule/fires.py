@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flowbook.run.ids import new_id
 from flowbook.schedules import InvalidSchedule, Schedule, from_dict
 from flowbook.store.deployments import Deployment, StoredSchedule, live_schedules, manifest_of
 from flowbook.store.queue import add_run
@@ -72,8 +73,9 @@ def make_due_runs(database: Database, planned: Planned, now: float) -> list[str]
                 runs = fire_time == due[-1] or fire_time > now - ON_TIME
                 run_id = None
                 if runs:
-                    run_id = add_run(
-                        connection, planned.deployment, parameters, due=fire_time, trigger="schedule", now=now
+                    run_id = new_id()
+                    add_run(
+                        connection, run_id, planned.deployment, parameters, due=fire_time, trigger="schedule", now=now
                     )
                     made.append(run_id)
                 _record_fire(connection, planned.stored, fire_time, run_id)

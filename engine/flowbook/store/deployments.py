@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotFound, did_you_mean
-from flowbook.run.ids import new_id
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -54,17 +53,18 @@ def save_version(
     flow: str,
     manifest: Manifest,
     schedules: Sequence[Mapping[str, Any]],
+    new_id: Callable[[], str],
     now: float | None = None,
 ) -> Deployment:
-    """Make the deployment `name`, or its next version, in one transaction.
+    """Make the deployment `name`, or its next version, in one transaction; `new_id` makes the ids of new rows.
 
     A schedule that the deployment has already keeps its row, and with it the times that it has fired.
     """
     now = time.time() if now is None else now
     with database.write() as connection:
-        saved = _next_version(connection, name, flow, now)
+        saved = _next_version(connection, name, flow, new_id, now)
         _insert_version(connection, saved, manifest, now)
-        _replace_schedules(connection, saved.id, schedules, now)
+        _replace_schedules(connection, saved.id, schedules, new_id, now)
     return saved
 
 
@@ -134,7 +134,7 @@ def live_schedules(database: Database) -> list[tuple[StoredSchedule, Deployment]
         return [(_schedule(row), _deployment(row, "of_")) for row in connection.execute(query)]
 
 
-def _next_version(connection: Connection, name: str, flow: str, now: float) -> Deployment:
+def _next_version(connection: Connection, name: str, flow: str, new_id: Callable[[], str], now: float) -> Deployment:
     from sqlalchemy import insert, select, update
 
     from flowbook.store.schema import deployment
@@ -160,7 +160,11 @@ def _insert_version(connection: Connection, saved: Deployment, manifest: Manifes
 
 
 def _replace_schedules(
-    connection: Connection, deployment_id: str, specs: Sequence[Mapping[str, Any]], now: float
+    connection: Connection,
+    deployment_id: str,
+    specs: Sequence[Mapping[str, Any]],
+    new_id: Callable[[], str],
+    now: float,
 ) -> None:
     from sqlalchemy import delete, insert, select
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.names import run_name
 from flowbook.core.states import PENDING, scheduled
-from flowbook.run.ids import new_id
 from flowbook.store.processes import Process
 from flowbook.store.rows import Batch
 
@@ -44,15 +43,15 @@ class QueuedRun:
 
 def add_run(
     connection: Connection,
+    run_id: str,
     deployment: Deployment,
     parameters: Mapping[str, Any],
     *,
     due: float,
     trigger: str,
     now: float,
-) -> str:
-    """Record a run of `deployment` that is to begin at `due`, in the caller's transaction; returns its id."""
-    run_id = new_id()
+) -> None:
+    """Record a run of `deployment` that is to begin at `due`, in the caller's transaction, under a new id."""
     data = {
         "name": run_name(int(run_id[-14:], 16) ^ int(run_id[:12], 16)),
         "flow": deployment.flow,
@@ -69,14 +68,13 @@ def add_run(
             Event(kind="state", time=now, flow_run_id=run_id, data=state),
         ]
     ).write(connection)
-    return run_id
 
 
-def request_run(database: Database, deployment: Deployment, parameters: Mapping[str, Any]) -> QueuedRun:
-    """Record a run of `deployment` that is due now."""
+def request_run(database: Database, run_id: str, deployment: Deployment, parameters: Mapping[str, Any]) -> QueuedRun:
+    """Record a run of `deployment` that is due now, under a new id."""
     now = time.time()
     with database.write() as connection:
-        run_id = add_run(connection, deployment, parameters, due=now, trigger="deployment", now=now)
+        add_run(connection, run_id, deployment, parameters, due=now, trigger="deployment", now=now)
     return queued_run(database, run_id)
 
 

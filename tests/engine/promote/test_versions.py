@@ -12,6 +12,7 @@ import pytest
 from flowbook import engine
 from flowbook.errors import NotebookError
 from flowbook.promote import promote, request_run
+from flowbook.promote.local_code import changed_imports
 from flowbook.promote.notebook import load_snapshot
 from flowbook.store.deployments import find_deployment, manifest_of, schedules_of
 
@@ -141,3 +142,15 @@ def test_the_graph_is_captured_with_a_hash_that_formatting_does_not_change(make_
 
 def test_warnings_of_python_about_the_cells_are_not_ours_to_show(make_notebook: Any) -> None:
     assert promote(make_notebook("book", "x = '\\d'\nx is 'y'")).version == 1
+
+
+def test_a_local_file_that_has_changed_is_noticed(make_notebook: Any) -> None:
+    path = make_notebook("book", "import helpers, other")
+    for name in ("helpers", "other"):
+        (path.parent / f"{name}.py").write_text("x = 1")
+    promote(path)
+    recorded = captured("book")["local_imports"]
+    assert changed_imports(recorded, path.parent) == []
+    (path.parent / "helpers.py").write_text("x = 2")
+    (path.parent / "other.py").unlink()
+    assert changed_imports(recorded, path.parent) == ["helpers.py", "other.py"]

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 
 from flowbook import engine
 from flowbook.promote import promote
+from flowbook.run.ids import new_id
 from flowbook.schedule.fires import MOST_MISSED, due_fires, make_due_runs, schedules_in_force
 from flowbook.schedule.loop import LOOK_EVERY, Loop, Scheduler
 from flowbook.schedules import Cron, Interval
@@ -38,6 +39,7 @@ def deploy(database: Database, cron: str, *, since: float = MIDNIGHT, **options:
         flow="report",
         manifest={"parameters": {"n": 1}},
         schedules=[{"cron": cron, **options}],
+        new_id=new_id,
         now=since,
     )
 
@@ -149,7 +151,7 @@ def test_inactive_schedules_and_paused_deployments_are_not_in_force(database: Da
 
 def test_only_one_claim_succeeds_and_an_old_fence_is_refused(database: Database) -> None:
     saved = deploy(database, "0 7 * * *")
-    run = request_run(database, saved, {})
+    run = request_run(database, new_id(), saved, {})
     assert claim(database, run, this_process()) == 1
     assert claim(database, run, this_process()) is None
     assert due_runs(database, datetime.now(UTC).timestamp() + 1, 10) == []
@@ -226,7 +228,13 @@ def test_trouble_with_the_store_does_not_end_the_loop(
 def test_a_schedule_that_cannot_be_read_does_not_stop_the_others(database: Database) -> None:
     deploy(database, "0 * * * *")
     save_version(
-        database, name="other", flow="o", manifest={"parameters": {}}, schedules=[{"lunar": "full"}], now=MIDNIGHT
+        database,
+        name="other",
+        flow="o",
+        manifest={"parameters": {}},
+        schedules=[{"lunar": "full"}],
+        now=MIDNIGHT,
+        new_id=new_id,
     )
     assert [planned.deployment.name for planned in schedules_in_force(database)] == ["report"]
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from flowbook.schedules import Cron, Interval, RRule, Schedule, next_fires
 
 # ruff: noqa: DTZ001 (naive anchors are the subject)

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
-import flowbook.schedules
 import pytest
+
+import flowbook.schedules
 from flowbook.schedules import (
     Cron,
     CronSchedule,

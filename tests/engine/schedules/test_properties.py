@@ -9,6 +9,9 @@ from time import perf_counter
 import pytest
 from croniter import croniter
 from dateutil.rrule import rrulestr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from flowbook.core.cron import parse_cron
 from flowbook.schedules import (
     Cron,
@@ -22,8 +25,6 @@ from flowbook.schedules import (
     next_fires,
     to_dict,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 

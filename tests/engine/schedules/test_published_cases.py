@@ -6,6 +6,7 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+
 from flowbook.schedules import Cron, Interval, InvalidSchedule, RRule, Schedule, next_fires
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("schedules.jsonl").read_text().splitlines()]

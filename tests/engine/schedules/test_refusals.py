@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from time import perf_counter
 
 import pytest
+
 from flowbook.schedules import Cron, CronSchedule, Interval, InvalidSchedule, RRule, Schedule, coerce_schedule
 
 EVERY_SECOND = ",".join(map(str, range(60)))

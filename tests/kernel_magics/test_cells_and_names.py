@@ -1,0 +1,156 @@
+"""The parts without a kernel: the cells of a notebook, namespaces, tables."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from flowbook.errors import CellError, NotFound
+from flowbook_magics.namespace import CellNamespace, Publisher, running
+from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
+from flowbook_magics.tables import Table, Text
+
+
+def cell(key: str, source: str, name: str | None = None, after: tuple[str, ...] = ()) -> NotebookCell:
+    analysis = analyze_cell(source, "cell", {})
+    return NotebookCell(key=key, source=source, analysis=analysis, name=name, options=TaskOptions(after=after))
+
+
+def labels(cells: NotebookCells) -> list[str]:
+    return [each.label for each in cells]
+
+
+def test_cells_stand_in_the_order_in_which_they_were_first_seen() -> None:
+    cells = NotebookCells()
+    cells.put(cell("1", "a = 1", "one"))
+    cells.put(cell("2", "b = a"))
+    cells.put(cell("1", "a = 2", "renamed"))
+    assert labels(cells) == ["renamed", "cell 2"]
+    assert [each.position for each in cells] == [1, 2]
+
+
+def test_a_cell_that_needs_what_only_later_cells_make_moves_behind_them() -> None:
+    cells = NotebookCells()
+    cells.put(cell("1", "b = a", "reader"))
+    cells.put(cell("2", "a = 1", "maker"))
+    cells.put(cell("1", "b = a", "reader"))
+    assert labels(cells) == ["maker", "reader"]
+
+
+def test_a_cell_that_cannot_stand_changes_nothing() -> None:
+    cells = NotebookCells()
+    cells.put(cell("1", "a = 1", "one"))
+    cells.put(cell("2", "b = a", "two"))
+    graph = cells.graph
+    for wrong, says in (
+        (cell("3", "c = 1", "one"), "The task name 'one' is taken by cell 1"),
+        (cell("1", "a = 1", "one", after=("two",)), "one →(a) two →(--after) one"),
+        (cell("3", "c = 1", "three", after=("tow",)), "Did you mean 'two'?"),
+    ):
+        with pytest.raises(CellError, match=re.escape(says)):
+            cells.put(wrong)
+        assert labels(cells) == ["one", "two"]
+        assert [each.position for each in cells] == [1, 2]
+        assert cells.graph is graph
+
+
+def test_finding_tasks() -> None:
+    cells = NotebookCells()
+    cells.put(cell("1", "a = 1", "load"))
+    assert cells.task("load").key == "1"
+    with pytest.raises(NotFound, match=r"There is no task 'laod'\. Did you mean 'load'\?"):
+        cells.task("laod")
+
+
+def test_tasks_before_looks_through_plain_cells() -> None:
+    cells = NotebookCells()
+    for each in (cell("1", "a = 1", "one"), cell("2", "b = a"), cell("3", "c = b", "three")):
+        cells.put(each)
+    assert [each.label for each in cells.tasks_before(cells.task("three"))] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("source", "taken", "name"),
+    [
+        ("a = 1\nb = 2", (), "b"),
+        ("b = 2\na = 1", (), "a"),
+        ("a = 1", ("a", "a-2"), "a-3"),
+        ("_p = 1", (), "cell-4"),
+        ("print(1)", (), "cell-4"),
+        ("import os\nx = os.getcwd()", (), "x"),
+    ],
+)
+def test_the_name_of_a_task_without_one(source: str, taken: tuple[str, ...], name: str) -> None:
+    assert free_name(analyze_cell(source, "cell", {}), source, taken, 4) == name
+
+
+def test_a_namespace_reads_through_and_keeps_what_is_bound() -> None:
+    notebook: dict[str, Any] = {"k": 1, "f": len}
+    names = CellNamespace({"x": 2}, notebook, {"sum"})
+    exec("y = x + k\n_z = 5\nn = sum([y])", names)
+    assert names.written(frozenset({"y", "n", "maybe"})) == {"y": 3, "n": 3}
+    assert "y" not in notebook
+    assert names.get("k") == 1
+    assert names.get("nothing", 7) == 7
+    assert names.copy()["x"] == 2
+
+
+def test_functions_of_a_cell_belong_to_the_notebook_afterwards() -> None:
+    notebook: dict[str, Any] = {"k": 1}
+    names = CellNamespace({}, notebook)
+    exec("def f(): return k\ndef g(): return _p\n_p = 9\nclass C:\n    def m(self): return k", names)
+    notebook.update(names.written(frozenset("fgC")))
+    names.close()
+    notebook["k"] = 2
+    assert (notebook["f"](), notebook["g"](), notebook["C"]().m()) == (2, 9, 2)
+    assert notebook["f"].__globals__ is notebook
+
+
+def test_functions_see_the_versions_of_the_cell_that_calls_them() -> None:
+    notebook: dict[str, Any] = {"k": 2}
+    exec("def inner(): return k\ndef outer(): return inner()\ndef other(): return 0", notebook)
+    functions = {name: notebook[name] for name in ("inner", "outer", "other")}
+    names = CellNamespace({"k": 1, **functions}, notebook)
+    names.bind_functions({"k"})
+    assert (names["outer"](), notebook["outer"]()) == (1, 2)
+    assert names["other"] is notebook["other"]
+
+
+def test_code_of_an_earlier_task_sees_the_names_of_the_one_that_calls_it() -> None:
+    notebook: dict[str, Any] = {"k": 2}
+    earlier = CellNamespace({}, notebook)
+    exec("def f(): return k", earlier)
+    f = earlier["f"]
+    token = running.set(CellNamespace({"k": 1}, notebook))
+    try:
+        assert f() == 1
+    finally:
+        running.reset(token)
+    assert f() == 2
+
+
+def test_the_last_version_stays() -> None:
+    notebook: dict[str, Any] = {}
+    places: dict[str, int] = {"first": 1, "second": 2}
+    publisher = Publisher(notebook, places.get)
+    publisher.publish({"x": 2}, (), "second")
+    publisher.publish({"x": 1, "y": 1}, (), "first")
+    assert notebook == {"x": 2, "y": 1}
+    publisher.publish({"x": 1}, (), "first", always=True)
+    assert notebook["x"] == 1
+    publisher.publish({"x": 2}, {"y"}, "second")
+    assert notebook == {"x": 2}
+    del places["second"]
+    publisher.publish({"x": 1}, (), "first")
+    assert notebook["x"] == 1
+
+
+def test_a_table_as_text_and_as_html() -> None:
+    table = Table(("Task", "State"), [("<a>", "fresh"), ("longer", "")], empty="No tasks.")
+    assert repr(table) == "Task    State\n<a>     fresh\nlonger"
+    assert '<td style="text-align:left">&lt;a&gt;</td>' in table._repr_html_()
+    assert repr(Table(("Task",), [], empty="No tasks.")) == "No tasks."
+    assert Table(("Task",), [], empty="<No> tasks.")._repr_html_() == "<p>&lt;No&gt; tasks.</p>"
+    assert repr(Text("as it is")) == "as it is"
