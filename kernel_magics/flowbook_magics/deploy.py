@@ -27,7 +27,7 @@ def deploy(session: Session, said: Parsed) -> Text:
         flow=said.words[0] if said.words else None,
         cron=said.schedule,
         timezone=said.tz,
-        parameters=dict(said.set),
+        parameter_texts=[f"{name}={value}" for name, value in said.set],
     )
     lines = [f"Deployed {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
     if not _is_saved(session, path):
