@@ -44,3 +44,8 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext flowbook``."""
     import_module("flowbook_magics").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext flowbook``."""
+    import_module("flowbook_magics").unload(shell)

@@ -23,10 +23,12 @@ from IPython import get_ipython as _shell
 import gc, os, sys
 if "flowbook_magics" in sys.modules:
     sys.modules["flowbook_magics"].unload(_shell())
+    sys.modules["flowbook.engine"].close_engines()
 _shell().reset(new_session=False, aggressive=False)
 import os
 os.environ["FLOWBOOK_HOME"] = {home!r}
 os.environ.pop("FLOWBOOK_RUN_FOLDER", None)
+os.environ.pop("JPY_SESSION_NAME", None)
 del os
 get_ipython().run_line_magic("load_ext", "flowbook")
 import flowbook_magics

@@ -171,7 +171,8 @@ def test_a_flow_that_a_cell_defines(nb: Notebook, tmp_path: Path) -> None:
         nb,
         tmp_path,
         [
-            "%%flow nightly --params n:int=1\nfrom flowbook import task\n@task\ndef double(x): return 2 * x\nout = double(n)"
+            "%%flow nightly --params n:int=1\nfrom flowbook import task\n"
+            "@task\ndef double(x): return 2 * x\nout = double(n)"
         ],
         flow="nightly",
         parameters={"n": 21},
