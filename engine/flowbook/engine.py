@@ -22,10 +22,10 @@ from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
-from flowbook.store.processes import this_process
 from flowbook.run.recorder import Recorder
 from flowbook.run.runner import Runner
 from flowbook.settings import Settings, current_settings
+from flowbook.store.processes import this_process
 
 if TYPE_CHECKING:
     from flowbook.store.database import Database

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import logging
 import sys
 import time
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 _root = logging.getLogger("flowbook")
 _plain_print = builtins.print
+_logger = functools.cache(logging.getLogger)  # which takes a lock each time, see _Handler
 
 
 def logger_of(run: Execution) -> logging.LoggerAdapter[logging.Logger]:
     """The logger of one run; its records carry the run, its id and its name."""
-    return _RunLogger(logging.getLogger(run.logger), {"run": run, "run_id": run.id, "run_name": run.name})
+    return _RunLogger(_logger(run.logger), {"run": run, "run_id": run.id, "run_name": run.name})
 
 
 class _RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -44,10 +46,20 @@ def install(level: int) -> None:
 def say(run: Execution, message: str, *args: Any) -> None:
     """Tell the terminal about `run`; the record knows it from the run's states already."""
     if not run.work.quiet and _root.isEnabledFor(logging.INFO):
-        logging.getLogger(run.logger).info(message, *args, extra={"run": run, "recorded": True})
+        _logger(run.logger).info(message, *args, extra={"run": run, "recorded": True})
 
 
-class _RunHandler(logging.Handler):
+class _Handler(logging.Handler):
+    """A handler whose `emit` needs no lock, and so takes none: Ctrl-C may strike before a lock is given back."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        found = self.filter(record)
+        if found:
+            self.emit(record)
+        return bool(found)
+
+
+class _RunHandler(_Handler):
     """Makes a log event of each record that was said by a run."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -63,7 +75,7 @@ class _RunHandler(logging.Handler):
             self.handleError(record)
 
 
-class _TerminalHandler(logging.Handler):
+class _TerminalHandler(_Handler):
     """``15:42:01.412 | INFO    | Task run 'process' - Finished in state Completed()`` on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
