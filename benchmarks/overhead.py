@@ -1,7 +1,7 @@
 """What a no-op task costs with the store on: CPU and wall time per task, bytes per task in the database.
 
-Run ``python benchmarks/overhead.py [N ...]`` (default 1000 10000). A bare ThreadPoolExecutor in the same run is the floor
-to compare with; CPU counts all threads of the process, the writer's included.
+Run ``python benchmarks/overhead.py [N ...]`` (default 1000 10000). A bare ThreadPoolExecutor in the same run is the
+floor to compare with; CPU counts all threads of the process, the writer's included.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.names import run_name
 from flowbook.core.states import State
-from flowbook.run import aio, inline, logs
+from flowbook.run import inline, logs
 from flowbook.run.current import current
-from flowbook.run.execution import Execution, FlowExecution, TaskExecution, Work, result_of
+from flowbook.run.execution import Execution, TaskExecution, Work, result_of
+from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
@@ -188,6 +189,8 @@ def run_task(run: TaskExecution) -> State:
 
 async def run_task_async(run: TaskExecution) -> State:
     """Execute a task run on the running event loop."""
+    from flowbook.run import aio
+
     state = await aio.drive_task(run)
     if run.flow is None:
         run.recorder.flush()
@@ -263,6 +266,8 @@ def run_flow(run: FlowExecution) -> State:
 async def run_flow_async(run: FlowExecution) -> State:
     """Execute a flow run on the running event loop; returns once its final state is committed."""
     begin_flow(run)
+    from flowbook.run import aio
+
     state = await aio.drive(run)
     if run.parent is None:
         run.recorder.flush()

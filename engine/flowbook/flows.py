@@ -15,7 +15,8 @@ from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, did_you_mean
-from flowbook.run.execution import FlowExecution, Work
+from flowbook.run.execution import Work
+from flowbook.run.flow_execution import FlowExecution
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 __all__ = ["Flow", "FlowOptions", "flow"]

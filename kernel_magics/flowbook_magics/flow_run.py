@@ -13,7 +13,8 @@ from flowbook.core.text import sentence
 from flowbook.core.view import NodeView, RunView
 from flowbook.errors import CellError, FlowbookError, NotFound, did_you_mean
 from flowbook.flows import Flow
-from flowbook.run.execution import FlowExecution, Work
+from flowbook.run.execution import Work
+from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool

@@ -13,7 +13,8 @@ from flowbook import engine
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed
 from flowbook.errors import CellError, UsageError
-from flowbook.run.execution import FlowExecution, TaskExecution
+from flowbook.run.execution import TaskExecution
+from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.tasks import Task
 from flowbook_magics import outputs

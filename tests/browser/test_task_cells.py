@@ -28,7 +28,7 @@ CELLS = [
     "%flow run",
 ]
 
-#: Every look that a node of the live graph has had, by its name, and the prompt of the cell that runs the flow meanwhile.
+#: Every look that a node of the live graph has had, by its name, and the prompt of the last cell meanwhile.
 WATCH = """
 () => {
   window.looks = {};

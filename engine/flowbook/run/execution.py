@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowbook.core.events import state_to_json
@@ -21,22 +18,18 @@ from flowbook.core.protocol import (
     Returned,
     Rules,
     Save,
-    Settle,
-    flow_life,
     task_life,
 )
-from flowbook.core.states import PENDING, State, broken_off, cancelled, check_transition, completed, failed
+from flowbook.core.states import PENDING, State, broken_off, check_transition
 from flowbook.errors import IllegalTransition, UpstreamTaskError
-from flowbook.run.blocking import wakes_by
 from flowbook.run.current import current
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.logs import say
-from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
-from flowbook.run.timeouts import OutOfTime, StopThread, call_within
+from flowbook.run.timeouts import call_within
 
 if TYPE_CHECKING:
-    from flowbook.run.runner import Runner
+    from flowbook.run.flow_execution import FlowExecution
 
 
 class Cache(Protocol):
@@ -150,7 +143,7 @@ class Execution:
         try:
             if effect.timeout is not None and not self.work.is_async:
                 return call_within(effect.timeout, self._invoke, self.title)
-            return _run_coroutine(self._awaited, effect) if self.work.is_async else Returned(self._invoke())
+            return self._call_coroutine(effect) if self.work.is_async else Returned(self._invoke())
         except BaseException as error:
             if self.stopped_by is not None and isinstance(error, Exception):
                 return Raised(self.stopped_by())  # however the code answered the interrupt
@@ -173,16 +166,15 @@ class Execution:
     def _invoke(self) -> Any:
         return self.work.fn(*self.args, **self.kwargs)
 
+    def _call_coroutine(self, effect: Call) -> Returned | Raised:
+        from flowbook.run.coroutines import run_coroutine
+
+        return run_coroutine(self._awaited, effect)
+
     async def _awaited(self, effect: Call) -> Returned | Raised:
-        if effect.timeout is None:
-            return Returned(await self._invoke())
-        try:
-            async with asyncio.timeout(effect.timeout) as deadline:
-                return Returned(await self._invoke())
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            return OutOfTime(self.title, effect.timeout)
+        from flowbook.run.coroutines import await_within
+
+        return await await_within(effect.timeout, self._invoke, self.title)
 
     def _check(self, state: State) -> None:
         """Raise IllegalTransition unless `state` may follow; a run that has ended enters no other state.
@@ -211,6 +203,10 @@ class Execution:
             self.work.cache.save(self.cache_key, value)
 
 
+flowless: set[Execution] = set()
+"""The unfinished runs that belong to no flow run."""
+
+
 class TaskExecution(Execution):
     """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
 
@@ -233,7 +229,7 @@ class TaskExecution(Execution):
         inputs: tuple[Future[Any], ...] = (),
         map_index: int | None = None,
     ) -> None:
-        super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow is not None else _alone)
+        super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow is not None else flowless)
         self.flow = flow
         self.upstream = upstream
         self.after = after
@@ -300,151 +296,6 @@ class TaskExecution(Execution):
             self.kwargs = {**self.work.gather(), **self.kwargs}
         self.args = tuple(replace_futures(value, result_of) for value in self.args)
         self.kwargs = {name: replace_futures(value, result_of) for name, value in self.kwargs.items()}
-
-
-class FlowExecution(Execution):
-    """A flow run. It owns the runner of its tasks and the index of who produced what."""
-
-    __slots__ = ("names", "parent", "producers", "runner", "unfinished", "upstream")
-    kind = "Flow run"
-    logger = "flowbook.flow_runs"
-
-    def __init__(
-        self,
-        id: str,
-        name: str,
-        work: Work,
-        kwargs: Mapping[str, Any],
-        recorder: Recorder,
-        *,
-        runner: Runner,
-        parent: FlowExecution | None = None,
-    ) -> None:
-        super().__init__(id, name, work, (), kwargs, recorder, parent.unfinished if parent is not None else _alone)
-        self.runner = runner
-        self.parent = parent
-        self.producers = Producers()
-        self.names: dict[str, Iterator[int]] = {}
-        self.unfinished: set[Execution] = set()
-        self.upstream: Sequence[str] = ()
-        self.siblings.add(self)
-
-    def life(self) -> Life:
-        return flow_life(self.work.rules)
-
-    def task_run_name(self, name: str) -> str:
-        """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
-        n = next(self.names.setdefault(name, count()))
-        return f"{name}-{n}" if n else name
-
-    def enter(self, state: State) -> State:
-        self._check(state)
-        if state.is_final():
-            self._end_unfinished(state)
-        plain = state_to_json(state)
-        state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
-        self.state = state
-        if self.parent is not None:
-            # In the graph of its parent a sub-flow is a node like any task run, under its own id.
-            self.recorder.emit("state", self.parent.id, self.id, plain)
-            if state.is_completed():
-                self.parent.producers.register(state.data, self.id, self.upstream)
-        if state.is_final():
-            say(self, "Finished in state %s", state)
-        return state
-
-    def record_log(self, data: Mapping[str, Any]) -> None:
-        self.recorder.emit("log", self.id, None, data)
-
-    def _end_unfinished(self, state: State) -> None:
-        """End what is left as the flow run ends: what nobody awaited; all of it, if the flow run was stopped."""
-        stopped = state.is_cancelled() or state.is_crashed()
-        for run in list(self.unfinished):
-            if stopped or run.state is None or run.state.is_pending():
-                run.end_as(cancelled("Not run to its end: the flow run ended before it."))
-
-    def break_off(self, error: BaseException) -> None:
-        self._close_runner(Raised(error))
-        super().break_off(error)
-
-    def perform(self, effect: Effect) -> Any:
-        if type(effect) is Settle:
-            return self._settle(effect.value)
-        return super().perform(effect)
-
-    def call(self, effect: Call) -> Returned | Raised:
-        return self._close_runner(super().call(effect))
-
-    async def acall(self, effect: Call) -> Returned | Raised:
-        outcome = await super().acall(effect)
-        try:
-            # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
-            return await asyncio.to_thread(self._close_runner, outcome)
-        except asyncio.CancelledError as error:
-            return await asyncio.to_thread(self._close_runner, Raised(error))
-
-    def _close_runner(self, outcome: Returned | Raised) -> Returned | Raised:
-        """The outcome of the call, once everything that it submitted has ended as well."""
-        while True:
-            try:
-                if isinstance(outcome, OutOfTime):
-                    self.runner.close(StopThread())
-                else:
-                    self.runner.close(outcome.error if isinstance(outcome, Raised) else None)
-                return outcome
-            except BaseException as error:
-                outcome = Raised(error)
-
-    def _settle(self, value: Any) -> State:
-        """The final state that follows from the flow's return value, by Prefect's rules (value, state, futures)."""
-        ends: list[State] = []
-
-        def ended(found: Future[Any] | State) -> Any:
-            if isinstance(found, Future):
-                found.wait()
-                found = found.state
-            ends.append(found)
-            return found.data if found.is_completed() else found.result(raise_on_failure=False)
-
-        resolved = replace_futures(value, ended)
-        bad = [state for state in ends if not state.is_completed()]
-        if not bad:
-            return completed(resolved)
-        if isinstance(value, State):
-            return replace(value, time=None)
-        error = bad[0].result(raise_on_failure=False)
-        return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
-
-
-_alone: set[Execution] = set()
-"""The unfinished runs that belong to no flow run."""
-
-
-def _run_coroutine(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-    """The result of an ``async def``, on an event loop of its own: in another thread, where a loop runs in this one."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(_interruptible(function, *args))
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as beside:
-        return beside.submit(contextvars.copy_context().run, _run_in_new_loop, function, *args).result()
-
-
-def _run_in_new_loop(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-    return asyncio.run(function(*args))
-
-
-async def _interruptible(function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Any:
-    loop = asyncio.get_running_loop()
-    with wakes_by(lambda: _wake_loop(loop)):
-        return await function(*args)
-
-
-def _wake_loop(loop: asyncio.AbstractEventLoop) -> None:
-    with suppress(RuntimeError):  # it is closed: nothing waits any more
-        loop.call_soon_threadsafe(lambda: None)
 
 
 def result_of(found: Future[Any] | State) -> Any:

@@ -13,7 +13,7 @@ from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State, awaiting_retry, completed, running, scheduled
 from flowbook.engine import engine
 from flowbook.runs import find_run, recent_runs, run_view
-from flowbook.store.processes import Process, is_gone, this_process
+from flowbook.store.processes import Process, is_gone, process_of, this_process
 from flowbook.store.reaper import crash, reap
 
 
@@ -24,10 +24,6 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.communicate()
-
-
-def process_of(pid: int) -> Process:
-    return Process(host=this_process().host, pid=pid, started=psutil.Process(pid).create_time())
 
 
 def record(run_id: str, process: Process, state: State | None, task_state: State | None = None) -> None:

@@ -1,6 +1,7 @@
 """Alembic's entry: runs the migrations on the connection that `flowbook.store.migrate` hands over."""
 
 from alembic import context
+
 from flowbook.store.schema import metadata
 
 context.configure(

@@ -1,0 +1,137 @@
+"""A flow run being executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from flowbook.core.events import state_to_json
+from flowbook.core.protocol import Call, Effect, Life, Raised, Returned, Settle, flow_life
+from flowbook.core.states import State, cancelled, completed, failed
+from flowbook.run.execution import Execution, Work, flowless
+from flowbook.run.future import Future, replace_futures
+from flowbook.run.logs import say
+from flowbook.run.producers import Producers
+from flowbook.run.recorder import Recorder
+from flowbook.run.timeouts import OutOfTime, StopThread
+
+if TYPE_CHECKING:
+    from flowbook.run.runner import Runner
+
+
+class FlowExecution(Execution):
+    """A flow run. It owns the runner of its tasks and the index of who produced what."""
+
+    __slots__ = ("names", "parent", "producers", "runner", "unfinished", "upstream")
+    kind = "Flow run"
+    logger = "flowbook.flow_runs"
+
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        work: Work,
+        kwargs: Mapping[str, Any],
+        recorder: Recorder,
+        *,
+        runner: Runner,
+        parent: FlowExecution | None = None,
+    ) -> None:
+        super().__init__(id, name, work, (), kwargs, recorder, parent.unfinished if parent is not None else flowless)
+        self.runner = runner
+        self.parent = parent
+        self.producers = Producers()
+        self.names: dict[str, Iterator[int]] = {}
+        self.unfinished: set[Execution] = set()
+        self.upstream: Sequence[str] = ()
+        self.siblings.add(self)
+
+    def life(self) -> Life:
+        return flow_life(self.work.rules)
+
+    def task_run_name(self, name: str) -> str:
+        """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
+        n = next(self.names.setdefault(name, count()))
+        return f"{name}-{n}" if n else name
+
+    def enter(self, state: State) -> State:
+        self._check(state)
+        if state.is_final():
+            self._end_unfinished(state)
+        plain = state_to_json(state)
+        state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
+        self.state = state
+        if self.parent is not None:
+            # In the graph of its parent a sub-flow is a node like any task run, under its own id.
+            self.recorder.emit("state", self.parent.id, self.id, plain)
+            if state.is_completed():
+                self.parent.producers.register(state.data, self.id, self.upstream)
+        if state.is_final():
+            say(self, "Finished in state %s", state)
+        return state
+
+    def record_log(self, data: Mapping[str, Any]) -> None:
+        self.recorder.emit("log", self.id, None, data)
+
+    def _end_unfinished(self, state: State) -> None:
+        """End what is left as the flow run ends: what nobody awaited; all of it, if the flow run was stopped."""
+        stopped = state.is_cancelled() or state.is_crashed()
+        for run in list(self.unfinished):
+            if stopped or run.state is None or run.state.is_pending():
+                run.end_as(cancelled("Not run to its end: the flow run ended before it."))
+
+    def break_off(self, error: BaseException) -> None:
+        self._close_runner(Raised(error))
+        super().break_off(error)
+
+    def perform(self, effect: Effect) -> Any:
+        if type(effect) is Settle:
+            return self._settle(effect.value)
+        return super().perform(effect)
+
+    def call(self, effect: Call) -> Returned | Raised:
+        return self._close_runner(super().call(effect))
+
+    async def acall(self, effect: Call) -> Returned | Raised:
+        import asyncio
+
+        outcome = await super().acall(effect)
+        try:
+            # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
+            return await asyncio.to_thread(self._close_runner, outcome)
+        except asyncio.CancelledError as error:
+            return await asyncio.to_thread(self._close_runner, Raised(error))
+
+    def _close_runner(self, outcome: Returned | Raised) -> Returned | Raised:
+        """The outcome of the call, once everything that it submitted has ended as well."""
+        while True:
+            try:
+                if isinstance(outcome, OutOfTime):
+                    self.runner.close(StopThread())
+                else:
+                    self.runner.close(outcome.error if isinstance(outcome, Raised) else None)
+                return outcome
+            except BaseException as error:
+                outcome = Raised(error)
+
+    def _settle(self, value: Any) -> State:
+        """The final state that follows from the flow's return value, by Prefect's rules (value, state, futures)."""
+        ends: list[State] = []
+
+        def ended(found: Future[Any] | State) -> Any:
+            if isinstance(found, Future):
+                found.wait()
+                found = found.state
+            ends.append(found)
+            return found.data if found.is_completed() else found.result(raise_on_failure=False)
+
+        resolved = replace_futures(value, ended)
+        bad = [state for state in ends if not state.is_completed()]
+        if not bad:
+            return completed(resolved)
+        if isinstance(value, State):
+            return replace(value, time=None)
+        error = bad[0].result(raise_on_failure=False)
+        return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
