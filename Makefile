@@ -51,10 +51,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python $(SOURCES)
+	@echo "Installing flowbook and building its front end; the first time takes a minute or two."
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	touch $@
 
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
+	@echo "Installing flowbook with what its tests need; the first time takes a few minutes."
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 
 def flowbook(*arguments: str) -> str:
     """Run one flowbook command as a person would, show it and what it prints, and return that."""
-    print(f"\n$ flowbook {' '.join(arguments)}", flush=True)
+    print(f"\n$ flowbook {shlex.join(arguments)}", flush=True)
     done = subprocess.run(
         [sys.executable, "-m", "flowbook.cli", *arguments], stdout=subprocess.PIPE, text=True, check=False
     )

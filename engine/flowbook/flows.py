@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
-from flowbook.core.backoff import RetryDelay, delays_for
+from flowbook.core.backoff import RetryDelay, check_numbers, delays_for
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
@@ -41,10 +41,7 @@ class FlowOptions:
     log_prints: bool = False
 
     def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise UsageError(f"retries is {self.retries}; it must be 0 or more.")
-        if self.timeout_seconds is not None and self.timeout_seconds <= 0:
-            raise UsageError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0, or None.")
+        check_numbers(self.retries, self.timeout_seconds)
         if not hasattr(self.task_runner, "start"):
             raise UsageError(f"task_runner is {self.task_runner!r}; give an instance such as ThreadPoolTaskRunner().")
         try:
@@ -84,9 +81,16 @@ class Flow(Generic[P, R]):
         """
         given = dict(kwargs)
         wants_state = bool(given.pop("return_state", False))
-        run = self.begin(bind(self.fn, f"flow {self.name!r}", args, given))
-        result: R = self.finish(run, return_state=wants_state)
+        parameters = bind(self.fn, f"flow {self.name!r}", args, given)
+        if self.work.is_async:
+            awaited: Any = self._call_async(parameters, wants_state)
+            return awaited  # type: ignore[no-any-return]
+        result: R = self.finish(self.begin(parameters), return_state=wants_state)
         return result
+
+    async def _call_async(self, parameters: Mapping[str, Any], return_state: bool) -> Any:
+        """Nothing is recorded before somebody awaits it."""
+        return await self.finish(self.begin(parameters), return_state=return_state)
 
     def begin(
         self,

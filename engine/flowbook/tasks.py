@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.cache_policies import NO_CACHE, CachePolicy
-from flowbook.core.backoff import RetryDelay, delays_for, exponential_backoff
+from flowbook.core.backoff import RetryDelay, check_numbers, delays_for, exponential_backoff
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError
@@ -40,10 +40,7 @@ class TaskOptions:
     cache_policy: CachePolicy = field(default=NO_CACHE)
 
     def __post_init__(self) -> None:
-        if self.retries < 0:
-            raise UsageError(f"retries is {self.retries}; it must be 0 or more.")
-        if self.timeout_seconds is not None and self.timeout_seconds <= 0:
-            raise UsageError(f"timeout_seconds is {self.timeout_seconds}; it must be more than 0, or None.")
+        check_numbers(self.retries, self.timeout_seconds)
         try:
             delays_for(self.retries, self.retry_delay_seconds)
         except ValueError as error:
@@ -121,10 +118,13 @@ class Task(Generic[P, R]):
         return Task(self.fn, _options(changes, self.options))
 
     def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        run = engine.new_task_run(self.work, args, kwargs)
         if self.work.is_async:
-            return _result_async(run)
-        return engine.run_task(run).result()
+            return self._run_async(args, kwargs)
+        return engine.run_task(engine.new_task_run(self.work, args, kwargs)).result()
+
+    async def _run_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Nothing is recorded before somebody awaits it."""
+        return (await engine.run_task_async(engine.new_task_run(self.work, args, kwargs))).result()
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A task in a class body is a method: the instance is its first argument."""
@@ -181,10 +181,6 @@ def _caching(fn: Callable[..., Any], policy: CachePolicy) -> dict[str, Any]:
     from flowbook.results import result_cache
 
     return {"cache": result_cache, "cache_key": functools.partial(policy.key, fn)}
-
-
-async def _result_async(run: Any) -> Any:
-    return (await engine.run_task_async(run)).result()
 
 
 def _final_state(future: Future[Any]) -> State:

@@ -38,7 +38,9 @@ LOGS = Command(
     summary="Show what a run logged.",
     arguments=("TASK",),
     options=(
-        Option(name="--run", metavar="RUN", default="last", help="number, name or id of a run, `last` or `prev`"),
+        Option(
+            name="--run", metavar="RUN", help="number, name or id of a run, `last` or `prev`; else the last one here"
+        ),
         Option(
             name="--level",
             metavar="LEVEL",

@@ -21,6 +21,11 @@ def deploy(session: Session, said: Parsed) -> Text:
             "%deploy does not know which file this notebook is: open it in JupyterLab, or run "
             "`flowbook promote NOTEBOOK.ipynb` in a terminal."
         )
+    if not _is_saved(session, path):
+        raise NotebookError(
+            f"%deploy promotes the notebook as it is saved, and this cell is not in {path.name}: "
+            "save the notebook, and run the cell again."
+        )
     promoted = promote(
         path,
         name=said.name,
@@ -30,8 +35,6 @@ def deploy(session: Session, said: Parsed) -> Text:
         parameter_texts=[f"{name}={value}" for name, value in said.set],
     )
     lines = [f"Deployed {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
-    if not _is_saved(session, path):
-        lines.append("Warning: this cell is not in the saved file; save the notebook and deploy again.")
     lines += [f"Warning: {warning}" for warning in promoted.warnings]
     if promoted.next_fires:
         lines.append("Next runs: " + ", ".join(f"{fire:%a %d %b %Y %H:%M %Z}" for fire in promoted.next_fires))

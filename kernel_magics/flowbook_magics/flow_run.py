@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowbook import engine
+from flowbook.core.parameters import bind, coerce
 from flowbook.core.states import State, completed
 from flowbook.core.text import sentence
 from flowbook.core.view import NodeView, RunView
@@ -42,7 +43,8 @@ def run_notebook(
 ) -> str | None:
     """Run the stale tasks of the notebook; returns what to say when there is nothing to run.
 
-    Raises CellError when there are no tasks or an input is missing, FlowRunFailed when the run does not complete.
+    Raises CellError when there are no tasks, FlowRunFailed when the run does not complete: also for a task of which an
+    input is missing, beside which the others run.
     """
     tasks = session.cells.tasks
     if not tasks:
@@ -53,9 +55,6 @@ def run_notebook(
         for cell in tasks:
             session.publish(cell)
         return f"Nothing to run: all {len(tasks)} tasks are fresh. `%flow run --all` runs them again."
-    for cell in tasks:
-        if cell.graph_id in chosen:
-            session.check_inputs(cell, made_meanwhile=chosen)
 
     def body(**_: Any) -> None:
         flow = engine.current_flow()
@@ -65,16 +64,18 @@ def run_notebook(
     work = Work(name=flow_name(), fn=body, quiet=True)
     shown = {name: session.notebook[name] for name, _ in parameters}
     runner = ThreadPool(max_parallel or engine.engine().settings.task_workers)
-    _run_live(lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
+    _run_live(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
     return None
 
 
 def run_function(session: Session, name: str, parameters: Mapping[str, Any]) -> Any:
     """Run a flow that the notebook defines, live; returns its result."""
     flow = find_flow(session, name)
+    title = f"flow {flow.name!r}"
+    named = coerce(flow.fn, title, bind(flow.fn, title, (), parameters))  # before anything is shown
     quiet = flow.with_options()
     quiet.work = replace(flow.work, quiet=True)
-    return _run_live(lambda run_id: quiet.begin(parameters, flow_run_id=run_id, trigger="notebook"))
+    return _run_live(session, lambda run_id: quiet.begin(named, flow_run_id=run_id, trigger="notebook"))
 
 
 def find_flow(session: Session, name: str) -> Flow[..., Any]:
@@ -126,14 +127,22 @@ def _submit_all(session: Session, flow: FlowExecution, chosen: set[str]) -> dict
     for graph_id in session.cells.graph.topological_order():
         cell = session.cells.by_id(graph_id)
         if cell.is_task:
-            submit = session.submit if graph_id in chosen else session.reuse
-            futures[graph_id] = submit(flow, cell, futures)
+            if graph_id not in chosen:
+                futures[graph_id] = session.reuse(flow, cell, futures)
+                continue
+            try:
+                session.check_inputs(cell, made_meanwhile=chosen)
+            except CellError as error:  # the others can run all the same
+                futures[graph_id] = session.refuse(flow, cell, futures, error)
+            else:
+                futures[graph_id] = session.submit(flow, cell, futures)
     return futures
 
 
-def _run_live(begin: Callable[[str], FlowExecution]) -> Any:
+def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:
     """Execute a flow run under the live view; returns its result."""
     run_id, recorder = new_id(), engine.engine().recorder
+    session.last_run = run_id
     with live_view(run_id) as view:
         stop = recorder.listen(view.feed)
         try:

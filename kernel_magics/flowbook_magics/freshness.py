@@ -23,7 +23,7 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
     """Why the task must run again, in a few words; None while it is fresh."""
     last = cell.last
     if last is None:
-        return "never run"
+        return "never run" if cell.failure is None else f"its last run is {cell.failure}"
     if last.code != cell_hash(cells.graph, cell.graph_id):
         return "its code changed"
     if last.options != cell.options.affecting_result():

@@ -18,7 +18,6 @@ from flowbook_magics import commands, reports
 from flowbook_magics.notebook_cells import TaskOptions
 from flowbook_magics.session import Session
 from flowbook_magics.shell_names import hide_task_names, show_task_names
-from flowbook_magics.tables import Text
 from flowbook_magics.transform import comment_to_magic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,6 +79,8 @@ class FlowbookMagics(Magics):
             return self._define_flow(line, cell)
         verb, _, rest = line.strip().partition(" ")
         verbs = {"show": self._flow_show, "run": self._flow_run}
+        if verb == "--help":
+            raise HelpWanted("\n\n\n".join(command.help() for command in _HELP[FlowbookMagics.flow]))
         if verb not in verbs:
             asked = f"%flow has no verb {verb!r}.{did_you_mean(verb, verbs)}" if verb else "%flow needs a verb."
             raise UsageError(f"{asked} Use `%flow show` or `%flow run`.")
@@ -107,7 +108,8 @@ class FlowbookMagics(Magics):
     def logs(self, line: str) -> Any:
         """Show what a run logged."""
         said = self._parse(commands.LOGS, line)
-        return reports.logs_text(said.run, said.words[0] if said.words else None, said.level)
+        run = said.run or self.session.last_run or "last"
+        return reports.logs_text(run, said.words[0] if said.words else None, said.level)
 
     @no_var_expand
     @line_magic
@@ -144,7 +146,9 @@ class FlowbookMagics(Magics):
         message = flow_run.run_notebook(
             self.session, everything=bool(said.all), max_parallel=said.max_parallel, parameters=said.set
         )
-        return Text(message) if message else None
+        if message is not None:
+            display(reports.graph_bundle(self.session, message), raw=True)  # type: ignore[no-untyped-call]
+        return None
 
     def _parse(self, command: Command, line: str) -> Parsed:
         return parse(command, line, self.session.notebook)

@@ -60,10 +60,14 @@ class NotebookCell:
     values: dict[str, Any] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     """Names in whose place `values` holds nothing any more, because nobody read them."""
+    missing: frozenset[str] = frozenset()
+    """What it reads and was not there when it was registered: the cell that binds it must stand before."""
     runs: int = 0
     """How often it has run: a new run of a plain cell makes what reads from it stale."""
     last: LastRun | None = None
     """Of a task cell: its last successful run."""
+    failure: str | None = None
+    """Of a task cell: the state in which its last run ended, if that is not success."""
 
     @property
     def is_task(self) -> bool:
@@ -122,12 +126,14 @@ class NotebookCells:
         raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
 
     def put(self, cell: NotebookCell) -> NotebookCell:
-        """Take in a cell, in the place of the one with its identity. Raises CellError, and then nothing has changed."""
+        """Take in a cell, in the place of the one with its identity. Raises CellError, and then nothing has changed.
+
+        Where cells were first run in another order than they are written, one that reads what only a later one makes
+        moves behind that one.
+        """
         before, known = self._cells, self.by_key(cell.key)
-        if known is not None and not self._belongs_behind(cell, known):
-            after = [cell if old is known else old for old in before]
-        else:
-            after = [old for old in before if old is not known] + [cell]
+        replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
+        after = _behind_their_makers(replaced)
         if cell.is_task:
             _check_name(cell, after)
         numbered = _numbered(after)
@@ -161,14 +167,28 @@ class NotebookCells:
             self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
             self._graph = None
 
-    def _belongs_behind(self, cell: NotebookCell, known: NotebookCell) -> bool:
-        """Whether it needs what only cells known to come later make: they were run in another order than written."""
-        place = self._cells.index(known)
-        made_before = {name for old in self._cells[:place] for name in old.analysis.writes}
-        made_later = {name for old in self._cells[place + 1 :] for name in old.analysis.writes}
-        return any(
-            name in made_later and name not in made_before for name in cell.analysis.reads - cell.analysis.writes
+
+def _behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:
+    """The cells, each that missed something moved behind the first that makes it; each is moved once at most."""
+    moved: set[str] = set()
+    while True:
+        found = next(
+            ((cell, maker) for cell in cells if cell.key not in moved and (maker := _maker(cell, cells))), None
         )
+        if found is None:
+            return cells
+        cell, maker = found
+        moved.add(cell.key)
+        cells = [each for each in cells if each is not cell]
+        cells.insert(cells.index(maker) + 1, cell)
+
+
+def _maker(cell: NotebookCell, cells: list[NotebookCell]) -> NotebookCell | None:
+    """The first cell behind `cell` that makes what it missed and no cell before it makes."""
+    place = cells.index(cell)
+    made_before = {name for each in cells[:place] for name in each.analysis.writes}
+    missing = cell.missing - made_before
+    return next((each for each in cells[place + 1 :] if missing & each.analysis.writes), None)
 
 
 def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int) -> str:

@@ -73,10 +73,10 @@ def logs_text(run: str, task: str | None, level: str) -> Text:
     return Text("\n".join(lines) or f"{what} {view.name!r} of {view.flow!r} logged nothing from level {level} up.")
 
 
-def graph_bundle(session: Session) -> dict[str, str]:
-    """The graph of the tasks, to display."""
+def graph_bundle(session: Session, said: str | None = None) -> dict[str, str]:
+    """The graph of the tasks, to display under the sentence `said`."""
     view = planned(session)
-    return final_bundle(view) if view.nodes else {"text/plain": _NO_TASKS}
+    return final_bundle(view, said=said) if view.nodes else {"text/plain": _NO_TASKS}
 
 
 def _local(time_: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.cells.cell_lines import marked_line
-from flowbook.core.states import State, completed
+from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
 from flowbook.run.execution import TaskExecution
 from flowbook.run.flow_execution import FlowExecution
@@ -52,6 +52,8 @@ class Session:
         """In an unattended run, the id of the cell that is executed next."""
         self.typed = ""
         self.unattended: Any = None
+        self.last_run: str | None = None
+        """The id of the last flow run of this notebook in this kernel."""
         self._codes: dict[str, CellCode] = {}
 
     # What the shell tells
@@ -109,6 +111,7 @@ class Session:
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)
         cell.context = contextvars.copy_context()
+        cell.missing = frozenset(name for name in analysis.reads - analysis.late_reads if name not in self.notebook)
         _check_cache(cell)
         code = _compile(self.shell, cell, first)
         if code.is_empty:
@@ -170,6 +173,14 @@ class Session:
         self.publish(cell)
         return run.future
 
+    def refuse(
+        self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]], error: CellError
+    ) -> Future[Any]:
+        """Record in `flow` that the task of a cell cannot run, because of `error`."""
+        run = self._new_run(flow, cell, futures)
+        run.end_as(failed(error))
+        return run.future
+
     def publish(self, cell: NotebookCell, *, always: bool = False) -> None:
         """Bind what the task of a cell wrote, where the notebook has no later version; `always` does so anyway."""
         self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
@@ -183,6 +194,7 @@ class Session:
 
     def _took(self, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
         """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
+        cell.failure = None if state.is_completed() else state.name
         if not state.is_completed():
             return
         cell.values = state.data

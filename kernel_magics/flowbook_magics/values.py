@@ -58,7 +58,7 @@ def check_inputs(
         hint = did_you_mean(name, [key for key in notebook if not key.startswith("_")])
         raise CellError(
             f"Task {cell.label!r} reads {name!r}, which no cell that has run defines.{hint} "
-            "Run the cell that defines it first."
+            "Run the cell that defines it first, or delete this one."
         )
 
 

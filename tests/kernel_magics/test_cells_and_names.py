@@ -33,10 +33,19 @@ def test_cells_stand_in_the_order_in_which_they_were_first_seen() -> None:
 
 def test_a_cell_that_needs_what_only_later_cells_make_moves_behind_them() -> None:
     cells = NotebookCells()
+    reader, user = cell("1", "b = a", "reader"), cell("2", "c = b", "user")
+    reader.missing, user.missing = frozenset("a"), frozenset("b")
+    cells.put(reader)
+    cells.put(user)
+    cells.put(cell("3", "a = 1", "maker"))
+    assert labels(cells) == ["maker", "reader", "user"]
+
+
+def test_a_cell_stays_where_it_was_when_nothing_was_missing() -> None:
+    cells = NotebookCells()
     cells.put(cell("1", "b = a", "reader"))
     cells.put(cell("2", "a = 1", "maker"))
-    cells.put(cell("1", "b = a", "reader"))
-    assert labels(cells) == ["maker", "reader"]
+    assert labels(cells) == ["reader", "maker"]
 
 
 def test_a_cell_that_cannot_stand_changes_nothing() -> None:

@@ -11,7 +11,17 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
+MISTAKES = {
+    "--schedule 'every day'": "every day",
+    "--schedule '0 7 * * *' --tz Europe/Zürich": "Europe/Zürich",
+    "--set dya=3": "Did you mean 'day'?",
+    "--set day=soon": "day",
+    "nightly": "nightly",
+}
 CELLS = ["%load_ext flowbook", "day: int = 1\nnames = ['a']", "%%task\nout = [day, *names]", "%deploy --name nightly"]
+
+
+DEPLOYS = ["%deploy", "%deploy --schedule '0 7 * * 1-5' --tz Europe/Zurich", *(f"%deploy {line}" for line in MISTAKES)]
 
 
 @pytest.fixture
@@ -19,7 +29,7 @@ def saved(nb: Notebook, tmp_path: Path) -> Notebook:
     """A kernel whose notebook is a saved file."""
     cells = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
-        for n, source in enumerate([*CELLS, "%deploy --schedule '0 7 * * 1-5' --tz Europe/Zurich"])
+        for n, source in enumerate([*CELLS, *DEPLOYS])
     ]
     cells[1]["metadata"] = {"tags": ["parameters"]}
     path = tmp_path / "report.ipynb"
@@ -43,21 +53,13 @@ def test_a_schedule_shows_the_next_times_in_its_zone(saved: Notebook) -> None:
     assert output.count(" 07:00 CE") == 5
 
 
-def test_a_cell_that_is_not_saved_is_warned_about(saved: Notebook) -> None:
-    output = saved.ok("%deploy --name other", "d")
-    assert "Warning: this cell is not in the saved file; save the notebook and deploy again." in output
+def test_a_notebook_that_is_not_saved_is_refused(saved: Notebook) -> None:
+    output = saved.fails("%deploy --name other", "d")
+    assert "this cell is not in report.ipynb: save the notebook, and run the cell again." in output
+    assert "version 1" in saved.ok(CELLS[3], "d")
 
 
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("--schedule 'every day'", "every day"),
-        ("--schedule '0 7 * * *' --tz Europe/Zürich", "Europe/Zürich"),
-        ("--set dya=3", "Did you mean 'day'?"),
-        ("--set day=soon", "day"),
-        ("nightly", "nightly"),
-    ],
-)
+@pytest.mark.parametrize(("line", "says"), MISTAKES.items())
 def test_a_mistake_deploys_nothing(saved: Notebook, line: str, says: str) -> None:
     output = saved.fails(f"%deploy {line}", "d")
     assert output.startswith("UsageError: ")

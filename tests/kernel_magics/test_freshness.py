@@ -100,7 +100,7 @@ def test_a_task_that_changes_an_object_runs_with_the_one_that_makes_it(nb: Noteb
 def test_a_failed_task_stays_stale(nb: Notebook) -> None:
     nb.cells("bad = True", "%%task one --define\none = 1 / (not bad)", "%%task two --define\ntwo = one")
     nb.fails("%flow run", "z")
-    assert stale(nb) == {"one": "never run", "two": "never run"}
+    assert stale(nb) == {"one": "its last run is Failed", "two": "its last run is NotReady"}
     nb.ok("bad = False", "a")
     nb.ok("%flow run", "z")
     assert nb.value("two") == 1.0
@@ -156,3 +156,23 @@ def test_all_runs_the_fresh_ones_too(nb: Notebook) -> None:
     before = len(nb.states())
     nb.ok("%flow run --all", "z")
     assert len(nb.states()) == before + 4
+
+
+def test_a_task_that_was_marked_before_the_cell_it_reads_has_run(nb: Notebook) -> None:
+    nb.ok("%%task --define\ntop = [n]", "task")
+    nb.ok("n = 3", "plain")
+    nb.ok("%flow run", "z")
+    assert nb.value("top") == [3]
+    nb.ok("n = 10", "plain")
+    assert stale(nb) == {"top": "n changed"}
+    nb.ok("%flow run", "z")
+    assert nb.value("top") == [10]
+
+
+def test_a_task_that_cannot_run_does_not_keep_the_others_from_running(nb: Notebook) -> None:
+    nb.ok("%%task broken --define\nbroken = not_there", "a")
+    nb.ok("%%task whole --define\nwhole = 1", "b")
+    output = nb.fails("%flow run", "z")
+    assert "Failed at broken" in output
+    assert "Task 'broken' reads 'not_there', which no cell that has run defines." in output
+    assert nb.value("whole") == 1

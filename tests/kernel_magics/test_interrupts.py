@@ -44,7 +44,7 @@ def test_a_single_task(nb: Notebook, how: str) -> None:
     assert reply.ename == "KeyboardInterrupt"
     assert nb.states() == [("busy", "CANCELLED", "Cancelled")]
     assert nb.value("'x' in globals()") is False
-    assert nb.tasks()["busy"] == ("stale", "never run")
+    assert nb.tasks()["busy"] == ("stale", "its last run is Cancelled")
     assert is_usable(nb)
 
 

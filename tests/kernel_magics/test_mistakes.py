@@ -113,7 +113,7 @@ def test_a_name_that_no_cell_defines(nb: Notebook) -> None:
     output = nb.fails("%%task t\ny = totla + 1", "b")
     assert output == (
         "UsageError: Task 't' reads 'totla', which no cell that has run defines. Did you mean 'total'? "
-        "Run the cell that defines it first.\n"
+        "Run the cell that defines it first, or delete this one.\n"
     )
     assert "Task 't' reads 'totla'" in nb.fails("%flow run", "c")
     nb.ok("%%task t\ny = total + 1", "b")

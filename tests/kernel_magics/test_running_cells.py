@@ -43,7 +43,7 @@ def test_retries_and_the_delay_between_them(nb: Notebook) -> None:
 def test_a_failing_task_publishes_nothing(nb: Notebook) -> None:
     nb.fails("%%task broken --retries 1\npartly = 1\n1/0", "a")
     assert nb.value("'partly' in globals()") is False
-    assert nb.tasks() == {"broken": ("stale", "never run")}
+    assert nb.tasks() == {"broken": ("stale", "its last run is Failed")}
     assert nb.states() == [("broken", "FAILED", "Failed")]
 
 
@@ -118,7 +118,9 @@ def test_running_a_cell_by_itself_binds_its_names_as_a_plain_cell_does(nb: Noteb
 
 def test_flow_run_says_when_nothing_is_stale(nb: Notebook) -> None:
     nb.ok("%%task\nx = 1", "a")
-    assert nb.ok("%flow run", "b") == "Nothing to run: all 1 tasks are fresh. `%flow run --all` runs them again."
+    output = nb.ok("%flow run", "b")
+    assert output.startswith("Nothing to run: all 1 tasks are fresh. `%flow run --all` runs them again.\n")
+    assert "[= x reused]" in output
     assert "1 succeeded" in nb.ok("%flow run --all", "b")
 
 

@@ -11,12 +11,15 @@ from flowbook.core.view import WORDS, RunView
 from flowbook.errors import FlowbookError
 
 
-def final_bundle(view: RunView, now: float | None = None, *, picture: bool = True) -> dict[str, str]:
+def final_bundle(
+    view: RunView, now: float | None = None, *, picture: bool = True, said: str | None = None
+) -> dict[str, str]:
     """The run by MIME type: one sentence and the picture as HTML; sentence, graph and table as plain text.
 
-    Without `picture`, or when Graphviz fails, the graph in the HTML is the plain one.
+    Without `picture`, or when Graphviz fails, the graph in the HTML is the plain one. `said` goes before the run's own
+    sentence.
     """
-    said = sentence(view, now)
+    said = said or sentence(view, now)
     graph = text_dag(view, now)
     text = "\n\n".join(part for part in (said, graph, task_table(view, now)) if part)
     return {"text/html": _page(view, said, graph, now, picture), "text/plain": text}
@@ -25,7 +28,8 @@ def final_bundle(view: RunView, now: float | None = None, *, picture: bool = Tru
 def _page(view: RunView, said: str, graph: str, now: float | None, picture: bool) -> str:
     """The picture goes in as an image: inert, and let through by the sanitizers of JupyterLab and code hosts."""
     word = WORDS[view.look]
-    story = f"<p><strong>{word}</strong>{escape(said.removeprefix(word))}</p>"
+    begins = f"<strong>{word}</strong>" if said.startswith(word) else ""
+    story = f"<p>{begins}{escape(said.removeprefix(word))}</p>"
     if not view.nodes:
         return story
     from flowbook.visualize import static_svg

@@ -96,6 +96,11 @@ def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = Non
         if token == "--help":
             raise HelpWanted(command.help())
         if not token.startswith("--"):
+            if "=" in token:
+                raise UsageError(
+                    f"{command.name} does not know what to do with {token!r}: options begin with --, "
+                    f"as in --{token.replace('=', ' ', 1)}. `--help` lists them."
+                )
             words.append(token)
             continue
         name, joined, text = token.partition("=")

@@ -53,7 +53,7 @@ def ls(output: str) -> None:
             "Name": row["name"],
             "Flow": row["flow"],
             "Version": str(row["version"]),
-            "Schedule": "; ".join(row["schedules"]) or "none",
+            "Schedule": ("; ".join(row["schedules"]) or "none") + (" (paused)" if row["paused"] else ""),
             "Next run": "" if row["next"] is None else str(row["next"]),
         }
         for row in rows
@@ -71,6 +71,50 @@ def inspect(name: str) -> None:
     database = engine.engine().database
     found = find_deployment(database, name)
     print_json({**_row(found), "captured": manifest_of(database, found.id, found.version)})
+
+
+@deployment.command(epilog="Example: flowbook deployment pause report")
+@click.argument("name")
+def pause(name: str) -> None:
+    """Make no more runs of the deployment NAME by its schedules, until it is resumed."""
+    _set_paused(name, paused=True)
+
+
+@deployment.command(epilog="Example: flowbook deployment resume report")
+@click.argument("name")
+def resume(name: str) -> None:
+    """Make runs of the deployment NAME by its schedules again."""
+    _set_paused(name, paused=False)
+
+
+@deployment.command(epilog="Example: flowbook deployment delete report --yes")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete the deployment NAME with its schedules. Its runs stay in the history."""
+    from flowbook import engine
+    from flowbook.store.deployments import delete_deployment, find_deployment
+
+    database = engine.engine().database
+    found = find_deployment(database, name)
+    if not yes:
+        click.confirm(f"Delete the deployment {found.name!r} with its {found.version} versions?", abort=True)
+    delete_deployment(database, found.id)
+    click.echo(f"Deleted {found.name!r}. Its runs are still listed by: flowbook runs ls")
+
+
+def _set_paused(name: str, *, paused: bool) -> None:
+    from flowbook import engine
+    from flowbook.store.deployments import find_deployment, set_paused
+
+    database = engine.engine().database
+    found = find_deployment(database, name)
+    set_paused(database, found.id, paused)
+    row = _row(find_deployment(database, found.name))
+    if paused:
+        click.echo(f"Paused {found.name!r}. Go on with: flowbook deployment resume {found.name}")
+    else:
+        click.echo(f"Resumed {found.name!r}. Next run: {row['next'] or 'on demand, it has no schedule'}")
 
 
 def _row(found: Deployment) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flowbook import __version__
 from flowbook.cli.deployment import deployment
 from flowbook.cli.promote import promote
 from flowbook.cli.runs import runs
@@ -44,6 +45,7 @@ class Root(click.Group):
     context_settings=_SETTINGS,
     epilog="Example: flowbook promote report.ipynb --schedule '0 7 * * 1-5' --tz Europe/Zurich",
 )
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def root() -> None:
     """Workflow orchestration inside Jupyter: promote notebooks, run them on a schedule, look at the runs."""
 
@@ -52,8 +54,6 @@ def root() -> None:
 def version() -> None:
     """Print the version of flowbook and of Python."""
     import platform
-
-    from flowbook import __version__
 
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 

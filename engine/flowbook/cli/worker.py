@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import click
@@ -23,9 +24,6 @@ def start(limit: int, run_once: bool) -> None:
 
     The first signal lets runs come to their end for 30 seconds, the second ends them at once.
     """
-    import signal
-    from typing import Any
-
     from flowbook.schedule.worker import Worker
 
     def said(line: str) -> None:
@@ -33,17 +31,28 @@ def start(limit: int, run_once: bool) -> None:
 
     made = Worker(limit=limit, said=said)
 
-    def stop(_number: int, _frame: Any) -> None:
-        made.stop()
+    with _stopped_by_signals(made.stop):
+        if run_once:
+            count = _hearing_signals(made.run_once)
+            click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")
+            return
+        click.echo(f"The worker is ready, for {limit} runs at a time. Stop it with Ctrl-C.")
+        _hearing_signals(made.run)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    if run_once:
-        count = _hearing_signals(made.run_once)
-        click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")
-        return
-    click.echo(f"The worker is ready, for {limit} runs at a time. Stop it with Ctrl-C.")
-    _hearing_signals(made.run)
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """While inside, SIGTERM and SIGINT call `stop`."""
+    import signal
+
+    before = {
+        number: signal.signal(number, lambda _number, _frame: stop()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _hearing_signals(work: Callable[[], T]) -> T:

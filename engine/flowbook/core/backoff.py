@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from flowbook.errors import UsageError
+
 RetryDelay = float | Sequence[float] | Callable[[int], Sequence[float]]
 """Seconds before each retry: one number for all, one number per retry (the last repeats), or a function from the
 number of retries to such a list."""
@@ -18,6 +20,16 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
         return [backoff_factor * 2.0**n for n in range(retries)]
 
     return delays
+
+
+def check_numbers(retries: object, timeout_seconds: object) -> None:
+    """Raise UsageError unless these can be the number of retries and the timeout of a task or flow."""
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
+        raise UsageError(f"retries is {retries!r}; it must be a whole number from 0 up.")
+    if timeout_seconds is None:
+        return
+    if not isinstance(timeout_seconds, int | float) or isinstance(timeout_seconds, bool) or timeout_seconds <= 0:
+        raise UsageError(f"timeout_seconds is {timeout_seconds!r}; it must be a number of more than 0, or None.")
 
 
 def delays_for(retries: int, delay: RetryDelay) -> tuple[float, ...]:

@@ -88,7 +88,7 @@ def from_texts(schema: Schema, texts: Iterable[str], title: str) -> dict[str, An
         if name not in by_name:
             raise unknown_parameter(name, title, by_name)
         parameter = by_name[name]
-        values[name] = from_text(value, type_of(parameter.annotation), parameter.default_value())
+        values[name] = from_text(value, _hint_of(parameter), parameter.default_value())
     return values
 
 
@@ -98,12 +98,22 @@ def to_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _coerced(parameter: Parameter, value: Any, title: str) -> Any:
-    hint = type_of(parameter.annotation)
+    hint = _hint_of(parameter)
     if hint is UNKNOWN:
         return value
     if value is None and parameter.default == "None":  # ``x: str = None`` means Optional
         return None
     return coerce_one(value, hint, f"parameter {parameter.name!r} of {title}", parameter.name)
+
+
+def _hint_of(parameter: Parameter) -> Any:
+    """The type of a parameter: as annotated, else that of its default, if that is a number, a list or a dict."""
+    if parameter.annotation is not None:
+        return type_of(parameter.annotation)
+    return _BY_DEFAULT.get(type(parameter.default_value()), UNKNOWN)
+
+
+_BY_DEFAULT: dict[type, Any] = {bool: bool, int: int | float, float: float, list: list, dict: dict}
 
 
 def _assigned(known: KnownCell) -> Iterable[Parameter]:

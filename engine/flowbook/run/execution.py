@@ -262,7 +262,7 @@ class TaskExecution(Execution):
         if not state.is_final():
             self.future._enter(state)
             if state.name == "AwaitingRetry":
-                say(self, "%s", state.message)
+                say(self, "%s", state.message, always=self.flow is None)  # nothing else shows it
             return state
         if state.is_completed() and self.flow is not None:
             self.flow.producers.register(state.data, self.id, self.upstream)
@@ -306,7 +306,8 @@ def result_of(found: Future[Any] | State) -> Any:
     else:
         name, state = "given as a state", found
     if not state.is_completed():
-        raise UpstreamTaskError(f"It needs the result of task run {name!r}, which is {state.name}.")
+        why = f": {state.message}" if state.message and state.is_failed() else "."
+        raise UpstreamTaskError(f"It needs the result of task run {name!r}, which is {state.name}{why}")
     return state.data
 
 

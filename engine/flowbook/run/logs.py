@@ -43,9 +43,9 @@ def install(level: int) -> None:
     _root.setLevel(level)
 
 
-def say(run: Execution, message: str, *args: Any) -> None:
-    """Tell the terminal about `run`; the record knows it from the run's states already."""
-    if not run.work.quiet and _root.isEnabledFor(logging.INFO):
+def say(run: Execution, message: str, *args: Any, always: bool = False) -> None:
+    """Tell the terminal about `run`, unless it is quiet; the record knows it from the run's states already."""
+    if (always or not run.work.quiet) and _root.isEnabledFor(logging.INFO):
         _logger(run.logger).info(message, *args, extra={"run": run, "recorded": True})
 
 

@@ -82,6 +82,35 @@ def find_deployment(database: Database, text: str) -> Deployment:
     raise NotFound(f"There is no deployment {text!r}.{hint} `flowbook deployment ls` lists them.")
 
 
+def set_paused(database: Database, deployment_id: str, paused: bool) -> None:
+    """Stop or go on making runs by schedule. Fires that fall into a pause are passed over, not made up for."""
+    from sqlalchemy import update
+
+    from flowbook.store.schema import deployment, schedule
+
+    now = time.time()
+    with database.write() as connection:
+        connection.execute(
+            update(deployment).where(deployment.c.id == deployment_id).values(paused=paused, updated=now)
+        )
+        if not paused:
+            connection.execute(update(schedule).where(schedule.c.deployment_id == deployment_id).values(since=now))
+
+
+def delete_deployment(database: Database, deployment_id: str) -> None:
+    """Delete a deployment with its versions and schedules, and the runs that wait for their time; others are kept."""
+    from sqlalchemy import delete, select
+
+    from flowbook.store.schema import deployment, event, fire, flow_run
+
+    with database.write() as connection:
+        waiting = (flow_run.c.deployment_id == deployment_id, flow_run.c.state_name.in_(("Scheduled", "Late")))
+        connection.execute(delete(event).where(event.c.flow_run_id.in_(select(flow_run.c.id).where(*waiting))))
+        connection.execute(delete(flow_run).where(*waiting))
+        connection.execute(delete(fire).where(fire.c.deployment_id == deployment_id))
+        connection.execute(delete(deployment).where(deployment.c.id == deployment_id))
+
+
 def all_deployments(database: Database) -> list[Deployment]:
     """All deployments by name."""
     from sqlalchemy import select

@@ -12,6 +12,7 @@ from flowbook.errors import ParameterError
 from flowbook.promote import promote, request_run
 from flowbook.promote.hints import UNKNOWN, from_text, type_of
 from flowbook.promote.injection import injection
+from flowbook.promote.parameters import Parameter, from_texts, validate
 from flowbook.store.deployments import find_deployment, manifest_of
 
 
@@ -127,3 +128,21 @@ def test_what_does_not_fit_is_refused_and_no_run_is_made(make_notebook: Any, giv
     with pytest.raises(ParameterError, match=sentence):
         request_run("book", parameter_texts=given)
     assert recent_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("default", "good", "value", "bad"),
+    [("1", "2", 2, "zzz"), ("True", "no", False, "perhaps"), ("[1, 2]", "[3]", [3], "1,2"), ("0.5", "2", 2.0, "half")],
+)
+def test_a_parameter_without_annotation_has_the_type_of_its_default(
+    default: str, good: str, value: Any, bad: str
+) -> None:
+    schema = (Parameter(name="a", default=default),)
+
+    def read(text: str) -> Any:
+        return validate(schema, from_texts(schema, [f"a={text}"], "deployment 'd'"), "deployment 'd'")["a"]
+
+    assert read(good) == value
+    assert type(read(good)) is type(value)
+    with pytest.raises(ParameterError, match="'a'"):
+        read(bad)

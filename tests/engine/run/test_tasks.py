@@ -81,10 +81,10 @@ def test_a_task_may_be_a_method_or_a_lambda() -> None:
 REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: task(retires=3), "@task has no option 'retires'. Did you mean 'retries'?"),
     (lambda: task(colour="red"), "@task has no option 'colour'."),
-    (lambda: task(retries=-1), "retries is -1; it must be 0 or more."),
+    (lambda: task(retries=-1), "retries is -1; it must be a whole number from 0 up."),
     (lambda: task("load"), "@task needs a function, not 'load'."),
     (lambda: flow(timeout=3), "@flow has no option 'timeout'. Did you mean 'timeout_seconds'?"),
-    (lambda: flow(retries=-1), "retries is -1; it must be 0 or more."),
+    (lambda: flow(retries=-1), "retries is -1; it must be a whole number from 0 up."),
     (lambda: flow(3), "@flow needs a function, not 3."),
 ]
 

@@ -230,5 +230,5 @@ def test_printing_threads_that_are_stopped_leave_logging_intact() -> None:
 
 @pytest.mark.parametrize("make", [task, flow], ids=["task", "flow"])
 def test_a_timeout_must_be_positive(make: Any) -> None:
-    with pytest.raises(UsageError, match=r"timeout_seconds is 0; it must be more than 0, or None\."):
+    with pytest.raises(UsageError, match=r"timeout_seconds is 0; it must be a number of more than 0, or None\."):
         make(timeout_seconds=0)(lambda: None)
