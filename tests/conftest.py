@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flowbook.engine import close_engines
+
+MakeNotebook = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +29,35 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def interruptible() -> None:
     """Ctrl-C works in the tests, also when they were started in the background of a shell, which ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def make_notebook(tmp_path: Path) -> MakeNotebook:
+    """Writes a notebook of code cells and returns its path."""
+
+    def make(name: str, *cells: str, kernel: str = "python3", language: str = "python") -> Path:
+        plain: dict[str, Any] = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {"kernelspec": {"name": kernel, "language": language, "display_name": kernel}},
+            "cells": [
+                {
+                    "id": f"c{number}",
+                    "cell_type": "code",
+                    "source": source.splitlines(keepends=True),
+                    "metadata": {},
+                    "outputs": [],
+                    "execution_count": None,
+                }
+                for number, source in enumerate(cells, 1)
+            ],
+        }
+        path = tmp_path / "books" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(plain), encoding="utf-8")
+        return path
+
+    return make
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
