@@ -61,7 +61,8 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a kernel is slow."""
+    """Whatever needs a kernel is slow. The browser's tests come last: Playwright keeps an event loop in their thread."""
     for item in items:
         if "kernel" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
