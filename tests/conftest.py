@@ -61,7 +61,7 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a kernel is slow. The browser's tests come last: Playwright keeps an event loop in their thread."""
+    """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread."""
     for item in items:
         if "kernel" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
