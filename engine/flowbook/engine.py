@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.jsonable import to_json_value
-from flowbook.core.names import run_name
+from flowbook.core.names import name_of_run
 from flowbook.core.states import State
 from flowbook.run import inline, logs
 from flowbook.run.current import current
-from flowbook.run.execution import Execution, TaskExecution, Work, result_of
+from flowbook.run.execution import TaskExecution, Work, result_of
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
@@ -223,7 +223,7 @@ def new_flow_run(
     parent = current_flow()
     recorder = parent.recorder if parent else engine().recorder
     run_id = flow_run_id or new_id()
-    name = name or run_name(int(run_id[-14:], 16) ^ int(run_id[:12], 16))
+    name = name or name_of_run(run_id)
     run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent)
     process = this_process()
     recorder.emit(
@@ -276,15 +276,11 @@ async def run_flow_async(run: FlowExecution) -> State:
 
 def begin_flow(run: FlowExecution) -> None:
     """Say that the flow run begins."""
-    if run.parent is None:
-        logs.say(run, "Created for flow %r", run.work.name)
-    else:
-        logs.say(run, "Created for sub-flow %r", run.work.name)
+    logs.say(run, "Created for %s %r", "flow" if run.parent is None else "sub-flow", run.work.name)
 
 
 __all__ = [
     "Engine",
-    "Execution",
     "attach_to_flow_run",
     "close_engines",
     "current_flow",

@@ -92,3 +92,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def refuse_unknown(title: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise UsageError for the first of the `given` options that `title` does not have."""
+    names = tuple(known)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"{title} has no option {name!r}.{did_you_mean(name, names)}")

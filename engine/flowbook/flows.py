@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
-from flowbook.core.backoff import RetryDelay, check_numbers, delays_for
+from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
-from flowbook.errors import UsageError, did_you_mean
+from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.execution import Work
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -41,13 +41,9 @@ class FlowOptions:
     log_prints: bool = False
 
     def __post_init__(self) -> None:
-        check_numbers(self.retries, self.timeout_seconds)
+        check_attempts(self.retries, self.retry_delay_seconds, self.timeout_seconds)
         if not hasattr(self.task_runner, "start"):
             raise UsageError(f"task_runner is {self.task_runner!r}; give an instance such as ThreadPoolTaskRunner().")
-        try:
-            delays_for(self.retries, self.retry_delay_seconds)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
 
 
 class Flow(Generic[P, R]):
@@ -181,10 +177,7 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowOptions:
-    known = FlowOptions.__slots__
-    for name in given:
-        if name not in known:
-            raise UsageError(f"@flow has no option {name!r}.{did_you_mean(name, known)}")
+    refuse_unknown("@flow", given, FlowOptions.__slots__)
     changes = dict(given)
     runner = changes.pop("task_runner", None)
     if runner is not None:

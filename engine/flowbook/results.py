@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 from flowbook import engine
@@ -38,11 +37,6 @@ class ResultCache:
             results.save(opened.database, opened.settings.home, key, value)
         except Exception as error:
             _log.warning("The result cannot be kept for later runs: %s", error)
-
-    @staticmethod
-    def folder() -> Path:
-        """Where the files are."""
-        return engine.engine().settings.home / "results"
 
 
 result_cache = ResultCache()

@@ -11,10 +11,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.cache_policies import NO_CACHE, CachePolicy
-from flowbook.core.backoff import RetryDelay, check_numbers, delays_for, exponential_backoff
+from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
-from flowbook.errors import UsageError
+from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.execution import Work
 from flowbook.run.future import Future, FutureList
 
@@ -40,11 +40,7 @@ class TaskOptions:
     cache_policy: CachePolicy = field(default=NO_CACHE)
 
     def __post_init__(self) -> None:
-        check_numbers(self.retries, self.timeout_seconds)
-        try:
-            delays_for(self.retries, self.retry_delay_seconds)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        check_attempts(self.retries, self.retry_delay_seconds, self.timeout_seconds)
 
     def rules(self) -> Rules:
         """What the run protocol needs of the options."""
@@ -160,12 +156,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 def _options(given: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
-    from flowbook.errors import did_you_mean
-
-    known = TaskOptions.__slots__
-    for name in given:
-        if name not in known:
-            raise UsageError(f"@task has no option {name!r}.{did_you_mean(name, known)}")
+    refuse_unknown("@task", given, TaskOptions.__slots__)
     changes = dict(given)
     if "tags" in changes:
         changes["tags"] = frozenset(changes["tags"] or ())

@@ -22,14 +22,17 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     return delays
 
 
-def check_numbers(retries: object, timeout_seconds: object) -> None:
-    """Raise UsageError unless these can be the number of retries and the timeout of a task or flow."""
+def check_attempts(retries: int, delay: RetryDelay, timeout_seconds: float | None) -> None:
+    """Raise UsageError unless these can be the retries, their delay and the timeout of a task or flow."""
     if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         raise UsageError(f"retries is {retries!r}; it must be a whole number from 0 up.")
-    if timeout_seconds is None:
-        return
-    if not isinstance(timeout_seconds, int | float) or isinstance(timeout_seconds, bool) or timeout_seconds <= 0:
+    is_number = isinstance(timeout_seconds, int | float) and not isinstance(timeout_seconds, bool)
+    if timeout_seconds is not None and not (is_number and timeout_seconds > 0):
         raise UsageError(f"timeout_seconds is {timeout_seconds!r}; it must be a number of more than 0, or None.")
+    try:
+        delays_for(retries, delay)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def delays_for(retries: int, delay: RetryDelay) -> tuple[float, ...]:

@@ -19,6 +19,11 @@ _ANIMALS = (
 ).split()
 
 
+def name_of_run(run_id: str) -> str:
+    """The name of a run that was given none, from its id (32 hexadecimal digits)."""
+    return run_name(int(run_id[-14:], 16) ^ int(run_id[:12], 16))
+
+
 def run_name(number: int) -> str:
     """A name such as ``nimble-falcon`` for any whole number; the same number gives the same name."""
     adjective, animal = divmod(abs(number), len(_ANIMALS))

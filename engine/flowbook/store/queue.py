@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event, state_to_json
-from flowbook.core.names import run_name
+from flowbook.core.names import name_of_run
 from flowbook.core.states import PENDING, scheduled
 from flowbook.store.processes import Process
 from flowbook.store.rows import Batch
@@ -53,7 +53,7 @@ def add_run(
 ) -> None:
     """Record a run of `deployment` that is to begin at `due`, in the caller's transaction, under a new id."""
     data = {
-        "name": run_name(int(run_id[-14:], 16) ^ int(run_id[:12], 16)),
+        "name": name_of_run(run_id),
         "flow": deployment.flow,
         "parameters": dict(parameters),
         "trigger": trigger,
