@@ -10,7 +10,6 @@ import contextlib
 import contextvars
 import importlib
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -205,9 +204,7 @@ def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int
 def analyze_cell(source: str, label: str, modules: Mapping[str, str]) -> Analysis:
     """The analysis of a cell as typed. Raises CellError naming the cell and the line of a syntax error."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # the compiler says it as well
-            return _with_star_imports(analyze(source, modules=modules), source, modules)
+        return _with_star_imports(analyze(source, modules=modules), source, modules)
     except SyntaxError as error:
         line = (error.text or "").strip()
         raise CellError(

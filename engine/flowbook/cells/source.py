@@ -16,6 +16,8 @@ from flowbook.cells import magics
 
 __all__ = ["TypedCell", "parse_cell", "to_python"]
 
+_FILE = "<cell>"
+_SILENT = ("ignore", None, Warning, re.compile(_FILE), 0)
 _STRING_OR_BRACKET = re.compile(
     r"""\#.*|'''|\"\"\"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[()\[\]{}]|\\$""",
 )
@@ -50,11 +52,11 @@ def to_python(source: str) -> str:
 def parse_cell(source: str) -> tuple[ast.Module, TypedCell]:
     """Parse a cell as typed; raises SyntaxError with line, column and text of the cell as typed."""
     try:
-        return _parse(source), TypedCell(python=source)
+        return _syntax_tree(source), TypedCell(python=source)
     except SyntaxError as plain_error:
         typed = _Translator(source).translate()
         try:
-            return _parse(typed.python), typed
+            return _syntax_tree(typed.python), typed
         except SyntaxError as error:
             return _as_automagic(source) or _raise_as_typed(source, typed, error, plain_error)
 
@@ -66,14 +68,17 @@ def _as_automagic(source: str) -> tuple[ast.Module, TypedCell] | None:
     if "\n" in line or name not in magics.AUTOMAGIC or rest.lstrip().startswith(("=", "(", ",")):
         return None
     typed = _Translator(source.replace(line, "%" + line)).translate()
-    return _parse(typed.python), typed
+    return _syntax_tree(typed.python), typed
 
 
-def _parse(source: str) -> ast.Module:
-    """Warnings about the code (``"\\d"``) are for those who run it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(source, "<cell>")
+def _syntax_tree(source: str) -> ast.Module:
+    """The tree of Python code, without warnings about it (``"\\d"``): those are for who runs it. Raises SyntaxError.
+
+    `warnings.catch_warnings` changes the whole process, and cells are read while tasks run in other threads.
+    """
+    if warnings.filters[:1] != [_SILENT]:
+        warnings.filterwarnings("ignore", module=_FILE)
+    return ast.parse(source, _FILE)
 
 
 def _raise_as_typed(
@@ -87,7 +92,7 @@ def _raise_as_typed(
     end_offset = (error.end_offset or 0) + (shift if error.end_lineno == number else 0)
     if typed.python == source:
         raise plain_error
-    raise SyntaxError(error.msg, ("<cell>", number, offset, text, error.end_lineno, end_offset)) from None
+    raise SyntaxError(error.msg, (_FILE, number, offset, text, error.end_lineno, end_offset)) from None
 
 
 class _Translator:

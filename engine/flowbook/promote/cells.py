@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flowbook.cells import Analysis, analyze_cells
 from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
 from flowbook.cells.grammar import HelpWanted
+from flowbook.cells.source import parse_cell
 from flowbook.errors import NotebookError, UsageError
 from flowbook.promote.notebook import CodeCell
 
@@ -109,9 +109,7 @@ def _role(cell: CodeCell, analysis: Analysis) -> Role:
 
 def _analyses(cells: list[CodeCell]) -> tuple[Analysis, ...]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python says it again when the cell runs
-            return analyze_cells(cell.source for cell in cells)
+        return analyze_cells(cell.source for cell in cells)
     except (SyntaxError, ValueError, RecursionError) as error:
         raise _blamed(cells, error) from None
 
@@ -136,8 +134,4 @@ def _first_line(source: str) -> str:
 
 def parsed(source: str) -> ast.Module:
     """The syntax tree of a cell as typed, magics replaced; raises SyntaxError."""
-    from flowbook.cells import to_python
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(to_python(source))
+    return parse_cell(source)[0]
