@@ -66,6 +66,7 @@ flow_run = Table(
     Column("version", Integer),
     Column("trigger", String(16), nullable=False),
     Column("parameters", Text, nullable=False),
+    Column("tags", Text),
     Column("due", Double),
     *_state_columns(),
     *_time_columns(),
@@ -87,6 +88,7 @@ task_run = Table(
     Column("cell", Text),
     Column("map_index", Integer),
     Column("upstream", Text),
+    Column("tags", Text),
     *_state_columns(),
     Column("attempts", Integer, nullable=False, server_default="0"),
     *_time_columns(),
@@ -99,8 +101,73 @@ result = Table(
     Column("key", String(64), primary_key=True),
     Column("file", Text, nullable=False),
     Column("size", Integer, nullable=False),
+    Column("task_key", Text),
+    Column("seconds", Double),
     Column("created", Double, nullable=False),
     Column("expires", Double),
+)
+
+#: How often the results of each task were reused (``hits``), how often not, and the seconds that reuse saved.
+cache_use = Table(
+    "cache_use",
+    metadata,
+    Column("task_key", Text, primary_key=True),
+    Column("hits", Integer, nullable=False),
+    Column("misses", Integer, nullable=False),
+    Column("seconds_saved", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: ``taken`` slots were taken by rate limits at ``taken_at``, and come back at ``decay`` slots per second.
+concurrency_limit = Table(
+    "concurrency_limit",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("slots", Integer, nullable=False),
+    Column("decay", Double, nullable=False, server_default="0"),
+    Column("active", Boolean, nullable=False, server_default="1"),
+    Column("taken", Double, nullable=False, server_default="0"),
+    Column("taken_at", Double, nullable=False, server_default="0"),
+    Column("created", Double, nullable=False),
+)
+
+concurrency_lease = Table(
+    "concurrency_lease",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", Text, ForeignKey("concurrency_limit.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("slots", Integer, nullable=False),
+    Column("run_id", _ID),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Double, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double, nullable=False),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("key", Text, index=True),
+    Column("type", String(16), nullable=False),
+    Column("description", Text),
+    Column("data", Text, nullable=False),
+    Column("flow_run_id", _ID, index=True),
+    Column("task_run_id", _ID),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+)
+
+#: What somebody asks of a run that another process executes: ``cancel``, or ``resume`` with its input.
+run_request = Table(
+    "run_request",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("flow_run_id", _ID, nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("created", Double, nullable=False),
 )
 
 deployment = Table(
