@@ -10,10 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flowbook.context import tags
+    from flowbook.core.annotations import allow_failure, quote, unmapped
     from flowbook.core.states import State
     from flowbook.flows import Flow, flow
     from flowbook.logging import get_run_logger
-    from flowbook.tasks import Task, task, unmapped
+    from flowbook.tasks import Task, task
+    from flowbook.transactions import transaction
 
 __version__ = "0.1.0"
 
@@ -21,13 +24,29 @@ _HOMES = {
     "Flow": "flowbook.flows",
     "State": "flowbook.core.states",
     "Task": "flowbook.tasks",
+    "allow_failure": "flowbook.core.annotations",
     "flow": "flowbook.flows",
     "get_run_logger": "flowbook.logging",
+    "quote": "flowbook.core.annotations",
+    "tags": "flowbook.context",
     "task": "flowbook.tasks",
-    "unmapped": "flowbook.tasks",
+    "transaction": "flowbook.transactions",
+    "unmapped": "flowbook.core.annotations",
 }
 
-__all__ = ["Flow", "State", "Task", "flow", "get_run_logger", "task", "unmapped"]
+__all__ = [
+    "Flow",
+    "State",
+    "Task",
+    "allow_failure",
+    "flow",
+    "get_run_logger",
+    "quote",
+    "tags",
+    "task",
+    "transaction",
+    "unmapped",
+]
 
 
 def __getattr__(name: str) -> Any:

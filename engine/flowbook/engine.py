@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowbook.core.annotations import allow_failure
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.names import name_of_run
 from flowbook.core.states import State
 from flowbook.run import inline, logs
-from flowbook.run.current import current
-from flowbook.run.execution import TaskExecution, Work, result_of
+from flowbook.run.current import current, current_tags
+from flowbook.run.execution import Slots, TaskExecution, Work, result_of
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
@@ -120,13 +121,13 @@ def new_task_run(
     mapped_from: Sequence[str] = (),
     flow: FlowExecution | None = None,
     name: str | None = None,
+    outside: bool = False,
 ) -> TaskExecution:
-    """A task run in the current flow run (or in `flow`), recorded with the runs whose results it takes."""
-    flow = flow or current_flow()
+    """A task run in the current flow run (in `flow`; in none, if `outside`), recorded with the runs it takes from."""
+    flow = None if outside else flow or current_flow()
     if flow is not None:
         flow.producers.release()
-    upstream, futures = find_upstream((*args, *kwargs.values()), flow)
-    awaited_ids, awaited = find_upstream(wait_for, flow)
+    upstream, awaits = find_upstream((*args, *kwargs.values(), *wait_for), flow)
     shown = name or work.name
     return TaskExecution(
         new_id(),
@@ -136,11 +137,24 @@ def new_task_run(
         kwargs,
         flow.recorder if flow else engine().recorder,
         flow=flow,
-        upstream=tuple(dict.fromkeys((*upstream, *awaited_ids, *mapped_from))),
-        after=tuple(awaited),
-        inputs=tuple(futures),
+        upstream=tuple(dict.fromkeys((*upstream, *mapped_from))),
+        wait_for=tuple(wait_for),
+        awaits=tuple(awaits),
         map_index=map_index,
+        tags=current_tags.get(),
+        limits=_limits_of(work, flow),
     )
+
+
+def _limits_of(work: Work, flow: FlowExecution | None) -> tuple[tuple[Slots, tuple[str, ...]], ...]:
+    """The concurrency limits that a task run may be under: those of its flow run, and those of its tags."""
+    tags = work.tags | current_tags.get()
+    limits: list[tuple[Slots, tuple[str, ...]]] = []
+    if flow is not None and flow.limits is not None:
+        limits.append((flow.limits, (work.name,)))
+    if tags:
+        limits.append((engine().slots, tuple(sorted(tags))))
+    return tuple(limits)
 
 
 def producers_of(values: Iterable[Any]) -> list[str]:
@@ -166,8 +180,10 @@ def find_upstream(values: Sequence[Any], flow: FlowExecution | None) -> tuple[li
     ids: list[str] = []
     futures: list[Future[Any]] = []
 
-    def found(value: Future[Any] | State) -> Any:
-        if isinstance(value, Future):
+    def found(value: Future[Any] | State | allow_failure[Any]) -> Any:
+        if isinstance(value, allow_failure):
+            replace_futures(value.value, found)
+        elif isinstance(value, Future):
             futures.append(value)
             ids.append(value.task_run_id)
         return value
@@ -177,6 +193,11 @@ def find_upstream(values: Sequence[Any], flow: FlowExecution | None) -> tuple[li
         if flow is not None:
             ids.extend(flow.producers.of_parts(value))
     return ids, futures
+
+
+def await_all(wait_for: Iterable[Any]) -> None:
+    """Wait for the futures in `wait_for`. Raises UpstreamTaskError for one that did not complete."""
+    replace_futures(list(wait_for), result_of)
 
 
 def run_task(run: TaskExecution) -> State:
@@ -201,7 +222,8 @@ def submit_task(run: TaskExecution) -> Future[Any]:
     """Have the flow run's runner execute a task run; returns its future at once."""
     runner: Runner = run.flow.runner if run.flow else engine().background
     future = run.future
-    runner.submit(run, (*run.inputs, *run.after))
+    awaits, run.awaits = run.awaits, ()  # which need not be kept alive until the run ends
+    runner.submit(run, awaits)
     return future
 
 
@@ -215,6 +237,7 @@ def new_flow_run(
     recorded: bool = False,
     trigger: str = "call",
     upstream: Sequence[str] = (),
+    limits: Slots | None = None,
 ) -> FlowExecution:
     """A flow run, inside the current one if there is one; its id may be chosen beforehand.
 
@@ -224,7 +247,10 @@ def new_flow_run(
     recorder = parent.recorder if parent else engine().recorder
     run_id = flow_run_id or new_id()
     name = name or name_of_run(run_id)
-    run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent)
+    tags = current_tags.get()
+    run = FlowExecution(
+        run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits
+    )
     process = this_process()
     recorder.emit(
         "flow-run",
@@ -240,6 +266,7 @@ def new_flow_run(
             "pid_started": process.started,
             **({"known": True} if recorded else {}),
             **({"parent": parent.id} if parent else {}),
+            **({"tags": sorted(run.tags)} if run.tags else {}),
         },
     )
     if parent is not None:
@@ -276,12 +303,16 @@ async def run_flow_async(run: FlowExecution) -> State:
 
 def begin_flow(run: FlowExecution) -> None:
     """Say that the flow run begins."""
-    logs.say(run, "Created for %s %r", "flow" if run.parent is None else "sub-flow", run.work.name)
+    if run.parent is None:
+        logs.announce(run, "Created flow run %r for flow %r", run.name, run.work.name)
+    else:
+        logs.announce(run, "Created subflow run %r for flow %r", run.name, run.work.name)
 
 
 __all__ = [
     "Engine",
     "attach_to_flow_run",
+    "await_all",
     "close_engines",
     "current_flow",
     "engine",

@@ -11,12 +11,16 @@
     ├── IllegalTransition       a run was asked to go from one state to another that does not follow
     ├── UpstreamTaskError       the result of a task that did not run, because one before it failed
     ├── TaskTimeoutError        a task or flow ran longer than its timeout
+    ├── FailedRun               the result of a run that failed without an exception
     ├── CancelledRun            the result of a run that was cancelled
     ├── CrashedRun              the result of a run whose process went away
+    ├── WorkerLost              the process that a task was sent to went away before it had ended
+    ├── NotPicklable            an argument or result cannot be sent to or from another process
     ├── NotFound                no such run, deployment, task or cell
     └── StoreError              the database or a result file cannot be used
         └── MissingResult       the file of a stored result is gone
 
+``CancelRequested``, raised inside of a run that is cancelled, is a ``BaseException``, as ``KeyboardInterrupt`` is.
 ``InvalidSchedule`` (:mod:`flowbook.schedules`) is a ``UsageError`` too. The messages are whole sentences: what
 happened, where, and what to do about it.
 """
@@ -66,12 +70,28 @@ class TaskTimeoutError(FlowbookError, TimeoutError):
     """A task or flow ran longer than its ``timeout_seconds``."""
 
 
+class FailedRun(FlowbookError):
+    """The run ended in a state Failed that holds no exception."""
+
+
 class CancelledRun(FlowbookError):
     """The run was cancelled and has no result."""
 
 
 class CrashedRun(FlowbookError):
     """The process that executed the run went away, so the run has no result."""
+
+
+class WorkerLost(FlowbookError):
+    """The process that executed a task for another one went away before the task had ended."""
+
+
+class NotPicklable(FlowbookError, TypeError):
+    """An argument, a result or a function cannot be pickled, so it cannot go to another process."""
+
+
+class CancelRequested(BaseException):
+    """Raised inside of a flow run, and in its tasks, when somebody has asked for it to be cancelled."""
 
 
 class NotFound(FlowbookError, LookupError):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
+from flowbook.core.methods import bind_method, unwrap_method
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
-from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
-from flowbook.run.execution import Work
+from flowbook.run.execution import Hook, Slots, Storage, Work, run_name
 from flowbook.run.flow_execution import FlowExecution
+from flowbook.run.hooks import check_hooks, hooks_by_state
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 __all__ = ["Flow", "FlowOptions", "flow"]
@@ -32,16 +33,28 @@ class FlowOptions:
     name: str | None = None
     description: str | None = None
     version: str | None = None
-    flow_run_name: str | Callable[[], str] | None = None
+    flow_run_name: str | Callable[..., str] | None = None
     retries: int = 0
     retry_delay_seconds: RetryDelay = 0.0
     timeout_seconds: float | None = None
     task_runner: TaskRunner = field(default_factory=ThreadPoolTaskRunner)
     validate_parameters: bool = True
     log_prints: bool = False
+    persist_result: bool | None = None
+    result_storage: Any = None
+    result_serializer: Any = None
+    cache_result_in_memory: bool = True
+    concurrency_limit: Mapping[str, int] = field(default_factory=dict)
+    on_running: tuple[Hook, ...] = ()
+    on_completion: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
+    on_cancellation: tuple[Hook, ...] = ()
+    on_crashed: tuple[Hook, ...] = ()
 
     def __post_init__(self) -> None:
         check_attempts(self.retries, self.retry_delay_seconds, self.timeout_seconds)
+        for option in _HOOKS:
+            check_hooks("@flow", option, getattr(self, option))
         if not hasattr(self.task_runner, "start"):
             raise UsageError(f"task_runner is {self.task_runner!r}; give an instance such as ThreadPoolTaskRunner().")
 
@@ -50,33 +63,67 @@ class Flow(Generic[P, R]):
     """A function whose calls are flow runs. Made by the decorator `flow`."""
 
     def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
-        if not callable(fn):
-            raise UsageError(f"@flow needs a function, not {fn!r}.")
+        self.binding, fn = unwrap_method(fn, "@flow")
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.options = options or FlowOptions()
         self.name = self.options.name or getattr(fn, "__name__", "flow").replace("_", "-")
-        self.work = Work(
+        self.description = self.options.description or inspect.getdoc(fn)
+        self.version = self.options.version
+        self.task_runner = self.options.task_runner
+        self.work = self._work()
+
+    def _work(self) -> Work:
+        options = self.options
+        storage = self._storage()
+        return Work(
             name=self.name,
             fn=self._call_by_name,
             rules=Rules(
-                delays=delays_for(self.options.retries, self.options.retry_delay_seconds),
-                timeout=self.options.timeout_seconds,
+                delays=delays_for(options.retries, options.retry_delay_seconds),
+                timeout=options.timeout_seconds,
+                kept=storage is not None,
                 uniform=random.random,
             ),
-            is_async=inspect.iscoroutinefunction(fn),
-            log_prints=self.options.log_prints,
-            key=f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', self.name)}",
+            is_async=inspect.iscoroutinefunction(self.fn),
+            log_prints=options.log_prints,
+            storage=storage,
+            key=f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}",
+            hooks=hooks_by_state(
+                RUNNING=options.on_running,
+                COMPLETED=options.on_completion,
+                FAILED=options.on_failure,
+                CANCELLED=options.on_cancellation,
+                CRASHED=options.on_crashed,
+            ),
+            subject=self,
+        )
+
+    def _storage(self) -> Storage | None:
+        options = self.options
+        if not options.persist_result:
+            return None
+        from flowbook.results import storage_for
+
+        return storage_for(
+            self.fn,
+            task=self,
+            persist_result=True,
+            result_storage=options.result_storage,
+            result_serializer=options.result_serializer,
+            cache_result_in_memory=options.cache_result_in_memory,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the flow and return its result (an awaitable, for ``async def``); raises what ends it.
 
-        ``return_state=True`` returns the final state instead, whatever it is. Returns only after the final state is
-        committed. Raises ParameterError before anything runs if the parameters do not fit.
+        ``return_state=True`` returns the final state instead, whatever it is; ``wait_for=[...]`` names futures to wait
+        for before it begins. Returns only after the final state is committed. Raises ParameterError before anything
+        runs if the parameters do not fit.
         """
         given = dict(kwargs)
         wants_state = bool(given.pop("return_state", False))
+        engine.await_all(given.pop("wait_for", None) or ())  # type: ignore[call-overload]
         parameters = bind(self.fn, f"flow {self.name!r}", args, given)
         if self.work.is_async:
             awaited: Any = self._call_async(parameters, wants_state)
@@ -112,6 +159,7 @@ class Flow(Generic[P, R]):
             recorded=recorded,
             trigger=trigger,
             upstream=upstream,
+            limits=self._limits(),
         )
 
     def finish(self, run: FlowExecution, *, return_state: bool = False) -> Any:
@@ -119,7 +167,12 @@ class Flow(Generic[P, R]):
         if self.work.is_async:
             return _finish_async(run, return_state)
         state = engine.run_flow(run)
-        return state if return_state and not _is_interrupt(state) else state.result()
+        return state if return_state and not state.ended_by_interrupt() else state.result()
+
+    def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters by name as a run would get them, coerced to their type hints. Raises ParameterError."""
+        title = f"flow {self.name!r}"
+        return coerce(self.fn, title, bind(self.fn, title, (), parameters))
 
     def with_options(self, **changes: Any) -> Flow[P, R]:
         """The same function as a flow with some options changed."""
@@ -131,21 +184,47 @@ class Flow(Generic[P, R]):
 
     def _run_name(self, parameters: Mapping[str, Any]) -> str | None:
         template = self.options.flow_run_name
-        if template is None:
+        return run_name(template, parameters, f"flow_run_name of flow {self.name!r}") if template is not None else None
+
+    def _limits(self) -> Slots | None:
+        if not self.options.concurrency_limit:
             return None
-        if callable(template):
-            return template()
-        try:
-            return template.format(**parameters)
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise UsageError(
-                f"flow_run_name {template!r} of flow {self.name!r} cannot be filled in: {error!r}. "
-                f"It may name {', '.join(map(repr, parameters)) or 'no parameter'}."
-            ) from None
+        from flowbook.run.slots import slots_of
+
+        return slots_of(self.options.concurrency_limit)
+
+    def on_running(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(flow, flow_run, state)`` called as a run of this flow begins an attempt."""
+        return self._add("on_running", hook)
+
+    def on_completion(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(flow, flow_run, state)`` called when a run of this flow has completed."""
+        return self._add("on_completion", hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(flow, flow_run, state)`` called when a run of this flow has failed for good."""
+        return self._add("on_failure", hook)
+
+    def on_cancellation(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(flow, flow_run, state)`` called when a run of this flow was cancelled."""
+        return self._add("on_cancellation", hook)
+
+    def on_crashed(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(flow, flow_run, state)`` called when a run of this flow has crashed.
+
+        Its process has to live for that: nobody calls hooks for a process that was killed.
+        """
+        return self._add("on_crashed", hook)
+
+    def _add(self, option: str, hook: Hook) -> Hook:
+        self.options = replace(self.options, **{option: (*getattr(self.options, option), hook)})
+        self.work = self._work()
+        return hook
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A flow in a class body is a method: the instance is its first argument."""
-        return self if instance is None else Flow(self.fn.__get__(instance, owner), self.options)
+        """A flow in a class body is a method: the instance, or the class, is its first argument."""
+        bound = bind_method(self.fn, self.binding, instance, owner)
+        return self if bound is self.fn else Flow(bound, self.options)
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"
@@ -159,13 +238,23 @@ def flow(
     name: str | None = None,
     description: str | None = None,
     version: str | None = None,
-    flow_run_name: str | Callable[[], str] | None = None,
+    flow_run_name: str | Callable[..., str] | None = None,
     retries: int = 0,
     retry_delay_seconds: RetryDelay = 0.0,
     timeout_seconds: float | None = None,
     task_runner: TaskRunner | None = None,
     validate_parameters: bool = True,
     log_prints: bool = False,
+    persist_result: bool | None = None,
+    result_storage: Any = None,
+    result_serializer: Any = None,
+    cache_result_in_memory: bool = True,
+    concurrency_limit: Mapping[str, int] | None = None,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_cancellation: Iterable[Hook] | None = None,
+    on_crashed: Iterable[Hook] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function: ``@flow`` or ``@flow(name="nightly", retries=1)``.
@@ -176,20 +265,23 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return Flow(fn, chosen) if fn is not None else lambda decorated: Flow(decorated, chosen)
 
 
+_HOOKS = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
+
+
 def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowOptions:
     refuse_unknown("@flow", given, FlowOptions.__slots__)
     changes = dict(given)
     runner = changes.pop("task_runner", None)
     if runner is not None:
         changes["task_runner"] = runner() if isinstance(runner, type) else runner
+    if "concurrency_limit" in changes:
+        changes["concurrency_limit"] = dict(changes["concurrency_limit"] or {})
+    for option in _HOOKS:
+        if option in changes:
+            changes[option] = tuple(changes[option] or ())
     return replace(base or FlowOptions(), **changes)
 
 
 async def _finish_async(run: FlowExecution, return_state: bool) -> Any:
     state = await engine.run_flow_async(run)
-    return state if return_state and not _is_interrupt(state) else state.result()
-
-
-def _is_interrupt(state: State) -> bool:
-    """Whether the run ended by something that must not be swallowed, such as Ctrl-C."""
-    return isinstance(state.data, BaseException) and not isinstance(state.data, Exception)
+    return state if return_state and not state.ended_by_interrupt() else state.result()

@@ -6,49 +6,75 @@ import functools
 import inspect
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
-from flowbook.cache_policies import NO_CACHE, CachePolicy
+from flowbook.cache_policies import CachePolicy
+from flowbook.core.annotations import allow_failure, quote, unmapped
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
+from flowbook.core.methods import bind_method, unwrap_method
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
-from flowbook.run.execution import Work
+from flowbook.run.execution import Execution, Hook, Storage, Work
 from flowbook.run.future import Future, FutureList
+from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
 
-__all__ = ["Task", "TaskOptions", "exponential_backoff", "task"]
+__all__ = ["Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 
+CacheKeyFunction = Callable[[Any, dict[str, Any]], str | None]
+TransactionHook = Callable[[Any], Any]
+H = TypeVar("H", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskOptions:
-    """The options of a task, as ``@task`` takes them. Delays and timeouts are in seconds."""
+    """The options of a task, as ``@task`` takes them. Delays, timeouts and expirations are in seconds."""
 
     name: str | None = None
     description: str | None = None
     tags: frozenset[str] = frozenset()
     version: str | None = None
+    task_run_name: str | Callable[..., str] | None = None
     retries: int = 0
     retry_delay_seconds: RetryDelay = 0.0
     retry_jitter_factor: float | None = None
+    retry_condition_fn: Hook | None = None
     timeout_seconds: float | None = None
     log_prints: bool | None = None
-    cache_policy: CachePolicy = field(default=NO_CACHE)
+    cache_policy: CachePolicy | None = None
+    cache_key_fn: CacheKeyFunction | None = None
+    cache_expiration: timedelta | float | None = None
+    refresh_cache: bool = False
+    persist_result: bool | None = None
+    result_serializer: Any = None
+    result_storage: Any = None
+    result_storage_key: str | None = None
+    cache_result_in_memory: bool = True
+    on_running: tuple[Hook, ...] = ()
+    on_completion: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
+    on_commit: tuple[TransactionHook, ...] = ()
+    on_rollback: tuple[TransactionHook, ...] = ()
+    viz_return_value: Any = None
 
     def __post_init__(self) -> None:
         check_attempts(self.retries, self.retry_delay_seconds, self.timeout_seconds)
+        for option in _HOOKS:
+            check_hooks("@task", option, getattr(self, option))
 
-    def rules(self) -> Rules:
+    def rules(self, *, kept: bool) -> Rules:
         """What the run protocol needs of the options."""
         return Rules(
             delays=delays_for(self.retries, self.retry_delay_seconds),
             jitter=self.retry_jitter_factor,
+            conditional=self.retry_condition_fn is not None,
             timeout=self.timeout_seconds,
-            cached=self.cache_policy is not NO_CACHE,
+            kept=kept,
             uniform=random.random,
         )
 
@@ -60,26 +86,60 @@ class Task(Generic[P, R]):
     """
 
     def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None) -> None:
-        if not callable(fn):
-            raise UsageError(f"@task needs a function, not {fn!r}.")
+        self.binding, fn = unwrap_method(fn, "@task")
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.options = options or TaskOptions()
         self.name = str(self.options.name or getattr(fn, "__name__", type(fn).__name__))
+        self.description = self.options.description or inspect.getdoc(fn)
+        self.tags = set(self.options.tags)
+        self.version = self.options.version
         self.task_key = f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', self.name)}"
-        self.work = Work(
+        self.work = self._work()
+
+    def _work(self) -> Work:
+        options = self.options
+        storage = self._storage()
+        return Work(
             name=self.name,
-            fn=fn,
-            rules=self.options.rules(),
-            is_async=inspect.iscoroutinefunction(fn),
-            log_prints=self.options.log_prints,
+            fn=self.fn,
+            rules=options.rules(kept=storage is not None),
+            is_async=inspect.iscoroutinefunction(self.fn),
+            log_prints=options.log_prints,
+            storage=storage,
             key=self.task_key,
-            **_caching(fn, self.options.cache_policy),
+            tags=options.tags,
+            hooks=hooks_by_state(
+                RUNNING=options.on_running, COMPLETED=options.on_completion, FAILED=options.on_failure
+            ),
+            retry_if=options.retry_condition_fn,
+            run_name=options.task_run_name,
+            subject=self,
+            completing=self._stage if options.on_commit or options.on_rollback else None,
         )
 
+    def _storage(self) -> Storage | None:
+        chosen = {name: getattr(self.options, name) for name in _STORING}
+        if all(value == _STORING[name] for name, value in chosen.items()):
+            return None
+        from flowbook.results import storage_for
+
+        return storage_for(self.fn, task=self, **chosen)
+
+    def _stage(self, run: Execution, state: State) -> None:
+        from flowbook.transactions import stage
+
+        stage(self.options.on_commit, self.options.on_rollback)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the task and return its result (an awaitable, for ``async def``); raises what the function raises."""
-        result: R = self._run(args, kwargs)  # for ``async def`` R is the coroutine's type
+        """Run the task and return its result (an awaitable, for ``async def``); raises what the function raises.
+
+        With ``return_state=True`` it returns the final state instead, whatever it is; ``wait_for=[...]`` names futures
+        to wait for besides those among the arguments.
+        """
+        options = dict(kwargs)
+        call = _Call(bool(options.pop("return_state", False)), tuple(options.pop("wait_for", None) or ()))  # type: ignore[call-overload]
+        result: R = self._run(args, options, call)  # for ``async def`` R is the coroutine's type
         return result
 
     def submit(
@@ -109,25 +169,73 @@ class Task(Generic[P, R]):
             futures.append(engine.submit_task(run))
         return [_final_state(future) for future in futures] if return_state else futures
 
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Have the task run in the background of this process, as a run of its own outside of the current flow run.
+
+        Returns its future at once. The process waits for it before it exits.
+        """
+        run = engine.new_task_run(self.work, args, kwargs, outside=True)
+        return engine.submit_task(run)
+
     def with_options(self, **changes: Any) -> Task[P, R]:
         """The same function as a task with some options changed."""
         return Task(self.fn, _options(changes, self.options))
 
-    def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        if self.work.is_async:
-            return self._run_async(args, kwargs)
-        return engine.run_task(engine.new_task_run(self.work, args, kwargs)).result()
+    def on_running(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(task, task_run, state)`` called as a run of this task begins an attempt."""
+        return self._add("on_running", hook)
 
-    async def _run_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def on_completion(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(task, task_run, state)`` called when a run of this task has completed."""
+        return self._add("on_completion", hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Decorator: have ``hook(task, task_run, state)`` called when a run of this task has failed for good."""
+        return self._add("on_failure", hook)
+
+    def on_commit(self, hook: TransactionHook) -> TransactionHook:
+        """Decorator: have ``hook(transaction)`` called when the transaction that a run completed in is committed."""
+        return self._add("on_commit", hook)
+
+    def on_rollback(self, hook: TransactionHook) -> TransactionHook:
+        """Decorator: have ``hook(transaction)`` called when the transaction that a run completed in is rolled back."""
+        return self._add("on_rollback", hook)
+
+    def _add(self, option: str, hook: H) -> H:
+        self.options = replace(self.options, **{option: (*getattr(self.options, option), hook)})
+        self.work = self._work()
+        return hook
+
+    def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: _Call) -> Any:
+        if self.work.is_async:
+            return self._run_async(args, kwargs, call)
+        run = engine.new_task_run(self.work, args, kwargs, wait_for=call.wait_for)
+        return call.answer(engine.run_task(run))
+
+    async def _run_async(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: _Call) -> Any:
         """Nothing is recorded before somebody awaits it."""
-        return (await engine.run_task_async(engine.new_task_run(self.work, args, kwargs))).result()
+        run = engine.new_task_run(self.work, args, kwargs, wait_for=call.wait_for)
+        return call.answer(await engine.run_task_async(run))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A task in a class body is a method: the instance is its first argument."""
-        return self if instance is None else Task(self.fn.__get__(instance, owner), self.options)
+        """A task in a class body is a method: the instance, or the class, is its first argument."""
+        bound = bind_method(self.fn, self.binding, instance, owner)
+        return self if bound is self.fn else Task(bound, self.options)
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """How a task was called, besides its arguments."""
+
+    return_state: bool
+    wait_for: tuple[Any, ...]
+
+    def answer(self, state: State) -> Any:
+        """What the caller is given when the run has ended."""
+        return state if self.return_state and not state.ended_by_interrupt() else state.result()
 
 
 @overload
@@ -139,12 +247,28 @@ def task(
     description: str | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
+    task_run_name: str | Callable[..., str] | None = None,
     retries: int = 0,
     retry_delay_seconds: RetryDelay = 0.0,
     retry_jitter_factor: float | None = None,
+    retry_condition_fn: Hook | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
     cache_policy: CachePolicy | None = None,
+    cache_key_fn: CacheKeyFunction | None = None,
+    cache_expiration: timedelta | float | None = None,
+    refresh_cache: bool = False,
+    persist_result: bool | None = None,
+    result_serializer: Any = None,
+    result_storage: Any = None,
+    result_storage_key: str | None = None,
+    cache_result_in_memory: bool = True,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_commit: Iterable[TransactionHook] | None = None,
+    on_rollback: Iterable[TransactionHook] | None = None,
+    viz_return_value: Any = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: ``@task`` or ``@task(retries=3, retry_delay_seconds=10)``.
@@ -155,35 +279,35 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return Task(fn, chosen) if fn is not None else lambda decorated: Task(decorated, chosen)
 
 
+_HOOKS = ("on_running", "on_completion", "on_failure", "on_commit", "on_rollback")
+_STORING = {
+    "cache_policy": None,
+    "cache_key_fn": None,
+    "cache_expiration": None,
+    "refresh_cache": False,
+    "persist_result": None,
+    "result_serializer": None,
+    "result_storage": None,
+    "result_storage_key": None,
+    "cache_result_in_memory": True,
+}
+"""The options that have to do with keeping results, as they are when nothing is kept."""
+
+
 def _options(given: Mapping[str, Any], base: TaskOptions | None = None) -> TaskOptions:
     refuse_unknown("@task", given, TaskOptions.__slots__)
     changes = dict(given)
     if "tags" in changes:
-        changes["tags"] = frozenset(changes["tags"] or ())
-    if changes.get("cache_policy", ...) is None:
-        changes["cache_policy"] = NO_CACHE
+        changes["tags"] = tags_of(changes["tags"])
+    for option in _HOOKS:
+        if option in changes:
+            changes[option] = tuple(changes[option] or ())
     return replace(base or TaskOptions(), **changes)
-
-
-def _caching(fn: Callable[..., Any], policy: CachePolicy) -> dict[str, Any]:
-    """The parts of a task's work that serve caching."""
-    if policy is NO_CACHE:
-        return {}
-    from flowbook.results import result_cache
-
-    return {"cache": result_cache, "cache_key": functools.partial(policy.key, fn)}
 
 
 def _final_state(future: Future[Any]) -> State:
     future.wait()
     return future.state
-
-
-@dataclass(frozen=True, slots=True)
-class unmapped(Generic[R]):
-    """Marks an argument of ``.map`` that is the same for every item."""
-
-    value: R
 
 
 def _items(
@@ -208,12 +332,16 @@ def _items(
 
 
 def _is_mapped(value: Any) -> bool:
-    if isinstance(value, unmapped | str | bytes | Mapping):
+    if isinstance(value, allow_failure):
+        return _is_mapped(value.value)
+    if isinstance(value, unmapped | quote | str | bytes | Mapping):
         return False
     return isinstance(value, Future) or (hasattr(value, "__iter__") and not hasattr(value, "columns"))
 
 
 def _as_list(value: Any) -> Sequence[Any]:
     """The items of a mapped argument; those of a future are known when it has ended."""
+    if isinstance(value, allow_failure):
+        return [allow_failure(item) for item in _as_list(value.value)]
     found = value.result() if isinstance(value, Future) else value
     return found if isinstance(found, Sequence) else list(found)

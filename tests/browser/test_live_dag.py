@@ -48,7 +48,7 @@ def work():
         enter(name, states.running())
         time.sleep(0.4)
         if name == "fetch_rates":
-            enter(name, states.awaiting_retry(0.3, 1, ConnectionError("503")))
+            enter(name, states.awaiting_retry(0.3, 1, states.failed(ConnectionError("503"))))
             time.sleep(0.3)
             enter(name, states.running(2))
             time.sleep(0.3)

@@ -278,8 +278,8 @@ def test_retries_and_timeouts(sleeps: list[float], capsys: pytest.CaptureFixture
     assert sleeps == [10]
     err = capsys.readouterr().err
     story = [
-        "| Task run 'unreliable_api_call' - Attempt 1 failed with ConnectionError: Simulated network failure; "
-        "retrying in 10 seconds.",
+        "| Task run 'unreliable_api_call' - Attempt 1 failed with ConnectionError: Simulated network failure. "
+        "Retrying in 10.0 seconds...",
         "| INFO    | Task run 'unreliable_api_call' - Called https://api.example.com/data successfully",
         "| INFO    | Task run 'unreliable_api_call' - Finished in state Completed()",
         " - Result: {'status': 'ok'}",

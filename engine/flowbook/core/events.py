@@ -41,6 +41,8 @@ def state_to_json(state: State) -> dict[str, Any]:
         plain["message"] = plain_text(state.message)
     if state.attempt:
         plain["attempt"] = state.attempt
+    if state.details:
+        plain.update(state.details)
     return plain
 
 

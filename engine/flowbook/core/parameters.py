@@ -34,6 +34,14 @@ def bind(fn: Callable[..., Any], title: str, args: tuple[Any, ...], kwargs: Mapp
     return named
 
 
+def arguments_by_name(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a task call by name, defaults included; only those by keyword if they do not fit `fn`."""
+    try:
+        return bind(fn, "the call", args, kwargs)
+    except (ValueError, TypeError):  # ParameterError among them; and a builtin may have no signature
+        return dict(kwargs)
+
+
 def as_call(fn: Callable[..., Any], named: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The inverse of `bind`: positional and keyword arguments for a call of `fn`."""
     args: list[Any] = []

@@ -8,25 +8,18 @@ on a running event loop, in a pool of threads), so that the rules stand here onc
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from flowbook.core.backoff import jittered
-from flowbook.core.states import (
-    PENDING,
-    State,
-    awaiting_retry,
-    cancelled,
-    completed,
-    crashed,
-    failed,
-    running,
-)
+from flowbook.core.states import PENDING, State, awaiting_retry, ended_by, reused, running
+from flowbook.core.storage import Found
 
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """Record that the run enters `state`. Outcome: the state with its time."""
+    """Record that the run enters `state`, and run the hooks for it. Outcome: the state with its time."""
 
     state: State
 
@@ -46,25 +39,42 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeSlots:
+    """Take the slots of the run's concurrency limit number `limit`. Outcome: None, or Raised when interrupted meanwhile.
+
+    They are given back as the run leaves the state Running.
+    """
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp:
-    """Look for a stored result of the same work. Outcome: Returned with it, or None."""
+    """Look for a stored result of the same work. Outcome: Found, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Save:
-    """Store the result for later runs. Outcome: None."""
+    """Store the result of a completed run. Outcome: the state to enter, which may refer to what is stored."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Wait for the runs in what the function returned. Outcome: the state that follows from it."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
-    """Wait for what the flow has submitted, and for futures in what it returned. Outcome: the flow's final state."""
+class MayRetry:
+    """Ask the user's condition whether the run, which is about to be `state`, may be retried. Outcome: a bool."""
 
-    value: Any
+    state: State
 
 
-Effect = Enter | Call | Sleep | LookUp | Save | Settle
+Effect = Enter | Call | Sleep | TakeSlots | LookUp | Save | Settle | MayRetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,73 +100,69 @@ class Rules:
 
     delays: tuple[float, ...] = ()
     jitter: float | None = None
-    retry_if: Callable[[BaseException], bool] | None = None
+    conditional: bool = False
+    """Whether the user has a condition for retries."""
     timeout: float | None = None
-    cached: bool = False
+    kept: bool = False
+    """Whether the result is stored, and may be there already."""
     uniform: Callable[[], float] = lambda: 0.0
 
 
-def task_life(rules: Rules) -> Life:
-    """One task run: from the cache if it can, else attempts until one returns or the retries are used up."""
-    if rules.cached:
-        found = yield LookUp()
+def task_life(rules: Rules, *, limits: int = 0) -> Life:
+    """One task run: from the cache if it can, else attempts until one completes or the retries are used up.
+
+    `limits` is the number of concurrency limits that it is under.
+    """
+    if rules.kept:
+        found: Found | None = yield LookUp()
         if found is not None:
-            return (yield from _end(completed(found.value, name="Cached", message="Reused a stored result.")))
-    attempt = 1
-    while True:
+            return (yield Enter(reused(found.value, found.details)))
+    for attempt in count(1):
+        for limit in range(limits):
+            interrupted = yield TakeSlots(limit)
+            if interrupted is not None:
+                return (yield Enter(ended_by(interrupted.error, attempt)))
         yield Enter(running(attempt))
-        outcome = yield Call(rules.timeout)
-        if isinstance(outcome, Returned):
-            if rules.cached:
-                yield Save(outcome.value)
-            return (yield from _end(completed(outcome.value, attempt=attempt)))
-        ending = yield from _after_failure(rules, attempt, outcome.error)
+        ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
-        attempt += 1
+    raise AssertionError  # pragma: no cover - the attempts end
 
 
 def flow_life(rules: Rules) -> Life:
-    """One flow run: like a task run, but its final state follows from what it submitted and returned."""
+    """One flow run: attempts like those of a task run, after it was recorded as Pending."""
     yield Enter(PENDING)
-    attempt = 1
-    while True:
+    for attempt in count(1):
         yield Enter(running(attempt))
-        outcome = yield Call(rules.timeout)
-        if isinstance(outcome, Returned):
-            settled: State = yield Settle(outcome.value)
-            if not settled.is_failed() or attempt > len(rules.delays):
-                return (yield from _end(settled))
-            outcome = Raised(settled.result(raise_on_failure=False))
-        ending = yield from _after_failure(rules, attempt, outcome.error)
+        ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
-        attempt += 1
+    raise AssertionError  # pragma: no cover - the attempts end
 
 
-def _end(state: State) -> Generator[Effect, Any, State]:
-    """Enter the final state `state`."""
-    entered: State = yield Enter(state)
-    return entered
+def _attempt(rules: Rules, attempt: int) -> Generator[Effect, Any, State | None]:
+    """Call the function once and enter the final state that follows; or wait for the retry and return None."""
+    outcome = yield Call(rules.timeout)
+    if isinstance(outcome, Returned):
+        state: State = yield Settle(outcome.value)
+        if not state.is_failed():
+            if rules.kept and state.is_completed():
+                state = yield Save(state)
+            return (yield Enter(replace(state, attempt=attempt)))
+    else:
+        state = ended_by(outcome.error, attempt)
+    return (yield from _after_failure(rules, attempt, state))
 
 
-def _after_failure(rules: Rules, attempt: int, error: BaseException) -> Generator[Effect, Any, State | None]:
-    """Enter the final state that `error` leads to; or wait for the retry and return None."""
-    if not isinstance(error, Exception):
-        return (yield from _end(_ended_by(error)))
-    if attempt > len(rules.delays) or not (rules.retry_if is None or rules.retry_if(error)):
-        return (yield from _end(failed(error, attempt=attempt)))
+def _after_failure(rules: Rules, attempt: int, state: State) -> Generator[Effect, Any, State | None]:
+    """Enter `state`, in which the attempt ended; or wait for the retry and return None."""
+    has_retries = attempt <= len(rules.delays) and state.may_be_retried()
+    if not has_retries or (rules.conditional and not (yield MayRetry(state))):
+        return (yield Enter(state))
     delay = jittered(rules.delays[attempt - 1], rules.jitter, rules.uniform())
-    yield Enter(awaiting_retry(delay, attempt, error))
+    yield Enter(awaiting_retry(delay, attempt, state))
     if delay > 0:
         interrupted = yield Sleep(delay)
         if interrupted is not None:
-            return (yield from _end(_ended_by(interrupted.error)))
+            return (yield Enter(ended_by(interrupted.error, attempt)))
     return None
-
-
-def _ended_by(error: BaseException) -> State:
-    """The state after something that is no ordinary failure: an interrupt, a cancelled coroutine, an exit."""
-    if isinstance(error, SystemExit | GeneratorExit):
-        return crashed(f"The run was ended by {type(error).__name__}({error}).", data=error)
-    return cancelled(data=error)

@@ -6,13 +6,24 @@ what happens next, and a *name*, which says more to a person (``AwaitingRetry`` 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from flowbook.core.jsonable import plain_text
-from flowbook.errors import CancelledRun, CrashedRun, FlowbookError, IllegalTransition, UpstreamTaskError
+from flowbook.errors import (
+    CancelledRun,
+    CancelRequested,
+    CrashedRun,
+    FailedRun,
+    FlowbookError,
+    IllegalTransition,
+    TaskTimeoutError,
+    UpstreamTaskError,
+    WorkerLost,
+)
 
 
 class StateType(StrEnum):
@@ -58,6 +69,8 @@ class State:
     time: float | None = None
     attempt: int = 0
     data: Any = field(default=None, compare=False, repr=False)
+    details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """What else its event records: plain JSON values."""
 
     @property
     def timestamp(self) -> datetime | None:
@@ -104,10 +117,18 @@ class State:
         """Nothing more happens to the run by itself."""
         return self.type in FINAL_TYPES
 
+    def may_be_retried(self) -> bool:
+        """The run failed, or crashed for a reason that another attempt may not meet: not because it was told to exit."""
+        return self.is_failed() or (self.is_crashed() and isinstance(self.data, Exception))
+
+    def ended_by_interrupt(self) -> bool:
+        """The run ended by something that must not be swallowed, such as Ctrl-C."""
+        return isinstance(self.data, BaseException) and not isinstance(self.data, Exception)
+
     def result(self, raise_on_failure: bool = True) -> Any:
         """The return value of a completed run; of any other the exception, raised unless told not to."""
         if self.type is _S.COMPLETED:
-            return self.data
+            return self.data.get() if getattr(type(self.data), "is_stored_result", False) else self.data
         error = self.data if isinstance(self.data, BaseException) else self._error()
         if raise_on_failure:
             raise error
@@ -119,6 +140,8 @@ class State:
             return UpstreamTaskError(said)
         if self.type is _S.CANCELLED:
             return CancelledRun(said)
+        if self.type is _S.FAILED:
+            return FailedRun(said)
         return CrashedRun(said) if self.type is _S.CRASHED else FlowbookError(said)
 
     def __str__(self) -> str:
@@ -149,9 +172,9 @@ def running(attempt: int = 1) -> State:
     return State(type=_S.RUNNING, name="Running" if attempt == 1 else "Retrying", attempt=attempt)
 
 
-def awaiting_retry(delay: float, attempt: int, error: BaseException) -> State:
-    """An attempt failed, and the next begins in `delay` seconds."""
-    said = f"Attempt {attempt} failed with {describe_error(error)}; retrying in {delay:g} seconds."
+def awaiting_retry(delay: float, attempt: int, after: State) -> State:
+    """An attempt ended in the state `after`, and the next begins in `delay` seconds."""
+    said = f"Attempt {attempt} failed with {after.message or after.name}. Retrying in {delay:.1f} seconds..."
     return State(type=_S.SCHEDULED, name="AwaitingRetry", message=said, attempt=attempt)
 
 
@@ -160,10 +183,13 @@ def completed(data: Any = None, *, attempt: int = 0, name: str = "Completed", me
     return State(type=_S.COMPLETED, name=name, message=message, attempt=attempt, data=data)
 
 
+def reused(data: Any, details: Mapping[str, Any] | None = None) -> State:
+    """The run ended well before it began: with a stored result."""
+    return State(type=_S.COMPLETED, name="Cached", message="Reused a stored result.", data=data, details=details)
+
+
 def failed(error: BaseException, *, attempt: int = 0, message: str | None = None) -> State:
     """The run's code raised `error`; a timeout is a failure named TimedOut."""
-    from flowbook.errors import TaskTimeoutError
-
     name = "TimedOut" if isinstance(error, TaskTimeoutError) else "Failed"
     return State(type=_S.FAILED, name=name, message=message or describe_error(error), attempt=attempt, data=error)
 
@@ -181,6 +207,19 @@ def cancelled(message: str = "Cancelled by an interrupt.", *, data: BaseExceptio
 def not_ready(message: str) -> State:
     """The run never began, because a run that it needs did not complete."""
     return State(type=_S.CANCELLED, name="NotReady", message=message)
+
+
+def ended_by(error: BaseException, attempt: int) -> State:
+    """The state after `error` in an attempt: an ordinary failure, a lost process, an exit, an interrupt."""
+    if isinstance(error, WorkerLost):
+        return crashed(str(error), data=error)
+    if isinstance(error, Exception):
+        return failed(error, attempt=attempt)
+    if isinstance(error, SystemExit | GeneratorExit):
+        return crashed(f"The run was ended by {type(error).__name__}({error}).", data=error)
+    if isinstance(error, CancelRequested):
+        return cancelled(str(error) or "Cancelled on request.", data=error)
+    return cancelled(data=error)
 
 
 def broken_off(error: BaseException) -> State:

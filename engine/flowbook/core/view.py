@@ -186,6 +186,12 @@ class RunReducer:
         key = data.get("key", "")
         self._put(replace(node, name=data["name"], key=key, upstream=upstream, cell=data.get("cell")))
 
+    def _name(self, event: Event) -> None:
+        node = self._nodes.get(event.task_run_id or "")
+        if node is not None:
+            self._put(replace(node, name=event.data["name"]))
+            self.shape_changed = True
+
     def _edge(self, event: Event) -> None:
         node = self._nodes.get(event.task_run_id or "")
         source = event.data["from"]
@@ -216,6 +222,7 @@ class RunReducer:
         "flow-run": _flow_run,
         "graph": _graph,
         "task-run": _task_run,
+        "name": _name,
         "edge": _edge,
         "state": _state,
         "log": _log,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -28,6 +28,11 @@ async def await_within(
         if not deadline.expired():
             raise
         return OutOfTime(name, seconds)
+
+
+async def await_it(awaitable: Awaitable[R]) -> R:
+    """What `awaitable` gives, as a coroutine function for `run_coroutine`."""
+    return await awaitable
 
 
 def run_coroutine(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:

@@ -10,3 +10,6 @@ if TYPE_CHECKING:
 
 current: ContextVar[Execution | None] = ContextVar("flowbook_current_run", default=None)
 """The innermost run; None outside of all."""
+
+current_tags: ContextVar[frozenset[str]] = ContextVar("flowbook_tags", default=frozenset())
+"""The tags that runs get which begin in this context."""

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures import Future as Promise
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowbook.core.annotations import allow_failure
 from flowbook.core.events import state_to_json
+from flowbook.core.parameters import arguments_by_name
 from flowbook.core.protocol import (
     Call,
     Effect,
     Enter,
     Life,
     LookUp,
+    MayRetry,
     Raised,
     Returned,
     Rules,
     Save,
+    Settle,
+    TakeSlots,
     task_life,
 )
-from flowbook.core.states import PENDING, State, broken_off, check_transition
-from flowbook.errors import IllegalTransition, UpstreamTaskError
+from flowbook.core.records import Run, TaskRun
+from flowbook.core.states import (
+    PENDING,
+    State,
+    StateType,
+    broken_off,
+    check_transition,
+    completed,
+    failed,
+    not_ready,
+)
+from flowbook.core.storage import Found, Kept
+from flowbook.errors import CancelRequested, IllegalTransition, UpstreamTaskError, UsageError
 from flowbook.run.current import current
 from flowbook.run.future import Future, replace_futures
-from flowbook.run.logs import say
+from flowbook.run.later import Later
+from flowbook.run.logs import logger_of, say
 from flowbook.run.recorder import Recorder
 from flowbook.run.timeouts import call_within
 
@@ -32,12 +51,42 @@ if TYPE_CHECKING:
     from flowbook.run.flow_execution import FlowExecution
 
 
-class Cache(Protocol):
-    """Where results are kept between runs. `key` is None when this run must not be cached."""
+Hook = Callable[[Any, Run, State], Any]
+"""Code of the user that is told of a state: called with the task or flow, the run and the state."""
 
-    def look_up(self, key: str) -> Returned | None: ...
 
-    def save(self, key: str, value: Any) -> None: ...
+class Storage(Protocol):
+    """Where the results of a task or flow are kept."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether a stored result may stand for a call."""
+
+    def key(self, run: Execution) -> str | None:
+        """What the result of this run is stored under; None when it is not to be stored."""
+
+    def look_up(self, key: str) -> Found | None:
+        """The stored result; None if there is none that can be used."""
+
+    def save(self, key: str, value: Any, seconds: float, run: Execution) -> Kept:
+        """Store a result that took so many seconds to make."""
+
+
+class Slots(Protocol):
+    """Concurrency limits, see :mod:`flowbook.run.slots`."""
+
+    def request(self, names: Sequence[str], occupy: int = 1, run_id: str | None = None) -> Promise[Any] | None:
+        """A promise of slots, or None if none of the names is limited."""
+
+    def give_back(self, held: Any) -> None:
+        """Let others have the slots."""
+
+
+class Caller(Protocol):
+    """Calls the functions of task runs elsewhere than in this thread."""
+
+    def call(self, run: TaskExecution, effect: Call) -> Returned | Raised:
+        """The outcome of the call, when it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,13 +98,21 @@ class Work:
     rules: Rules = Rules()
     is_async: bool = False
     log_prints: bool | None = None
-    cache_key: Callable[[tuple[Any, ...], Mapping[str, Any]], str | None] | None = None
-    cache: Cache | None = None
+    storage: Storage | None = None
     key: str = ""
+    tags: frozenset[str] = frozenset()
+    hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
+    retry_if: Hook | None = None
+    run_name: str | Callable[..., str] | None = None
+    """What names a task run as it begins: a template over its parameters, or a function."""
+    subject: Any = None
+    """The task or flow itself, for hooks."""
     cell: str | None = None
     quiet: bool = False
     gather: Callable[[], Mapping[str, Any]] | None = None
     """Collects the arguments when the run begins, for work whose inputs are not passed by its caller (a cell's)."""
+    completing: Callable[[Execution, State], None] | None = None
+    """Called as a run has completed, before anybody else knows."""
 
 
 class Execution:
@@ -63,7 +120,7 @@ class Execution:
 
     __slots__ = (
         "args",
-        "cache_key",
+        "began",
         "id",
         "kwargs",
         "log_prints",
@@ -72,6 +129,8 @@ class Execution:
         "siblings",
         "state",
         "stopped_by",
+        "storage_key",
+        "tags",
         "work",
     )
     kind = "run"
@@ -86,6 +145,7 @@ class Execution:
         kwargs: Mapping[str, Any],
         recorder: Recorder,
         siblings: set[Execution],
+        tags: frozenset[str] = frozenset(),
     ) -> None:
         self.id = id
         self.name = name
@@ -94,7 +154,9 @@ class Execution:
         self.kwargs = kwargs
         self.recorder = recorder
         self.state: State | None = None
-        self.cache_key: str | None = None
+        self.tags = work.tags | tags if tags else work.tags
+        self.began: float | None = None  # when the first attempt did
+        self.storage_key: str | None = None
         self.stopped_by: type[BaseException] | None = None  # the interrupt, once there was one
         self.log_prints = bool(work.log_prints)
         self.siblings = siblings  # the unfinished runs of the same flow run, this one among them until it has ended
@@ -116,6 +178,16 @@ class Execution:
         """Record one line of this run's log."""
         raise NotImplementedError  # pragma: no cover
 
+    def told(self) -> Run:
+        """What code of the user is told of this run."""
+        raise NotImplementedError  # pragma: no cover
+
+    def seconds(self) -> float:
+        """How long the run took or has taken, from its first attempt to its latest state; 0 if it never began."""
+        if self.began is None or self.state is None or self.state.time is None:
+            return 0.0
+        return self.state.time - self.began
+
     def end_as(self, state: State) -> None:
         """Record that the run ended in `state`, which was not for its life to say; nothing if it has ended."""
         with suppress(IllegalTransition):
@@ -131,10 +203,14 @@ class Execution:
         """Perform an effect that takes no time of its own."""
         if type(effect) is Enter:
             return self.enter(effect.state)
+        if type(effect) is Settle:
+            return settled(effect.value)
         if type(effect) is LookUp:
             return self._look_up()
         if type(effect) is Save:
-            return self._save(effect.value)
+            return self._save(effect.state)
+        if type(effect) is MayRetry:
+            return self._may_retry(effect.state)
         raise TypeError(f"{self.title} was asked to perform {effect!r}.")  # pragma: no cover
 
     def call(self, effect: Call) -> Returned | Raised:
@@ -192,15 +268,49 @@ class Execution:
                 pass
         raise IllegalTransition(f"{self.title} has ended as {self.state}, so it cannot become {state.name}.")
 
-    def _look_up(self) -> Returned | None:
-        if self.work.cache is None or self.work.cache_key is None:
+    def _look_up(self) -> Found | None:
+        storage = self.work.storage
+        if storage is None:
             return None
-        self.cache_key = self.work.cache_key(self.args, self.kwargs)  # before the call, which may change its arguments
-        return self.work.cache.look_up(self.cache_key) if self.cache_key else None
+        self.storage_key = storage.key(self)  # before the call, which may change its arguments
+        return storage.look_up(self.storage_key) if self.storage_key and storage.reads else None
 
-    def _save(self, value: Any) -> None:
-        if self.cache_key and self.work.cache is not None:
-            self.work.cache.save(self.cache_key, value)
+    def _save(self, state: State) -> State:
+        storage = self.work.storage
+        key = self.storage_key or (storage.key(self) if storage is not None else None)
+        if storage is None or key is None:
+            return state
+        seconds = self.recorder.clock() - (self.began or self.recorder.clock())
+        kept = storage.save(key, state.data, seconds, self)
+        return replace(state, data=kept.data, details=kept.details)
+
+    def _may_retry(self, state: State) -> bool:
+        try:
+            return self.work.retry_if is None or bool(self._told_to(self.work.retry_if, state))
+        except Exception:
+            logger_of(self).exception("The retry condition of %s failed, so it is not retried.", self.title)
+            return False
+
+    def _run_hooks(self, state: State) -> None:
+        """Tell the user's hooks of a state that was entered. One that fails is a line in the log."""
+        for hook in self.work.hooks.get(state.type, ()):
+            try:
+                self._told_to(hook, state)
+            except Exception:
+                name = getattr(hook, "__name__", repr(hook))
+                logger_of(self).exception("The hook %r for state %s failed.", name, state.name)
+
+    def _told_to(self, hook: Hook, state: State) -> Any:
+        token = current.set(self)
+        try:
+            answer = hook(self.work.subject, self.told(), state)
+            if hasattr(answer, "__await__"):
+                from flowbook.run.coroutines import await_it, run_coroutine
+
+                return run_coroutine(await_it, answer)
+            return answer
+        finally:
+            current.reset(token)
 
 
 flowless: set[Execution] = set()
@@ -210,7 +320,7 @@ flowless: set[Execution] = set()
 class TaskExecution(Execution):
     """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
 
-    __slots__ = ("after", "began", "flow", "future", "inputs", "upstream")
+    __slots__ = ("awaits", "caller", "flow", "future", "held", "limits", "upstream", "wait_for")
     kind = "Task run"
     logger = "flowbook.task_runs"
 
@@ -225,16 +335,20 @@ class TaskExecution(Execution):
         *,
         flow: FlowExecution | None,
         upstream: tuple[str, ...] = (),
-        after: tuple[Future[Any], ...] = (),
-        inputs: tuple[Future[Any], ...] = (),
+        wait_for: tuple[Any, ...] = (),
+        awaits: tuple[Future[Any], ...] = (),
         map_index: int | None = None,
+        tags: frozenset[str] = frozenset(),
+        limits: tuple[tuple[Slots, tuple[str, ...]], ...] = (),
     ) -> None:
-        super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow is not None else flowless)
+        super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow else flowless, tags)
         self.flow = flow
         self.upstream = upstream
-        self.after = after
-        self.inputs = inputs
-        self.began: float | None = None
+        self.wait_for = wait_for
+        self.awaits = awaits  # the futures among the arguments and in `wait_for`
+        self.limits = limits
+        self.held: list[tuple[Slots, Any]] = []
+        self.caller: Caller | None = None
         self.future: Future[Any] = Future(id, name)
         if work.log_prints is None and flow is not None:
             self.log_prints = flow.log_prints
@@ -245,61 +359,176 @@ class TaskExecution(Execution):
             data["cell"] = work.cell
         if map_index is not None:
             data["index"] = map_index
+        if self.tags:
+            data["tags"] = sorted(self.tags)
         self.state = PENDING
         self.siblings.add(self)
         recorder.emit("task-run", flow.id if flow else None, id, data)
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The arguments by name, defaults included."""
+        return arguments_by_name(self.work.fn, self.args, self.kwargs)
+
     def life(self) -> Life:
-        return task_life(self.work.rules)
+        return task_life(self.work.rules, limits=len(self.limits))
+
+    def told(self) -> TaskRun:
+        return TaskRun(
+            id=self.id,
+            name=self.name,
+            task_key=self.work.key,
+            flow_run_id=self.flow.id if self.flow else None,
+            tags=self.tags,
+            state=self.state,
+            parameters=self.parameters,
+            run_count=self.state.attempt if self.state else 0,
+            started=self.began,
+        )
 
     def enter(self, state: State) -> State:
         self._check(state)
         flow_id = self.flow.id if self.flow else None
         state = replace(state, time=self.recorder.emit("state", flow_id, self.id, state_to_json(state)))
         self.state = state
-        if state.is_running() and self.began is None:
-            self.began = state.time
-        if not state.is_final():
-            self.future._enter(state)
-            if state.name == "AwaitingRetry":
-                say(self, "%s", state.message, always=self.flow is None)  # nothing else shows it
+        if state.is_running():
+            self.began = self.began or state.time
+        elif self.held:
+            self.give_back()
+        if state.is_final():
+            self._end(state)
             return state
-        if state.is_completed() and self.flow is not None:
-            self.flow.producers.register(state.data, self.id, self.upstream)
-        say(self, "Finished in state %s", state)
-        self.args, self.kwargs, self.after, self.inputs = (
-            (),
-            {},
-            (),
-            (),
-        )  # inputs are not kept alive by a run that has ended
-        self.future._finish(state)
+        self.future._enter(state)
+        if state.name == "AwaitingRetry":
+            say(self, "%s", state.message, always=self.flow is None)  # nothing else shows it
+        self._run_hooks(state)
         return state
+
+    def _end(self, state: State) -> None:
+        """Tell everybody of the final state: whoever waits for the run knows of it last."""
+        try:
+            if state.is_completed():
+                if self.flow is not None:
+                    self.flow.producers.register(state.data, self.id, self.upstream)
+                if self.work.completing is not None:
+                    self.work.completing(self, state)
+            say(self, "Finished in state %s", state)
+            self._run_hooks(state)
+        finally:
+            self.args, self.kwargs, self.wait_for = (), {}, ()  # not kept alive by a run that has ended
+            self.future._finish(state)
 
     def record_log(self, data: Mapping[str, Any]) -> None:
         self.recorder.emit("log", self.flow.id if self.flow else None, self.id, data)
 
-    def seconds(self) -> float:
-        """How long the run took or has taken, from its first attempt to its latest state; 0 if it never began."""
-        if self.began is None or self.state is None or self.state.time is None:
-            return 0.0
-        return self.state.time - self.began
+    def call(self, effect: Call) -> Returned | Raised:
+        return self.caller.call(self, effect) if self.caller is not None else super().call(effect)
 
-    def resolve_inputs(self) -> None:
-        """Replace the futures and states among the arguments by their results, waiting for them.
+    def perform(self, effect: Effect) -> Any:
+        if type(effect) is TakeSlots:
+            return self._take_slots(*self.limits[effect.limit])
+        return super().perform(effect)
 
-        Raises UpstreamTaskError if one of them did not complete.
+    def prepare(self) -> State | None:
+        """Get the arguments and the name of the run ready, waiting for futures among the arguments.
+
+        Returns the state in which the run ends if it cannot begin: an input did not complete, its name cannot be made.
         """
-        for future in self.after:
-            result_of(future)
-        if self.work.gather is not None:
-            self.kwargs = {**self.work.gather(), **self.kwargs}
-        self.args = tuple(replace_futures(value, result_of) for value in self.args)
-        self.kwargs = {name: replace_futures(value, result_of) for name, value in self.kwargs.items()}
+        try:
+            replace_futures(self.wait_for, result_of)
+            if self.work.gather is not None:
+                self.kwargs = {**self.work.gather(), **self.kwargs}
+            self.args = tuple(replace_futures(value, result_of) for value in self.args)
+            self.kwargs = {name: replace_futures(value, result_of) for name, value in self.kwargs.items()}
+            if self.work.run_name is not None:
+                self._take_name(self.work.run_name)
+        except UpstreamTaskError as error:
+            return not_ready(str(error))
+        except UsageError as error:
+            return failed(error)
+        return None
+
+    def give_back(self) -> None:
+        """Let others have the slots that this run holds."""
+        while self.held:
+            slots, held = self.held.pop()
+            slots.give_back(held)
+
+    def _take_slots(self, slots: Slots, names: tuple[str, ...]) -> Later | None:
+        promise = slots.request(names, run_id=self.id)
+        return None if promise is None else Later(promise, lambda kept: self._took(slots, kept))
+
+    def _took(self, slots: Slots, promise: Promise[Any]) -> Raised | None:
+        try:
+            self.held.append((slots, promise.result()))
+        except CancelledError:
+            return Raised((self.stopped_by or CancelRequested)())
+        except BaseException as error:
+            return Raised(error)
+        if self.state is not None and self.state.is_final():  # it was cancelled meanwhile
+            self.give_back()
+        return None
+
+    def _take_name(self, template: str | Callable[..., str]) -> None:
+        token = current.set(self)
+        try:
+            self.name = run_name(template, self.parameters, f"task_run_name of task {self.work.name!r}")
+        finally:
+            current.reset(token)
+        self.future.name = self.name
+        self.recorder.emit("name", self.flow.id if self.flow else None, self.id, {"name": self.name})
 
 
-def result_of(found: Future[Any] | State) -> Any:
+def run_name(template: str | Callable[..., str], parameters: Mapping[str, Any], option: str) -> str:
+    """The name that a template or a function gives to a run with these parameters. Raises UsageError."""
+    if callable(template):
+        import inspect
+
+        takes_them = "parameters" in inspect.signature(template).parameters
+        name = template(parameters=dict(parameters)) if takes_them else template()
+    else:
+        try:
+            name = template.format(**parameters)
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+            raise UsageError(
+                f"{option} is {template!r}, which cannot be filled in: {error!r}. "
+                f"It may name {', '.join(map(repr, parameters)) or 'no parameter'}."
+            ) from None
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{option} gave {name!r}; it must give a string that is not empty.")
+    return name
+
+
+def settled(value: Any) -> State:
+    """The state that follows from what a function returned, by Prefect's rules: a value, a state, futures, lists."""
+    if isinstance(value, State):
+        if not value.is_final():
+            said = f"It returned the state {value}, which is no end; return Completed(...) or Failed(...) instead."
+            return failed(UsageError(said), message=said)
+        return replace(value, time=None)
+    ends: list[State] = []
+
+    def ended(found: Future[Any] | State | allow_failure[Any]) -> Any:
+        if isinstance(found, allow_failure):
+            return replace_futures(found.value, _end_of)
+        if isinstance(found, Future):
+            found.wait()
+            found = found.state
+        ends.append(found)
+        return found.result(raise_on_failure=False)
+
+    resolved = replace_futures(value, ended)
+    bad = [state for state in ends if not state.is_completed()]
+    if not bad:
+        return completed(resolved)
+    error = bad[0].result(raise_on_failure=False)
+    return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
+
+
+def result_of(found: Future[Any] | State | allow_failure[Any]) -> Any:
     """What the run returned, waiting for it; raises UpstreamTaskError if it did not complete."""
+    if isinstance(found, allow_failure):
+        return replace_futures(found.value, _end_of)
     if isinstance(found, Future):
         found.wait()
         name, state = found.name, found.state
@@ -308,7 +537,14 @@ def result_of(found: Future[Any] | State) -> Any:
     if not state.is_completed():
         why = f": {state.message}" if state.message and state.is_failed() else "."
         raise UpstreamTaskError(f"It needs the result of task run {name!r}, which is {state.name}{why}")
-    return state.data
+    return state.result()
+
+
+def _end_of(found: Future[Any] | State | allow_failure[Any]) -> Any:
+    """What the run returned, or the exception that it ended with."""
+    if isinstance(found, allow_failure):
+        return replace_futures(found.value, _end_of)
+    return found.result(raise_on_failure=False)
 
 
 def _without_our_frames(error: BaseException) -> BaseException:

@@ -8,10 +8,10 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import state_to_json
-from flowbook.core.protocol import Call, Effect, Life, Raised, Returned, Settle, flow_life
-from flowbook.core.states import State, cancelled, completed, failed
-from flowbook.run.execution import Execution, Work, flowless
-from flowbook.run.future import Future, replace_futures
+from flowbook.core.protocol import Call, Life, Raised, Returned, flow_life
+from flowbook.core.records import FlowRun
+from flowbook.core.states import State, cancelled
+from flowbook.run.execution import Execution, Slots, Work, flowless
 from flowbook.run.logs import say
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("names", "parent", "producers", "runner", "unfinished", "upstream")
+    __slots__ = ("limits", "names", "parent", "producers", "runner", "unfinished", "upstream")
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -38,8 +38,11 @@ class FlowExecution(Execution):
         *,
         runner: Runner,
         parent: FlowExecution | None = None,
+        tags: frozenset[str] = frozenset(),
+        limits: Slots | None = None,
     ) -> None:
-        super().__init__(id, name, work, (), kwargs, recorder, parent.unfinished if parent is not None else flowless)
+        super().__init__(id, name, work, (), kwargs, recorder, parent.unfinished if parent else flowless, tags)
+        self.limits = limits  # of its task runs by their task's name
         self.runner = runner
         self.parent = parent
         self.producers = Producers()
@@ -50,6 +53,29 @@ class FlowExecution(Execution):
 
     def life(self) -> Life:
         return flow_life(self.work.rules)
+
+    @property
+    def flow(self) -> FlowExecution:
+        """The flow run that this is."""
+        return self
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters by name."""
+        return self.kwargs
+
+    def told(self) -> FlowRun:
+        return FlowRun(
+            id=self.id,
+            name=self.name,
+            flow_name=self.work.name,
+            parent_flow_run_id=self.parent.id if self.parent else None,
+            tags=self.tags,
+            state=self.state,
+            parameters=self.kwargs,
+            run_count=self.state.attempt if self.state else 0,
+            started=self.began,
+        )
 
     def task_run_name(self, name: str) -> str:
         """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
@@ -63,6 +89,8 @@ class FlowExecution(Execution):
         plain = state_to_json(state)
         state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
         self.state = state
+        if state.is_running():
+            self.began = self.began or state.time
         if self.parent is not None:
             # In the graph of its parent a sub-flow is a node like any task run, under its own id.
             self.recorder.emit("state", self.parent.id, self.id, plain)
@@ -70,6 +98,7 @@ class FlowExecution(Execution):
                 self.parent.producers.register(state.data, self.id, self.upstream)
         if state.is_final():
             say(self, "Finished in state %s", state)
+        self._run_hooks(state)
         return state
 
     def record_log(self, data: Mapping[str, Any]) -> None:
@@ -85,11 +114,6 @@ class FlowExecution(Execution):
     def break_off(self, error: BaseException) -> None:
         self._close_runner(Raised(error))
         super().break_off(error)
-
-    def perform(self, effect: Effect) -> Any:
-        if type(effect) is Settle:
-            return self._settle(effect.value)
-        return super().perform(effect)
 
     def call(self, effect: Call) -> Returned | Raised:
         return self._close_runner(super().call(effect))
@@ -115,23 +139,3 @@ class FlowExecution(Execution):
                 return outcome
             except BaseException as error:
                 outcome = Raised(error)
-
-    def _settle(self, value: Any) -> State:
-        """The final state that follows from the flow's return value, by Prefect's rules (value, state, futures)."""
-        ends: list[State] = []
-
-        def ended(found: Future[Any] | State) -> Any:
-            if isinstance(found, Future):
-                found.wait()
-                found = found.state
-            ends.append(found)
-            return found.data if found.is_completed() else found.result(raise_on_failure=False)
-
-        resolved = replace_futures(value, ended)
-        bad = [state for state in ends if not state.is_completed()]
-        if not bad:
-            return completed(resolved)
-        if isinstance(value, State):
-            return replace(value, time=None)
-        error = bad[0].result(raise_on_failure=False)
-        return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")

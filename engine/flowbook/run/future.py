@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+from flowbook.core.annotations import allow_failure, quote
 from flowbook.core.states import PENDING, State
 from flowbook.run.blocking import may_block, release
 
@@ -136,24 +137,26 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
             raise TimeoutError(f"{left} of {len(waited)} task runs have not ended after {timeout:g} seconds.") from None
 
 
-_REPLACED = (Future, State)
+_REPLACED = (Future, State, allow_failure)
 _CONTAINERS = frozenset({list, tuple, dict, set, FutureList})
+_LOOKED_INTO = (*_REPLACED, quote, list, tuple, dict, set)
 _DEEPEST = 100
 
 
 def replace_futures(value: Any, with_what: Callable[[Any], Any]) -> Any:
     """`value` with each future or state in it, in lists, tuples, sets and dicts inside each other, replaced.
 
-    A container without one is handed back as the same object, so that identity still says where it came from.
+    A container without one is handed back as the same object, so that identity still says where it came from. What is
+    marked by `allow_failure` goes to `with_what` with its mark; what is marked by `quote` is not looked into.
     """
-    if isinstance(value, _REPLACED):
-        return with_what(value)
-    return _replaced(value, with_what, {}, 0) if type(value) in _CONTAINERS else value
+    return _replaced(value, with_what, {}, 0) if isinstance(value, _LOOKED_INTO) else value
 
 
 def _replaced(value: Any, with_what: Callable[[Any], Any], seen: dict[int, Any], depth: int) -> Any:
     if isinstance(value, _REPLACED):
         return with_what(value)
+    if isinstance(value, quote):
+        return value.value
     kind = type(value)
     if kind not in _CONTAINERS or depth == _DEEPEST:
         return value
@@ -161,6 +164,8 @@ def _replaced(value: Any, with_what: Callable[[Any], Any], seen: dict[int, Any],
     if key in seen:
         return seen[key]
     seen[key] = value  # one that contains itself is left as it is
+    if not _any_worth_a_look(value.values() if kind is dict else value):
+        return value
     if kind is dict:
         changed = {k: _replaced(v, with_what, seen, depth + 1) for k, v in value.items()}
         if any(changed[k] is not value[k] for k in value):
@@ -170,3 +175,13 @@ def _replaced(value: Any, with_what: Callable[[Any], Any], seen: dict[int, Any],
         if not all(a is b for a, b in zip(parts, value, strict=True)):
             seen[key] = (list if kind is FutureList else kind)(parts)
     return seen[key]
+
+
+def may_hold_futures(value: Any) -> bool:
+    """Whether futures may be found in `value` by `replace_futures`; quick, so it may say yes too often."""
+    return isinstance(value, _LOOKED_INTO)
+
+
+def _any_worth_a_look(parts: Iterable[Any]) -> bool:
+    """Ten million numbers are passed over in a fraction of a second."""
+    return any(issubclass(kind, _LOOKED_INTO) for kind in set(map(type, parts)))

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbook.core.protocol import Call, Life, Raised, Sleep
-from flowbook.core.states import State, not_ready
-from flowbook.errors import UpstreamTaskError
+from flowbook.core.states import State
 from flowbook.run.blocking import pause
 from flowbook.run.execution import Execution, TaskExecution
 from flowbook.run.future import Future
+from flowbook.run.later import Later
 
 
-def step(run: Execution, life: Life, outcome: Any) -> Sleep:
-    """Send `outcome` to the life and perform what follows, up to the next Sleep, which is returned.
+def step(run: Execution, life: Life, outcome: Any) -> Sleep | Later:
+    """Send `outcome` to the life and perform what follows, up to what takes its time without a thread.
+
+    That is returned: a sleep, or an outcome that comes later.
 
     Raises StopIteration with the final state at the end of the life.
     """
@@ -23,6 +25,8 @@ def step(run: Execution, life: Life, outcome: Any) -> Sleep:
         if type(effect) is Sleep:
             return effect
         outcome = run.call(effect) if type(effect) is Call else run.perform(effect)
+        if type(outcome) is Later:
+            return outcome
 
 
 def drive(run: Execution) -> State:
@@ -31,7 +35,7 @@ def drive(run: Execution) -> State:
     outcome: Any = None
     try:
         while True:
-            outcome = _sleep(step(run, life, outcome).seconds)
+            outcome = _passed(step(run, life, outcome))
     except StopIteration as end:
         state: State = end.value
         return state
@@ -43,13 +47,11 @@ def drive(run: Execution) -> State:
 def drive_task(run: TaskExecution) -> State:
     """Like `drive`, after waiting for the inputs of the task run; without them it does not begin."""
     try:
-        run.resolve_inputs()
-    except UpstreamTaskError as error:
-        return run.enter(not_ready(str(error)))
+        end = run.prepare()
     except BaseException as error:
         run.break_off(error)
         raise
-    return drive(run)
+    return drive(run) if end is None else run.enter(end)
 
 
 class Sequential:
@@ -64,9 +66,12 @@ class Sequential:
         """Nothing is left to wait for."""
 
 
-def _sleep(seconds: float) -> Raised | None:
+def _passed(effect: Sleep | Later) -> Any:
+    """The outcome of what takes its time, waited for in this thread."""
     try:
-        pause(seconds)
+        if isinstance(effect, Later):
+            return effect.wait()
+        pause(effect.seconds)
     except BaseException as error:
         return Raised(error)
     return None

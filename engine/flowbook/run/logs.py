@@ -49,6 +49,12 @@ def say(run: Execution, message: str, *args: Any, always: bool = False) -> None:
         _logger(run.logger).info(message, *args, extra={"run": run, "recorded": True})
 
 
+def announce(run: Execution, message: str, *args: Any) -> None:
+    """Tell the terminal of `run` in the engine's name, as `say` does in the run's own."""
+    if not run.work.quiet and _root.isEnabledFor(logging.INFO):
+        _logger("flowbook.engine").info(message, *args, extra={"run": None, "recorded": True})
+
+
 class _Handler(logging.Handler):
     """A handler whose `emit` needs no lock, and so takes none: Ctrl-C may strike before a lock is given back."""
 
@@ -80,7 +86,9 @@ class _TerminalHandler(_Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            run: Execution | None = getattr(record, "run", None) or current.get()
+            run: Execution | None = getattr(record, "run", None) or (
+                None if getattr(record, "recorded", False) else current.get()
+            )
             who = run.title if run is not None else record.name
             clock = time.strftime("%H:%M:%S", time.localtime(record.created))
             line = f"{clock}.{int(record.msecs):03d} | {record.levelname:<7} | {who} - {record.getMessage()}\n"

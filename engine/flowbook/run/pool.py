@@ -1,7 +1,7 @@
 """The driver that performs many lives in a few threads.
 
-A task run is queued only when its inputs are there, and a run that sleeps is parked in a heap, so neither holds a
-thread. A thread that waits for another run does not count against the size of the pool. So a bounded pool cannot
+A task run is queued only when its inputs are there, and a run that sleeps or waits for a slot is parked, so neither
+holds a thread. A thread that waits for another run does not count against the size of the pool. So a bounded pool cannot
 deadlock, and a thousand runs waiting for their retry do not delay the others.
 """
 
@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from flowbook.core.protocol import Life
-from flowbook.core.states import State, cancelled, not_ready
-from flowbook.errors import UpstreamTaskError
+from flowbook.core.states import State, cancelled
 from flowbook.run.blocking import belongs_to, forget_interrupt, interrupt_threads, may_block
-from flowbook.run.execution import TaskExecution
+from flowbook.run.execution import Caller, TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.inline import step
+from flowbook.run.later import Later
 
 _INTERRUPT_GRACE = 1.5  # seconds for interrupted threads to end, before their runs are given up
 
@@ -33,11 +33,12 @@ _NOT_RETRIED = cancelled("Not retried: the flow run ended before its turn.")
 
 
 class _Job(NamedTuple):
-    """A run that can go on now. `life` is None when it has not begun."""
+    """A run that can go on now, with the outcome of what it waited for. `life` is None when it has not begun."""
 
     run: TaskExecution
     context: contextvars.Context
     life: Life | None = None
+    outcome: Any = None
 
 
 class _Crew:
@@ -63,16 +64,21 @@ class _Crew:
 
 
 class ThreadPool:
-    """Executes task runs in at most `max_workers` threads, started when there is work for them."""
+    """Executes task runs in at most `max_workers` threads, started when there is work for them.
 
-    def __init__(self, max_workers: int) -> None:
+    With a `caller`, the threads only see to the runs, and their functions are called elsewhere.
+    """
+
+    def __init__(self, max_workers: int, caller: Caller | None = None) -> None:
         self._max = max_workers
+        self._caller = caller
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._ready: deque[_Job] = deque()
         self._parked: list[tuple[float, int, _Job]] = []
         self._blocked_on: dict[TaskExecution, int] = {}
+        self._awaiting: dict[TaskExecution, Later] = {}
         self._open: set[TaskExecution] = set()
         self._running: dict[int, TaskExecution] = {}
         self._tiebreak = itertools.count()
@@ -81,6 +87,7 @@ class ThreadPool:
     def submit(self, run: TaskExecution, after: Sequence[Future[Any]]) -> None:
         """Execute `run` once all of `after` have ended."""
         job = _Job(run, contextvars.copy_context())
+        run.caller = self._caller
         with self._lock:
             interrupted = self._crew.give_up_at is not None
             self._open.add(run)
@@ -199,24 +206,45 @@ class ThreadPool:
         run, thread = job.run, threading.get_ident()
         self._running[thread] = run
         try:
-            life, outcome = job.life, None
+            life = job.life
             if life is None:
-                run.resolve_inputs()
+                end = run.prepare()
+                if end is not None:
+                    self._end(run, end)
+                    return
                 life = run.life()
-            pause = step(run, life, outcome)
+            pause = step(run, life, job.outcome)
         except StopIteration:
             self._end(run)
-        except UpstreamTaskError as error:
-            self._end(run, not_ready(str(error)))
         except BaseException as error:
             run.break_off(error)
             self._end(run)
         else:
-            if not self._park(job._replace(life=life), pause.seconds):
+            job = job._replace(life=life, outcome=None)
+            if isinstance(pause, Later):
+                self._await(job, pause)
+            elif not self._park(job, pause.seconds):
                 self._end(run, _NOT_RETRIED)
         finally:
             self._running.pop(thread, None)
             forget_interrupt()
+
+    def _await(self, job: _Job, later: Later) -> None:
+        """Have the run go on when the outcome is there."""
+        with self._lock:
+            stopped = self._crew.ending or job.run not in self._open
+            if not stopped:
+                self._awaiting[job.run] = later
+        if stopped:
+            later.give_up()
+            self._end(job.run, _NOT_BEGUN)
+        else:
+            later.then(lambda outcome: self._resume(job, outcome))
+
+    def _resume(self, job: _Job, outcome: Any) -> None:
+        with self._lock:
+            if self._awaiting.pop(job.run, None) is not None:  # else cancelled meanwhile
+                self._enqueue(job._replace(outcome=outcome))
 
     def _park(self, job: _Job, seconds: float) -> bool:
         """Have the run go on in so many seconds; False if it is not to go on at all."""
@@ -243,9 +271,14 @@ class ThreadPool:
             self._crew.ending = True
             unbegun = [*runs, *(job.run for job in self._ready), *self._blocked_on]
             asleep = [job.run for _, _, job in self._parked]
+            awaiting = list(self._awaiting.items())
+            self._awaiting.clear()
             self._ready.clear()
             self._parked.clear()
             self._blocked_on.clear()
+        for run, later in awaiting:
+            later.give_up()
+            unbegun.append(run)
         for run in unbegun:
             self._end(run, _NOT_BEGUN)
         for run in asleep:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event
@@ -24,12 +24,13 @@ class Batch:
         self.new_tasks: dict[str, Row] = {}
         self.flow_changes: dict[str, Row] = {}
         self.task_changes: dict[str, Row] = {}
+        self.task_names: dict[str, str] = {}
         for event in events:
             self._add(event)
 
     def write(self, connection: Connection) -> None:
         """Put everything into the database, in the caller's transaction."""
-        from sqlalchemy import insert
+        from sqlalchemy import bindparam, insert, update
 
         from flowbook.store import schema
 
@@ -44,6 +45,10 @@ class Batch:
             connection.execute(_state_update(schema.flow_run), list(self.flow_changes.values()))
         if self.task_changes:
             connection.execute(_state_update(schema.task_run), list(self.task_changes.values()))
+        if self.task_names:
+            names = [{"of": run_id, "named": name} for run_id, name in self.task_names.items()]
+            renamed = update(schema.task_run).where(schema.task_run.c.id == bindparam("of"))
+            connection.execute(renamed.values(name=bindparam("named")), names)
 
     def _add(self, event: Event) -> None:
         data = event.data
@@ -60,8 +65,17 @@ class Batch:
             self._add_state(event)
         elif event.kind == "task-run":
             self.new_tasks[event.task_run_id or ""] = _new_task(event)
+        elif event.kind == "name":
+            self._add_name(event.task_run_id or "", data["name"])
         elif event.kind == "flow-run" and not data.get("known"):
             self.new_flows[event.flow_run_id or ""] = _new_flow(event)
+
+    def _add_name(self, run_id: str, name: str) -> None:
+        row = self.new_tasks.get(run_id)
+        if row is not None:
+            row["name"] = name
+        else:
+            self.task_names[run_id] = name
 
     def _add_state(self, event: Event) -> None:
         data, time = event.data, event.time
@@ -99,6 +113,7 @@ def _new_flow(event: Event) -> Row:
         "version": data.get("version"),
         "trigger": data.get("trigger", "call"),
         "parameters": json.dumps(data.get("parameters", {}), separators=(",", ":")),
+        "tags": _tags(data),
         "due": data.get("due"),
         "state_type": "PENDING",
         "state_name": "Pending",
@@ -124,6 +139,7 @@ def _new_task(event: Event) -> Row:
         "cell": data.get("cell"),
         "map_index": data.get("index"),
         "upstream": " ".join(upstream) if upstream else None,
+        "tags": _tags(data),
         "state_type": "PENDING",
         "state_name": "Pending",
         "state_message": None,
@@ -132,6 +148,11 @@ def _new_task(event: Event) -> Row:
         "started": None,
         "ended": None,
     }
+
+
+def _tags(data: Mapping[str, Any]) -> str | None:
+    tags = data.get("tags")
+    return json.dumps(tags, separators=(",", ":")) if tags else None
 
 
 def _state_update(table: Any) -> Any:

@@ -6,9 +6,25 @@ from typing import Any
 
 import pytest
 
-from flowbook.core.protocol import Call, Enter, Life, LookUp, Raised, Returned, Rules, Save, Sleep, flow_life, task_life
+from flowbook.core.protocol import (
+    Call,
+    Enter,
+    Life,
+    LookUp,
+    MayRetry,
+    Raised,
+    Returned,
+    Rules,
+    Save,
+    Settle,
+    Sleep,
+    TakeSlots,
+    flow_life,
+    task_life,
+)
 from flowbook.core.states import State, completed, failed
-from flowbook.errors import TaskTimeoutError
+from flowbook.core.storage import Found
+from flowbook.errors import CancelRequested, TaskTimeoutError, WorkerLost
 
 BUSY = OSError("busy")
 
@@ -22,21 +38,28 @@ def seen(effect: Any) -> Any:
     if isinstance(effect, Call):
         return "call" if effect.timeout is None else ("call", effect.timeout)
     if isinstance(effect, Save):
-        return ("save", effect.value)
+        return ("save", effect.state.data)
+    if isinstance(effect, MayRetry):
+        return ("may retry", effect.state.name)
+    if isinstance(effect, TakeSlots):
+        return ("slots", effect.limit)
     return "look up" if isinstance(effect, LookUp) else ("settle", effect.value)
 
 
 def live(life: Life, *outcomes: Any) -> tuple[list[Any], State]:
-    """Send the outcomes to the calls, sleeps, look-ups and settlings of a life; returns all effects and the end."""
+    """Send the outcomes to the calls, sleeps and look-ups of a life; returns all effects and the end.
+
+    A plain value settles as Completed, unseen, unless the outcomes hold a state for it.
+    """
     left, effects, outcome = list(outcomes), [], None
     try:
         while True:
             effect = life.send(outcome)
-            effects.append(seen(effect))
-            if isinstance(effect, Enter | Save):
-                outcome = effect.state if isinstance(effect, Enter) else None
+            if isinstance(effect, Settle) and not (left and isinstance(left[0], State)):
+                outcome = completed(effect.value)
                 continue
-            outcome = left.pop(0)
+            effects.append(seen(effect))
+            outcome = effect.state if isinstance(effect, Enter | Save) else left.pop(0)
     except StopIteration as end:
         assert not left, f"the life ended before it took {left}"
         return effects, end.value
@@ -83,20 +106,37 @@ TASKS: dict[str, tuple[Rules, list[Any], list[Any]]] = {
         [NO, SLEPT, OK],
         ["Running", "call", "AwaitingRetry", 12.5, "Retrying", "call", "Completed"],
     ),
-    "retry_if says no": (
-        Rules(delays=(10.0,), retry_if=lambda error: not isinstance(error, OSError)),
-        [NO],
-        ["Running", "call", "Failed"],
+    "the condition says no": (
+        Rules(delays=(10.0,), conditional=True),
+        [NO, False],
+        ["Running", "call", ("may retry", "Failed"), "Failed"],
     ),
-    "retry_if says yes": (
-        Rules(delays=(10.0,), retry_if=lambda error: isinstance(error, OSError)),
-        [NO, SLEPT, OK],
-        ["Running", "call", "AwaitingRetry", 10, "Retrying", "call", "Completed"],
+    "the condition says yes": (
+        Rules(delays=(10.0,), conditional=True),
+        [NO, True, SLEPT, OK],
+        ["Running", "call", ("may retry", "Failed"), "AwaitingRetry", 10, "Retrying", "call", "Completed"],
     ),
-    "cached": (Rules(cached=True), [Returned(7)], ["look up", "Cached"]),
-    "a cached None": (Rules(cached=True), [Returned(None)], ["look up", "Cached"]),
-    "not cached yet": (Rules(cached=True), [None, OK], ["look up", "Running", "call", ("save", 7), "Completed"]),
-    "failures are not cached": (Rules(cached=True), [None, NO], ["look up", "Running", "call", "Failed"]),
+    "nobody is asked after the last retry": (Rules(conditional=True), [NO], ["Running", "call", "Failed"]),
+    "reused": (Rules(kept=True), [Found(7)], ["look up", "Cached"]),
+    "a reused None": (Rules(kept=True), [Found(None)], ["look up", "Cached"]),
+    "not stored yet": (Rules(kept=True), [None, OK], ["look up", "Running", "call", ("save", 7), "Completed"]),
+    "failures are not stored": (Rules(kept=True), [None, NO], ["look up", "Running", "call", "Failed"]),
+    "returns a failed state": (
+        Rules(kept=True),
+        [None, OK, failed(BUSY)],
+        ["look up", "Running", "call", ("settle", 7), "Failed"],
+    ),
+    "returns a failed state and is retried": (
+        Rules(delays=(10.0,)),
+        [OK, failed(BUSY), SLEPT, OK],
+        ["Running", "call", ("settle", 7), "AwaitingRetry", 10, "Retrying", "call", "Completed"],
+    ),
+    "a lost worker": (
+        Rules(delays=(10.0,)),
+        [Raised(WorkerLost("killed")), SLEPT, Raised(WorkerLost("killed"))],
+        ["Running", "call", "AwaitingRetry", 10, "Retrying", "call", "Crashed"],
+    ),
+    "cancelled": (TWICE, [Raised(CancelRequested())], ["Running", "call", "Cancelled"]),
     "timeout": (Rules(timeout=3.0), [OK], ["Running", ("call", 3.0), "Completed"]),
     "timed out": (Rules(timeout=3.0), [Raised(TaskTimeoutError())], ["Running", ("call", 3.0), "TimedOut"]),
     "timed out and retried": (
@@ -149,6 +189,18 @@ def test_the_life_of_a_task_run(case: str) -> None:
     assert end.name == effects[-1]
 
 
+def test_slots_are_taken_anew_for_each_attempt() -> None:
+    slots = [("slots", 0), ("slots", 1)]
+    found, _ = live(task_life(Rules(delays=(10.0,)), limits=2), None, None, NO, SLEPT, None, None, OK)
+    assert found == [*slots, "Running", "call", "AwaitingRetry", 10, *slots, "Retrying", "call", "Completed"]
+
+
+def test_an_interrupt_while_waiting_for_slots_ends_the_run() -> None:
+    found, end = live(task_life(TWICE, limits=1), Raised(KeyboardInterrupt()))
+    assert found == [("slots", 0), "Cancelled"]
+    assert end.ended_by_interrupt()
+
+
 @pytest.mark.parametrize("case", FLOWS)
 def test_the_life_of_a_flow_run(case: str) -> None:
     rules, outcomes, effects = FLOWS[case]
@@ -159,7 +211,7 @@ def test_the_life_of_a_flow_run(case: str) -> None:
 
 def test_the_end_carries_the_value_or_the_error() -> None:
     assert live(task_life(Rules()), OK)[1].result() == 7
-    assert live(task_life(Rules(cached=True)), Returned(8))[1].result() == 8
+    assert live(task_life(Rules(kept=True)), Found(8))[1].result() == 8
     error = live(task_life(Rules()), NO)[1].result(raise_on_failure=False)
     assert error is BUSY
     interrupt = KeyboardInterrupt()
@@ -186,4 +238,4 @@ def test_states_say_which_attempt_they_belong_to() -> None:
         ("Retrying", 2),
         ("Failed", 2),
     ]
-    assert states[1].message == "Attempt 1 failed with OSError: busy; retrying in 1 seconds."
+    assert states[1].message == "Attempt 1 failed with OSError: busy. Retrying in 1.0 seconds..."

@@ -34,7 +34,7 @@ LOOKS: list[tuple[State | None, str]] = [
     (scheduled(), "scheduled"),
     (running(1), "running"),
     (running(2), "retrying"),
-    (awaiting_retry(1, 1, OSError()), "retrying"),
+    (awaiting_retry(1, 1, failed(OSError())), "retrying"),
     (completed(), "succeeded"),
     (completed(name="Cached"), "reused"),
     (failed(ValueError()), "failed"),
@@ -79,7 +79,7 @@ def test_a_run_from_its_events() -> None:
     script.task("a")
     script.task("b", "a")
     script.enter("a", running(1))
-    script.enter("a", awaiting_retry(1, 1, OSError()))
+    script.enter("a", awaiting_retry(1, 1, failed(OSError())))
     script.enter("a", running(2))
     script.enter("a", completed(attempt=2))
     script.enter(None, completed())

@@ -28,7 +28,8 @@ def lines(capsys: Capture) -> list[tuple[str, str, str]]:
         assert match, f"not a line of log: {line!r}"
         assert len(match["level"]) == 7
         who = re.sub(r"Flow run '[a-z]+-[a-z]+'", "Flow run", match["who"])
-        found.append((match["level"].strip(), who, match["said"]))
+        said = re.sub(r"flow run '[a-z]+-[a-z]+'", "flow run", match["said"])
+        found.append((match["level"].strip(), who, said))
     return found
 
 
@@ -54,7 +55,7 @@ def test_the_terminal_tells_the_story_of_a_run(capsys: Capture) -> None:
 
     pipeline()
     assert lines(capsys) == [
-        ("INFO", "Flow run", "Created for flow 'My Pipeline'"),
+        ("INFO", "flowbook.engine", "Created flow run for flow 'My Pipeline'"),
         ("INFO", "Task run 'fetch_data'", "Finished in state Completed()"),
         ("INFO", "Task run 'process'", "Finished in state Completed()"),
         ("INFO", "Flow run", "Finished in state Completed()"),
@@ -74,7 +75,7 @@ def test_retries_and_failures_are_told(capsys: Capture) -> None:
         pipeline()
     said = [words for _, who, words in lines(capsys) if who == "Task run 'flaky'"]
     assert said == [
-        "Attempt 1 failed with ConnectionError: Simulated network failure; retrying in 0 seconds.",
+        "Attempt 1 failed with ConnectionError: Simulated network failure. Retrying in 0.0 seconds...",
         "Finished in state Failed('ConnectionError: Simulated network failure')",
     ]
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from flowbook.core.events import Event, state_to_json
-from flowbook.core.states import State, awaiting_retry, completed, running, scheduled
+from flowbook.core.states import State, awaiting_retry, completed, failed, running, scheduled
 from flowbook.engine import engine
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.store.processes import Process, is_gone, process_of, this_process
@@ -50,7 +50,7 @@ def ended(process: subprocess.Popen[bytes]) -> Process:
     return found
 
 
-@pytest.mark.parametrize("state", [None, running(), running(2), awaiting_retry(60, 1, OSError())], ids=str)
+@pytest.mark.parametrize("state", [None, running(), running(2), awaiting_retry(60, 1, failed(OSError()))], ids=str)
 def test_unfinished_runs_of_an_ended_process_have_crashed(child: subprocess.Popen[bytes], state: State | None) -> None:
     record("run", ended(child), state)
     assert find_run("run").state_name == "Crashed"
