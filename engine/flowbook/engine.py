@@ -248,9 +248,7 @@ def new_flow_run(
     run_id = flow_run_id or new_id()
     name = name or name_of_run(run_id)
     tags = current_tags.get()
-    run = FlowExecution(
-        run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits
-    )
+    run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits)
     process = this_process()
     recorder.emit(
         "flow-run",

@@ -121,9 +121,9 @@ class Flow(Generic[P, R]):
         for before it begins. Returns only after the final state is committed. Raises ParameterError before anything
         runs if the parameters do not fit.
         """
-        given = dict(kwargs)
+        given: dict[str, Any] = dict(kwargs)
         wants_state = bool(given.pop("return_state", False))
-        engine.await_all(given.pop("wait_for", None) or ())  # type: ignore[call-overload]
+        engine.await_all(given.pop("wait_for", None) or ())
         parameters = bind(self.fn, f"flow {self.name!r}", args, given)
         if self.work.is_async:
             awaited: Any = self._call_async(parameters, wants_state)
@@ -217,7 +217,8 @@ class Flow(Generic[P, R]):
         return self._add("on_crashed", hook)
 
     def _add(self, option: str, hook: Hook) -> Hook:
-        self.options = replace(self.options, **{option: (*getattr(self.options, option), hook)})
+        changed: dict[str, Any] = {option: (*getattr(self.options, option), hook)}
+        self.options = replace(self.options, **changed)
         self.work = self._work()
         return hook
 

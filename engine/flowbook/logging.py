@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from flowbook.errors import MissingContextError
-from flowbook.run.current import current
+from flowbook.run.current import speaker
 from flowbook.run.logs import logger_of
 
 __all__ = ["get_run_logger"]
@@ -16,7 +16,7 @@ def get_run_logger() -> logging.LoggerAdapter[logging.Logger]:
 
     Its records are shown, and kept with the run. Raises MissingContextError outside of any run.
     """
-    run = current.get()
+    run = speaker()
     if run is None:
         raise MissingContextError(
             "get_run_logger() was called outside of a flow or task run; call it inside one, or use logging.getLogger()."

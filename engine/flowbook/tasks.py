@@ -137,9 +137,9 @@ class Task(Generic[P, R]):
         With ``return_state=True`` it returns the final state instead, whatever it is; ``wait_for=[...]`` names futures
         to wait for besides those among the arguments.
         """
-        options = dict(kwargs)
-        call = _Call(bool(options.pop("return_state", False)), tuple(options.pop("wait_for", None) or ()))  # type: ignore[call-overload]
-        result: R = self._run(args, options, call)  # for ``async def`` R is the coroutine's type
+        given: dict[str, Any] = dict(kwargs)
+        call = _Call(bool(given.pop("return_state", False)), tuple(given.pop("wait_for", None) or ()))
+        result: R = self._run(args, given, call)  # for ``async def`` R is the coroutine's type
         return result
 
     def submit(
@@ -202,7 +202,8 @@ class Task(Generic[P, R]):
         return self._add("on_rollback", hook)
 
     def _add(self, option: str, hook: H) -> H:
-        self.options = replace(self.options, **{option: (*getattr(self.options, option), hook)})
+        changed: dict[str, Any] = {option: (*getattr(self.options, option), hook)}
+        self.options = replace(self.options, **changed)
         self.work = self._work()
         return hook
 

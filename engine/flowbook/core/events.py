@@ -13,8 +13,9 @@ from typing import Any, Literal
 from flowbook.core.jsonable import plain_text
 from flowbook.core.states import State, StateType
 
-EventKind = Literal["flow-run", "task-run", "state", "log", "edge", "graph"]
-"""``flow-run`` and ``task-run``: a run came to be. ``state``: it entered a state. ``log``: it said something.
+EventKind = Literal["flow-run", "task-run", "name", "state", "log", "edge", "graph"]
+"""``flow-run`` and ``task-run``: a run came to be. ``name``: it took its name. ``state``: it entered a state.
+``log``: it said something.
 ``edge``: a dependency found while running. ``graph``: tasks that are going to run, known beforehand."""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
 from flowbook.core.backoff import jittered
@@ -116,28 +115,36 @@ def task_life(rules: Rules, *, limits: int = 0) -> Life:
     if rules.kept:
         found: Found | None = yield LookUp()
         if found is not None:
-            return (yield Enter(reused(found.value, found.details)))
-    for attempt in count(1):
+            return (yield from _end(reused(found.value, found.details)))
+    attempt = 1
+    while True:
         for limit in range(limits):
             interrupted = yield TakeSlots(limit)
             if interrupted is not None:
-                return (yield Enter(ended_by(interrupted.error, attempt)))
+                return (yield from _end(ended_by(interrupted.error, attempt)))
         yield Enter(running(attempt))
         ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
-    raise AssertionError  # pragma: no cover - the attempts end
+        attempt += 1
 
 
 def flow_life(rules: Rules) -> Life:
     """One flow run: attempts like those of a task run, after it was recorded as Pending."""
     yield Enter(PENDING)
-    for attempt in count(1):
+    attempt = 1
+    while True:
         yield Enter(running(attempt))
         ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
-    raise AssertionError  # pragma: no cover - the attempts end
+        attempt += 1
+
+
+def _end(state: State) -> Generator[Effect, Any, State]:
+    """Enter the final state `state`."""
+    entered: State = yield Enter(state)
+    return entered
 
 
 def _attempt(rules: Rules, attempt: int) -> Generator[Effect, Any, State | None]:
@@ -148,7 +155,7 @@ def _attempt(rules: Rules, attempt: int) -> Generator[Effect, Any, State | None]
         if not state.is_failed():
             if rules.kept and state.is_completed():
                 state = yield Save(state)
-            return (yield Enter(replace(state, attempt=attempt)))
+            return (yield from _end(replace(state, attempt=attempt)))
     else:
         state = ended_by(outcome.error, attempt)
     return (yield from _after_failure(rules, attempt, state))
@@ -158,11 +165,11 @@ def _after_failure(rules: Rules, attempt: int, state: State) -> Generator[Effect
     """Enter `state`, in which the attempt ended; or wait for the retry and return None."""
     has_retries = attempt <= len(rules.delays) and state.may_be_retried()
     if not has_retries or (rules.conditional and not (yield MayRetry(state))):
-        return (yield Enter(state))
+        return (yield from _end(state))
     delay = jittered(rules.delays[attempt - 1], rules.jitter, rules.uniform())
     yield Enter(awaiting_retry(delay, attempt, state))
     if delay > 0:
         interrupted = yield Sleep(delay)
         if interrupted is not None:
-            return (yield Enter(ended_by(interrupted.error, attempt)))
+            return (yield from _end(ended_by(interrupted.error, attempt)))
     return None

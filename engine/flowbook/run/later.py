@@ -20,7 +20,7 @@ class Later:
         self._finish = finish
         self._outcome: list[Any] = []
 
-    def then(self, callback: Callable[[Any], None]) -> None:
+    def then(self, callback: Callable[[Any], object]) -> None:
         """Have `callback` called with the outcome: at once if it is there, else in the thread that brings it."""
         self.promise.add_done_callback(lambda promise: callback(self._kept(promise)))
 

@@ -6,13 +6,14 @@ import builtins
 import functools
 import logging
 import sys
+import threading
 import time
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.jsonable import plain_text
 from flowbook.run.blocking import notice_interrupt
-from flowbook.run.current import current
+from flowbook.run.current import speaker, start_of_thread
 
 if TYPE_CHECKING:
     from flowbook.run.execution import Execution
@@ -40,6 +41,7 @@ def install(level: int) -> None:
         _root.addHandler(_TerminalHandler())
         _root.propagate = False
         builtins.print = _print
+        threading.Thread.start = start_of_thread  # type: ignore[method-assign, assignment]
     _root.setLevel(level)
 
 
@@ -69,7 +71,7 @@ class _RunHandler(_Handler):
     """Makes a log event of each record that was said by a run."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        run: Execution | None = getattr(record, "run", None) or current.get()
+        run: Execution | None = getattr(record, "run", None) or speaker()
         if run is None or getattr(record, "recorded", False):
             return
         try:
@@ -87,7 +89,7 @@ class _TerminalHandler(_Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             run: Execution | None = getattr(record, "run", None) or (
-                None if getattr(record, "recorded", False) else current.get()
+                None if getattr(record, "recorded", False) else speaker()
             )
             who = run.title if run is not None else record.name
             clock = time.strftime("%H:%M:%S", time.localtime(record.created))
@@ -101,7 +103,7 @@ class _TerminalHandler(_Handler):
 
 def _print(*values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
     """`print`, but a line of its log in a run with ``log_prints``."""
-    run = current.get()
+    run = speaker()
     if run is None or not run.log_prints or file not in (None, sys.stdout):
         _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
     else:
