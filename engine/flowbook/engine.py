@@ -143,6 +143,7 @@ def new_task_run(
         map_index=map_index,
         tags=current_tags.get(),
         limits=_limits_of(work, flow),
+        process=None if flow else this_process().as_text(),
     )
 
 

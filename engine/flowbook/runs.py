@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,12 +114,13 @@ _FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CA
 
 
 def _fetch(query: Select[Any], *, deployment: str | None = None) -> list[RunSummary]:
-    from flowbook.store.reaper import reap
+    from flowbook.store.reaper import mark_late, reap
     from flowbook.store.schema import deployment as deployments
 
     opened = engine.engine()
     opened.journal.flush()
     reap(opened.database)
+    mark_late(opened.database, time.time())
     if deployment is not None:
         query = query.where(deployments.c.name == deployment)
     with opened.database.read() as connection:

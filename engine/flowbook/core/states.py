@@ -164,6 +164,11 @@ def scheduled(message: str | None = None) -> State:
     return State(type=_S.SCHEDULED, name="Scheduled", message=message)
 
 
+def late() -> State:
+    """The run's time has come, and nobody has begun it."""
+    return State(type=_S.SCHEDULED, name="Late", message="Its time has come, and no worker has begun it yet.")
+
+
 PENDING = State(type=_S.PENDING, name="Pending")
 
 

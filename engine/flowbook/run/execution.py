@@ -340,6 +340,7 @@ class TaskExecution(Execution):
         map_index: int | None = None,
         tags: frozenset[str] = frozenset(),
         limits: tuple[tuple[Slots, tuple[str, ...]], ...] = (),
+        process: str | None = None,
     ) -> None:
         super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow else flowless, tags)
         self.flow = flow
@@ -361,6 +362,8 @@ class TaskExecution(Execution):
             data["index"] = map_index
         if self.tags:
             data["tags"] = sorted(self.tags)
+        if process:
+            data["process"] = process
         self.state = PENDING
         self.siblings.add(self)
         recorder.emit("task-run", flow.id if flow else None, id, data)

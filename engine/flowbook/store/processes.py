@@ -22,6 +22,16 @@ class Process:
     pid: int
     started: float
 
+    def as_text(self) -> str:
+        """The process in one column; `process_from` reads it."""
+        return f"{self.pid} {self.started} {self.host}"
+
+
+def process_from(text: str) -> Process:
+    """The process that `Process.as_text` wrote."""
+    pid, started, host = text.split(" ", 2)
+    return Process(host=host, pid=int(pid), started=float(started))
+
 
 def this_process() -> Process:
     """The process that asks."""

@@ -140,6 +140,7 @@ def _new_task(event: Event) -> Row:
         "map_index": data.get("index"),
         "upstream": " ".join(upstream) if upstream else None,
         "tags": _tags(data),
+        "process": data.get("process"),
         "state_type": "PENDING",
         "state_name": "Pending",
         "state_message": None,

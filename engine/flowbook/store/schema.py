@@ -78,11 +78,13 @@ flow_run = Table(
     Index(None, "state_type", "due"),
 )
 
+#: ``process`` is that of a task run outside of any flow run; the others have their flow run's.
 task_run = Table(
     "task_run",
     metadata,
     Column("id", _ID, primary_key=True),
     Column("flow_run_id", _ID, index=True),
+    Column("process", Text),
     Column("name", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("cell", Text),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import psutil
 import pytest
 
+from flowbook import task
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State, awaiting_retry, completed, failed, running, scheduled
 from flowbook.engine import engine
 from flowbook.runs import find_run, recent_runs, run_view
-from flowbook.store.processes import Process, is_gone, process_of, this_process
+from flowbook.store.events import events_of
+from flowbook.store.processes import Process, is_gone, process_from, process_of, this_process
 from flowbook.store.reaper import crash, reap
 
 
@@ -121,3 +124,45 @@ def test_a_run_that_somebody_else_has_claimed_is_not_crashed(child: subprocess.P
     assert crash(engine().database, "run", "too late", fence=-1) is False
     assert crash(engine().database, "run", "its lease ran out", fence=0) is True
     assert find_run("run").message == "its lease ran out"
+
+
+@pytest.mark.parametrize("state", [None, running(), awaiting_retry(60, 1, failed(OSError()))], ids=str)
+def test_a_task_run_outside_of_flows_crashes_with_its_process(
+    child: subprocess.Popen[bytes], state: State | None
+) -> None:
+    process = process_of(child.pid)
+    made = {"name": "t", "process": process.as_text()}
+    engine().journal.append(Event(kind="task-run", time=1.0, flow_run_id=None, task_run_id="alone", data=made))
+    if state is not None:
+        data = state_to_json(state)
+        engine().journal.append(Event(kind="state", time=2.0, flow_run_id=None, task_run_id="alone", data=data))
+    recent_runs()
+    assert state_of_task("alone") == (state.name if state else "Pending")
+    ended(child)
+    recent_runs()
+    assert state_of_task("alone") == "Crashed"
+
+
+def state_of_task(run_id: str) -> str:
+    with engine().database.read() as connection:
+        found: str = connection.exec_driver_sql(f"SELECT state_name FROM task_run WHERE id = '{run_id}'").scalar_one()
+        return found
+
+
+def test_a_task_run_outside_of_flows_knows_its_process() -> None:
+    task(lambda: 1, name="one")()
+    engine().journal.flush()
+    with engine().database.read() as connection:
+        (process,) = connection.exec_driver_sql("SELECT process FROM task_run").scalars()
+    assert process_from(process) == this_process()
+
+
+def test_a_run_that_nobody_begins_is_late_and_can_still_be_begun() -> None:
+    for run_id, overdue in (("soon", 5), ("overdue", 60), ("tomorrow", -86400)):
+        data = {"name": run_id, "flow": "pipeline", "due": time.time() - overdue}
+        engine().journal.append(Event(kind="flow-run", time=1.0, flow_run_id=run_id, data=data))
+        engine().journal.append(Event(kind="state", time=2.0, flow_run_id=run_id, data=state_to_json(scheduled())))
+    recent_runs()
+    states = {run.id: run.state_name for run in recent_runs()}
+    assert states == {"soon": "Scheduled", "overdue": "Late", "tomorrow": "Scheduled"}
+    assert [event.data["name"] for event in events_of(engine().database, "overdue")][1:] == ["Scheduled", "Late"]

@@ -134,6 +134,7 @@ def upgrade() -> None:
         "task_run",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("flow_run_id", sa.String(length=32), nullable=True),
+        sa.Column("process", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("cell", sa.Text(), nullable=True),
