@@ -21,13 +21,14 @@ _LONGEST_MARKDOWN = 100_000  # characters; what is above is not parsed
 #: Front ends set text between dollar signs as formulas; prices in a table are none (classes of MathJax 2 and 3).
 _PLAIN, _FORMULA = "tex2jax_ignore mathjax_ignore", "tex2jax_process mathjax_process"
 _TAG = re.compile(r"<[^>]*>")
+_BREAK = re.compile(r"<br\s*/?>")  # which tables in Markdown cannot do without
 
 
 def mime_bundle(kind: str, data: Any, description: str | None) -> dict[str, str]:
     """The artifact as ``text/html`` and ``text/plain``. Data that does not fit its kind is shown as JSON text."""
     try:
         html, plain = _SHOWN[kind](data)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         plain = json.dumps(data, ensure_ascii=False)
         html = f"<pre>{escape(plain)}</pre>"
     if description:
@@ -121,7 +122,7 @@ def _markdown() -> Callable[[str], str]:
             return alt if (address := safe_image(url)) is None else f'<img src="{escape(address)}" alt="{alt}">'
 
         def inline_html(self, html: str) -> str:
-            return escape(html)
+            return "<br>" if _BREAK.fullmatch(html) else escape(html)
 
         def block_html(self, html: str) -> str:
             return f"<p>{escape(html.strip())}</p>\n"

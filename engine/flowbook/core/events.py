@@ -13,10 +13,11 @@ from typing import Any, Literal
 from flowbook.core.jsonable import plain_text
 from flowbook.core.states import State, StateType
 
-EventKind = Literal["flow-run", "task-run", "name", "state", "log", "edge", "graph"]
+EventKind = Literal["flow-run", "task-run", "name", "state", "log", "edge", "graph", "artifact"]
 """``flow-run`` and ``task-run``: a run came to be. ``name``: it took its name. ``state``: it entered a state.
 ``log``: it said something.
-``edge``: a dependency found while running. ``graph``: tasks that are going to run, known beforehand."""
+``edge``: a dependency found while running. ``graph``: tasks that are going to run, known beforehand.
+``artifact``: something was published for people, or what was published has changed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -155,7 +155,9 @@ class RunReducer:
         """Fold `events` in; those of other flow runs are passed over."""
         for event in events:
             if event.flow_run_id == self._view.id:
-                self._APPLY[event.kind](self, event)
+                fold = self._APPLY.get(event.kind)
+                if fold is not None:  # a view shows no artifacts, nor what only a newer flowbook knows
+                    fold(self, event)
                 if event.seq is not None:
                     self._view = replace(self._view, last_seq=event.seq)
 
