@@ -36,8 +36,10 @@ format: $(VENV)/.dev  ## format Python and TypeScript
 	$(BIN)/ruff format
 	$(BIN)/python tests/front_end.py format
 
-bench: $(VENV)/.dev  ## what a task costs
-	$(BIN)/python benchmarks/overhead.py
+bench: $(VENV)/.dev  ## what a start, a task and many of them cost (PEERS=python that has other frameworks: theirs too)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/overhead.py $(if $(PEERS),--peer-python $(PEERS))
+	$(BIN)/python benchmarks/endurance.py
 
 build: $(VENV)/.dev  ## sdist and wheel into dist/
 	$(BIN)/python -m build

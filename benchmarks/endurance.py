@@ -1,4 +1,4 @@
-"""Whether much stays cheap: 100,000 tasks in a flow, 1,000 tasks asleep, a million log lines in one flow run.
+"""Whether much stays cheap: 100,000 tasks in a flow, 1,000 tasks asleep or waiting, a million log lines in a flow.
 
 ``python benchmarks/endurance.py [tasks|asleep|lines] [-n N]``
 
@@ -13,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +21,12 @@ from pathlib import Path
 from measuring import Cost, cost_of, header, heading, new_home, peak_mib, resident_mib, row, stored_bytes
 
 from flowbook import flow, get_run_logger, task
-from flowbook.engine import close_engines
+from flowbook.engine import close_engines, engine
 from flowbook.task_runners import ThreadPoolTaskRunner
 
 _PARTS = 10
 _ASLEEP = 10.0  # seconds before the retry
+_ASKED = 500  # tasks that are timed while others sleep or wait
 Part = tuple[Cost, float]  # what it took, and the MiB held after it
 
 
@@ -47,36 +49,65 @@ def fails_once(i: int) -> None:
 @flow(validate_parameters=False)  # which would copy the list
 def dropping(n: int, parts: list[Part]) -> None:
     """Tasks in flights of 1,000, whose results nobody keeps."""
-    for _ in range(_PARTS):
-        parts.append((cost_of(lambda: _flights(n // _PARTS)), resident_mib()))
+    parts.extend((cost_of(lambda: _flights(n // _PARTS)), resident_mib()) for _ in range(_PARTS))
 
 
 def _flights(n: int) -> None:
     for first in range(0, n, 1000):
         for future in [noop.submit(i) for i in range(first, min(n, first + 1000))]:
             future.result()
+    engine().recorder.flush()  # so that no part pays for the record of another
+
+
+_over = threading.Event()
+
+
+@task
+def holds_the_slot(i: int) -> None:
+    """The first to begin keeps the one slot, for which all others wait, until the measurement is over."""
+    _over.wait()
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=8), validate_parameters=False)
-def among_sleepers(n: int, asked: int, delays: list[float]) -> None:
-    """`n` tasks fall asleep; meanwhile `asked` others are asked for, one after the other."""
+def among_sleepers(n: int, delays: list[float]) -> None:
+    """`n` tasks sleep until their retry; meanwhile others are asked for."""
     sleepers = [fails_once.submit(i) for i in range(n)]
     while len(_begun) < n:
         time.sleep(0.01)
-    for i in range(asked):
+    _ask(delays)
+    if sleepers and not any(future.state.name == "AwaitingRetry" for future in sleepers):
+        raise RuntimeError(f"The tasks slept {_ASLEEP} seconds, and the measurement took longer: it says nothing.")
+
+
+@flow(
+    task_runner=ThreadPoolTaskRunner(max_workers=8),
+    validate_parameters=False,
+    concurrency_limit={holds_the_slot.name: 1},
+)
+def among_waiting(n: int, delays: list[float]) -> None:
+    """`n` tasks wait for one slot; meanwhile others are asked for."""
+    _over.clear()
+    for i in range(n):
+        holds_the_slot.submit(i)
+    try:
+        _ask(delays)
+    finally:
+        _over.set()
+
+
+def _ask(delays: list[float]) -> None:
+    """Submit tasks one after the other; how many seconds each result took."""
+    for i in range(_ASKED):
         since = time.perf_counter()
         noop.submit(i).result()
         delays.append(time.perf_counter() - since)
-    if sleepers and not any(future.state.name == "AwaitingRetry" for future in sleepers):
-        raise RuntimeError(f"Nobody slept any more: give fewer than {asked} tasks, or a longer sleep than {_ASLEEP} s.")
 
 
 @flow(validate_parameters=False)
 def talkative(n: int, parts: list[Part]) -> None:
     """Says `n` lines."""
     log = get_run_logger()
-    for _ in range(_PARTS):
-        parts.append((cost_of(lambda: _say(log, n // _PARTS)), resident_mib()))
+    parts.extend((cost_of(lambda: _say(log, n // _PARTS)), resident_mib()) for _ in range(_PARTS))
 
 
 def _say(log: logging.LoggerAdapter[logging.Logger], n: int) -> None:
@@ -93,16 +124,20 @@ def tasks(n: int) -> None:
     for name, (part, held) in (("the first", parts[0]), ("the last", parts[-1])):
         row(name, n // _PARTS, *(1000 * seconds * _PARTS / n for seconds in part), held)
     row("all, until committed", n, *(1000 * seconds / n for seconds in cost), resident_mib())
-    print(f"\nPeak of memory: {peak_mib():.0f} MiB. The last cost {parts[-1][0].cpu / parts[0][0].cpu:.2f} times the first.")
+    print(f"\nPeak of memory: {peak_mib():.0f} MiB. Last to first, CPU: {parts[-1][0].cpu / parts[0][0].cpu:.2f}.")
 
 
 def asleep(n: int) -> None:
-    """Whether tasks that sleep until their retry, in a pool of 8 threads, delay others."""
-    header("tasks asleep (8 threads)", "wall ms of a submitted no-op task: median", "longest")
-    for sleepers in (0, n):
+    """Whether tasks that sleep or wait for a slot, in a pool of 8 threads, delay others."""
+    header("meanwhile, in a pool of 8 threads", "wall ms of a submitted no-op task: median", "longest")
+    for name, run, others in (
+        ("nothing", among_sleepers, 0),
+        (f"{n:,} asleep until their retry", among_sleepers, n),
+        (f"{n:,} waiting for one slot", among_waiting, n),
+    ):
         delays: list[float] = []
-        among_sleepers(sleepers, 500, delays)
-        row(sleepers, 1000 * statistics.median(delays), 1000 * max(delays))
+        run(others, delays)
+        row(name, 1000 * statistics.median(delays), 1000 * max(delays))
 
 
 def lines(n: int) -> None:
@@ -114,7 +149,7 @@ def lines(n: int) -> None:
     held = resident_mib()
     close_engines()
     stored = stored_bytes(Path(os.environ["FLOWBOOK_HOME"], "flowbook.db")) - before
-    header("log lines", "lines per s", "CPU µs per line", "bytes per line", "MiB held after a tenth", "at the end", "peak")
+    header("log lines", "lines per s", "CPU µs per line", "bytes per line", "MiB after a tenth", "at the end", "peak")
     row(n, n / cost.wall, 1e6 * cost.cpu / n, stored / n, parts[0][1], held, peak_mib())
 
 
@@ -134,7 +169,7 @@ def main() -> None:
     """Measure one thing here, or everything in processes of their own."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("what", nargs="?", choices=MEASURES)
-    options.add_argument("-n", type=int, help="how many (100,000 tasks, 1,000 asleep, 1,000,000 lines)")
+    options.add_argument("-n", type=int, help="how many (100,000 tasks, 1,000 asleep or waiting, 1,000,000 lines)")
     given = options.parse_args()
     if given.what is None:
         heading("Endurance")

@@ -60,8 +60,12 @@ def main() -> None:
 
 def _row(name: str, costs: list[Cost], above: list[Cost] | None = None) -> None:
     least, middle = best(costs), median(costs)
-    base, base_middle = (best(above), median(above)) if above else (Cost(0, 0), Cost(0, 0))
-    row(name, least.cpu - base.cpu, middle.cpu - base_middle.cpu, least.wall - base.wall, middle.wall - base_middle.wall)
+    less, less_middle = (best(above), median(above)) if above else (Cost(0, 0), Cost(0, 0))
+    cpu, wall = (
+        (least.cpu - less.cpu, middle.cpu - less_middle.cpu),
+        (least.wall - less.wall, middle.wall - less_middle.wall),
+    )
+    row(name, *cpu, *wall)
 
 
 if __name__ == "__main__":

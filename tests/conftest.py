@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flowbook.engine import close_engines
+from flowbook.testing import Harness, flowbook_test_harness
 
 MakeNotebook = Callable[..., Path]
 
@@ -23,6 +24,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("FLOWBOOK_DATABASE_URL", raising=False)
     yield folder
     close_engines()
+
+
+@pytest.fixture
+def harness() -> Iterator[Harness]:
+    """A home of its own, in which no retry takes time."""
+    with flowbook_test_harness() as harness:
+        yield harness
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flowbook.context import tags
     from flowbook.core.annotations import allow_failure, quote, unmapped
     from flowbook.core.states import State
+    from flowbook.flow_runs import pause_flow_run, resume_flow_run
     from flowbook.flows import Flow, flow
     from flowbook.logging import get_run_logger
     from flowbook.tasks import Task, task
@@ -27,7 +28,9 @@ _HOMES = {
     "allow_failure": "flowbook.core.annotations",
     "flow": "flowbook.flows",
     "get_run_logger": "flowbook.logging",
+    "pause_flow_run": "flowbook.flow_runs",
     "quote": "flowbook.core.annotations",
+    "resume_flow_run": "flowbook.flow_runs",
     "tags": "flowbook.context",
     "task": "flowbook.tasks",
     "transaction": "flowbook.transactions",
@@ -41,7 +44,9 @@ __all__ = [
     "allow_failure",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
     "quote",
+    "resume_flow_run",
     "tags",
     "task",
     "transaction",

@@ -9,29 +9,32 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.annotations import allow_failure
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.names import name_of_run
-from flowbook.core.states import State
+from flowbook.core.states import State, cancelled
 from flowbook.run import inline, logs
 from flowbook.run.current import current, current_tags
-from flowbook.run.execution import Slots, TaskExecution, Work, result_of
+from flowbook.run.execution import Execution, Slots, TaskExecution, Work, flowless, result_of
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
+from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
+from flowbook.run.stopping import drive_here, drive_task_here
 from flowbook.settings import Settings, current_settings
 from flowbook.store.processes import this_process
 
 if TYPE_CHECKING:
     from flowbook.store.database import Database
     from flowbook.store.journal import Journal
+    from flowbook.store.requests import RunRequests
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,9 @@ class Engine:
     database: Database
     journal: Journal
     recorder: Recorder
-    background: ThreadPool
+    background: Runner
+    requests: RunRequests
+    watcher: Watcher
 
 
 _engines: dict[str, Engine] = {}
@@ -62,15 +67,19 @@ def engine() -> Engine:
 def _open(settings: Settings) -> Engine:
     from flowbook.store.database import Database
     from flowbook.store.journal import Journal
+    from flowbook.store.requests import RunRequests
 
     database = Database(settings.database_url)
     journal = Journal(database)
+    requests = RunRequests(database)
     opened = Engine(
         settings=settings,
         database=database,
         journal=journal,
         recorder=Recorder(journal),
-        background=ThreadPool(settings.task_workers),
+        background=inline.started(lambda: ThreadPool(settings.task_workers)),
+        requests=requests,
+        watcher=Watcher(requests),
     )
     logs.install(settings.logging_level)
     _engines[settings.database_url] = opened
@@ -82,15 +91,27 @@ def close_engines() -> None:
 
     Called at exit; tests call it between homes.
     """
-    for opened in list(_engines.values()):
-        try:
-            opened.background.close()
-        except BaseException as error:  # whoever presses Ctrl-C does not want to wait
-            opened.background.close(error)
-    while _engines:
-        _, closed = _engines.popitem()
-        closed.journal.close()
-        closed.database.close()
+    for database_url in list(_engines):
+        close_engine(database_url)
+
+
+def close_engine(database_url: str) -> None:
+    """As `close_engines`, for one database; nothing if it is not open."""
+    opened = _engines.get(database_url)
+    if opened is None:
+        return
+    try:
+        opened.background.close()
+    except BaseException as error:  # whoever presses Ctrl-C does not want to wait
+        opened.background.close(error)
+    for run in list(flowless):
+        if run.iteration is not None and run.recorder is opened.recorder:  # a generator that nobody took to its end
+            run.iteration.leave()
+            run.end_as(cancelled("Not run to its end: the process ended before it."))
+    del _engines[database_url]
+    opened.watcher.close()
+    opened.journal.close()
+    opened.database.close()
 
 
 def _forget_after_fork() -> None:
@@ -126,6 +147,7 @@ def new_task_run(
     """A task run in the current flow run (in `flow`; in none, if `outside`), recorded with the runs it takes from."""
     flow = None if outside else flow or current_flow()
     if flow is not None:
+        flow.check_goes_on()
         flow.producers.release()
     upstream, awaits = find_upstream((*args, *kwargs.values(), *wait_for), flow)
     shown = name or work.name
@@ -219,6 +241,20 @@ async def run_task_async(run: TaskExecution) -> State:
     return state
 
 
+def values_of(begin: Callable[[], Execution], answer: Callable[[State], Any], *, is_async: bool) -> Any:
+    """A generator, or async generator, that executes the run of a generator function as its values are taken.
+
+    `begin` gives the run as the first value is asked for; `answer` makes of its final state what is returned or raised.
+    """
+    if is_async:
+        from flowbook.run import async_generators
+
+        return async_generators.iterate(begin, answer)
+    from flowbook.run import generators
+
+    return generators.iterate(begin, answer)
+
+
 def submit_task(run: TaskExecution) -> Future[Any]:
     """Have the flow run's runner execute a task run; returns its future at once."""
     runner: Runner = run.flow.runner if run.flow else engine().background
@@ -283,18 +319,20 @@ def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner) -> FlowExec
 def run_flow(run: FlowExecution) -> State:
     """Execute a flow run in the calling thread; returns once its final state is committed."""
     begin_flow(run)
-    state = inline.drive(run)
+    state = drive_here(run, engine().watcher)
     if run.parent is None:
         run.recorder.flush()
     return state
 
 
-async def run_flow_async(run: FlowExecution) -> State:
-    """Execute a flow run on the running event loop; returns once its final state is committed."""
-    begin_flow(run)
-    from flowbook.run import aio
+async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], None] | None = None) -> State:
+    """Execute a flow run on the running event loop; returns once its final state is committed.
 
-    state = await aio.drive(run)
+    If somebody asks for it to be cancelled, `stop` is called on the loop, and has to end it with that error; without
+    it the asyncio task is cancelled.
+    """
+    begin_flow(run)
+    state = await drive_task_here(run, engine().watcher, stop)
     if run.parent is None:
         run.recorder.flush()
     return state
@@ -312,6 +350,7 @@ __all__ = [
     "Engine",
     "attach_to_flow_run",
     "await_all",
+    "close_engine",
     "close_engines",
     "current_flow",
     "engine",
@@ -325,4 +364,5 @@ __all__ = [
     "run_task",
     "run_task_async",
     "submit_task",
+    "values_of",
 ]

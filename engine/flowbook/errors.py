@@ -11,11 +11,14 @@
     ├── IllegalTransition       a run was asked to go from one state to another that does not follow
     ├── UpstreamTaskError       the result of a task that did not run, because one before it failed
     ├── TaskTimeoutError        a task or flow ran longer than its timeout
+    ├── FlowPauseTimeout        a flow run was paused, and nobody resumed it in time
     ├── FailedRun               the result of a run that failed without an exception
     ├── CancelledRun            the result of a run that was cancelled
     ├── CrashedRun              the result of a run whose process went away
     ├── WorkerLost              the process that a task was sent to went away before it had ended
     ├── NotPicklable            an argument or result cannot be sent to or from another process
+    ├── ConcurrencySlotAcquisitionError      slots that cannot be had: no such limit, or fewer slots
+    ├── AcquireConcurrencySlotTimeoutError   slots that were not free in time
     ├── NotFound                no such run, deployment, task or cell
     └── StoreError              the database or a result file cannot be used
         └── MissingResult       the file of a stored result is gone
@@ -70,6 +73,10 @@ class TaskTimeoutError(FlowbookError, TimeoutError):
     """A task or flow ran longer than its ``timeout_seconds``."""
 
 
+class FlowPauseTimeout(FlowbookError, TimeoutError):
+    """The flow run was paused, and nobody resumed it in time."""
+
+
 class FailedRun(FlowbookError):
     """The run ended in a state Failed that holds no exception."""
 
@@ -92,6 +99,24 @@ class NotPicklable(FlowbookError, TypeError):
 
 class CancelRequested(BaseException):
     """Raised inside of a flow run, and in its tasks, when somebody has asked for it to be cancelled."""
+
+    reason = "Cancelled on request."
+
+    @classmethod
+    def because(cls, reason: str) -> type[CancelRequested]:
+        """The class to raise for one request. It carries the reason, since threads are interrupted with a class."""
+        return type(cls.__name__, (cls,), {"reason": reason, "__module__": cls.__module__})
+
+    def __str__(self) -> str:
+        return super().__str__() or self.reason
+
+
+class ConcurrencySlotAcquisitionError(FlowbookError):
+    """Slots of a concurrency limit were asked for that does not exist, or does not have as many."""
+
+
+class AcquireConcurrencySlotTimeoutError(FlowbookError, TimeoutError):
+    """The slots of a concurrency limit were not free within ``timeout_seconds``."""
 
 
 class NotFound(FlowbookError, LookupError):

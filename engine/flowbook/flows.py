@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import random
-from collections.abc import Callable, Iterable, Mapping
+import types
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
-from flowbook.core.methods import bind_method, unwrap_method
+from flowbook.core.methods import receiver_of, unwrap_method, wrap_method
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
+from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
+from flowbook.run import inline
 from flowbook.run.execution import Hook, Slots, Storage, Work, run_name
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.hooks import check_hooks, hooks_by_state
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-__all__ = ["Flow", "FlowOptions", "flow"]
+__all__ = ["Flow", "FlowOptions", "flow", "load_flow_from_entrypoint"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,17 +64,25 @@ class FlowOptions:
 
 
 class Flow(Generic[P, R]):
-    """A function whose calls are flow runs. Made by the decorator `flow`."""
+    """A function whose calls are flow runs. Made by the decorator `flow`.
+
+    A flow of a generator function gives a generator when it is called, and its run goes on as the values are taken.
+    """
+
+    receiver: tuple[Any, ...] = ()
+    """The instance or class that a method was taken from."""
 
     def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
         self.binding, fn = unwrap_method(fn, "@flow")
         functools.update_wrapper(self, fn)
-        self.fn = fn
+        self.fn = self._function = fn
         self.options = options or FlowOptions()
         self.name = self.options.name or getattr(fn, "__name__", "flow").replace("_", "-")
         self.description = self.options.description or inspect.getdoc(fn)
         self.version = self.options.version
         self.task_runner = self.options.task_runner
+        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self.isgenerator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
         self.work = self._work()
 
     def _work(self) -> Work:
@@ -85,7 +97,7 @@ class Flow(Generic[P, R]):
                 kept=storage is not None,
                 uniform=random.random,
             ),
-            is_async=inspect.iscoroutinefunction(self.fn),
+            is_async=self.isasync,
             log_prints=options.log_prints,
             storage=storage,
             key=f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}",
@@ -106,7 +118,7 @@ class Flow(Generic[P, R]):
         from flowbook.results import storage_for
 
         return storage_for(
-            self.fn,
+            self._function,
             task=self,
             persist_result=True,
             result_storage=options.result_storage,
@@ -114,7 +126,7 @@ class Flow(Generic[P, R]):
             cache_result_in_memory=options.cache_result_in_memory,
         )
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the flow and return its result (an awaitable, for ``async def``); raises what ends it.
 
         ``return_state=True`` returns the final state instead, whatever it is; ``wait_for=[...]`` names futures to wait
@@ -125,7 +137,10 @@ class Flow(Generic[P, R]):
         wants_state = bool(given.pop("return_state", False))
         engine.await_all(given.pop("wait_for", None) or ())
         parameters = bind(self.fn, f"flow {self.name!r}", args, given)
-        if self.work.is_async:
+        if self.isgenerator:
+            values: Any = self._iterate(lambda: self.begin(parameters), wants_state)
+            return values  # type: ignore[no-any-return]
+        if self.isasync:
             awaited: Any = self._call_async(parameters, wants_state)
             return awaited  # type: ignore[no-any-return]
         result: R = self.finish(self.begin(parameters), return_state=wants_state)
@@ -153,7 +168,7 @@ class Flow(Generic[P, R]):
         return engine.new_flow_run(
             self.work,
             parameters,
-            self.options.task_runner.start(),
+            inline.started(self.options.task_runner.start),
             name=self._run_name(parameters),
             flow_run_id=flow_run_id,
             recorded=recorded,
@@ -163,22 +178,55 @@ class Flow(Generic[P, R]):
         )
 
     def finish(self, run: FlowExecution, *, return_state: bool = False) -> Any:
-        """Execute a run that has begun; returns its result, or its final state."""
-        if self.work.is_async:
-            return _finish_async(run, return_state)
-        state = engine.run_flow(run)
-        return state if return_state and not state.ended_by_interrupt() else state.result()
+        """Execute a run that has begun; returns its result, or its final state. What it yields is dropped."""
+        if self.isasync:
+            return self._finish_async(run, return_state)
+        if self.isgenerator:
+            return _exhaust(self._iterate(lambda: run, return_state))
+        return _answer(engine.run_flow(run), return_state)
+
+    async def _finish_async(self, run: FlowExecution, return_state: bool) -> Any:
+        if not self.isgenerator:
+            return _answer(await engine.run_flow_async(run), return_state)
+        async for _ in self._iterate(lambda: run, return_state=False):
+            pass
+        return run.state if return_state else None
+
+    def _iterate(self, begin: Callable[[], FlowExecution], return_state: bool) -> Any:
+        """Nothing is recorded before somebody asks for a value."""
+        if return_state and self.isasync:
+            raise UsageError(f"Flow {self.name!r} is an async generator, which has no way to return its state.")
+
+        def announced() -> FlowExecution:
+            run = begin()
+            engine.begin_flow(run)
+            return run
+
+        return engine.values_of(announced, lambda state: _answer(state, return_state), is_async=self.isasync)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters by name as a run would get them, coerced to their type hints. Raises ParameterError."""
         title = f"flow {self.name!r}"
         return coerce(self.fn, title, bind(self.fn, title, (), parameters))
 
+    @classmethod
+    def from_source(cls, source: str | os.PathLike[str], entrypoint: str | None = None) -> Flow[..., Any]:
+        """The flow that `entrypoint` (``path/to/file.py:flow_name`` or ``module:flow_name``) names in a local folder.
+
+        If `source` is a Python file, `entrypoint` is the name of a flow in it, and may be left out if there is only
+        one. The code around it is executed. Raises UsageError if there is no such file, module or flow, if loading it
+        fails, and if the source is not local.
+        """
+        from flowbook.entrypoints import load_from_source
+
+        return load_from_source(source, entrypoint, cls)
+
     def with_options(self, **changes: Any) -> Flow[P, R]:
         """The same function as a flow with some options changed."""
-        return Flow(self.fn, _options(changes, self.options))
+        changed: Flow[P, R] = Flow(wrap_method(self._function, self.binding), _options(changes, self.options))
+        return changed._taken_from(self.receiver) if self.receiver else changed
 
-    def _call_by_name(self, **parameters: Any) -> Any:
+    def _call_by_name(self, /, **parameters: Any) -> Any:
         args, kwargs = as_call(self.fn, parameters)
         return self.fn(*args, **kwargs)
 
@@ -224,46 +272,95 @@ class Flow(Generic[P, R]):
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A flow in a class body is a method: the instance, or the class, is its first argument."""
-        bound = bind_method(self.fn, self.binding, instance, owner)
-        return self if bound is self.fn else Flow(bound, self.options)
+        receiver = () if self.receiver else receiver_of(self._function, self.binding, instance, owner)
+        return self._taken_from(receiver) if receiver else self
+
+    def _taken_from(self, receiver: tuple[Any, ...]) -> Flow[P, R]:
+        """This flow with its first argument filled in, which is no parameter of its runs. It shares all else."""
+        bound: Flow[P, R] = object.__new__(Flow)
+        bound.__dict__.update(self.__dict__)
+        bound.receiver = receiver
+        bound.fn = bound.__dict__["__wrapped__"] = types.MethodType(self._function, receiver[0])
+        bound.work = replace(self.work, fn=bound._call_by_name, subject=bound)
+        return bound
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by name where its module has it under its name, as functions are; else by its parts."""
+        from flowbook.run.pickles import name_elsewhere
+
+        return name_elsewhere(self) or super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "work"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.work = self._work()
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"
 
 
-@overload
-def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
-@overload
-def flow(
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    version: str | None = None,
-    flow_run_name: str | Callable[..., str] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: RetryDelay = 0.0,
-    timeout_seconds: float | None = None,
-    task_runner: TaskRunner | None = None,
-    validate_parameters: bool = True,
-    log_prints: bool = False,
-    persist_result: bool | None = None,
-    result_storage: Any = None,
-    result_serializer: Any = None,
-    cache_result_in_memory: bool = True,
-    concurrency_limit: Mapping[str, int] | None = None,
-    on_running: Iterable[Hook] | None = None,
-    on_completion: Iterable[Hook] | None = None,
-    on_failure: Iterable[Hook] | None = None,
-    on_cancellation: Iterable[Hook] | None = None,
-    on_crashed: Iterable[Hook] | None = None,
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a flow of a function: ``@flow`` or ``@flow(name="nightly", retries=1)``.
+class _FlowDecorator:
+    """Makes a flow of a function: ``@flow`` or ``@flow(name="nightly", retries=1)``.
 
     Options: see `FlowOptions`. Raises UsageError for an option that does not exist or does not fit.
     """
-    chosen = _options(options)
-    return Flow(fn, chosen) if fn is not None else lambda decorated: Flow(decorated, chosen)
+
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+        flow_run_name: str | Callable[..., str] | None = None,
+        retries: int = 0,
+        retry_delay_seconds: RetryDelay = 0.0,
+        timeout_seconds: float | None = None,
+        task_runner: TaskRunner | None = None,
+        validate_parameters: bool = True,
+        log_prints: bool = False,
+        persist_result: bool | None = None,
+        result_storage: Any = None,
+        result_serializer: Any = None,
+        cache_result_in_memory: bool = True,
+        concurrency_limit: Mapping[str, int] | None = None,
+        on_running: Iterable[Hook] | None = None,
+        on_completion: Iterable[Hook] | None = None,
+        on_failure: Iterable[Hook] | None = None,
+        on_cancellation: Iterable[Hook] | None = None,
+        on_crashed: Iterable[Hook] | None = None,
+    ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+    def __call__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Make a flow of `fn`, or with these options a decorator that does."""
+        chosen = _options(options)
+        return Flow(fn, chosen) if fn is not None else lambda decorated: Flow(decorated, chosen)
+
+    @staticmethod
+    def from_source(source: str | os.PathLike[str], entrypoint: str | None = None) -> Flow[..., Any]:
+        """`Flow.from_source`."""
+        return Flow.from_source(source, entrypoint)
+
+    def __repr__(self) -> str:
+        return "<flowbook.flow>"
+
+
+flow = _FlowDecorator()
+
+
+def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:
+    """The flow that ``path/to/file.py:flow_name``, ``package.module:flow_name`` or ``package.module.flow_name`` names.
+
+    The name of a function (``Class.method`` as well) or of a flow; it may be left out where there is only one. The code
+    around it is executed. Raises UsageError if there is no such file, module or flow, and if loading it fails.
+    """
+    from flowbook.entrypoints import load_from_entrypoint
+
+    return load_from_entrypoint(entrypoint, Flow)
 
 
 _HOOKS = ("on_running", "on_completion", "on_failure", "on_cancellation", "on_crashed")
@@ -283,6 +380,16 @@ def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowO
     return replace(base or FlowOptions(), **changes)
 
 
-async def _finish_async(run: FlowExecution, return_state: bool) -> Any:
-    state = await engine.run_flow_async(run)
+def _answer(state: State, return_state: bool) -> Any:
+    """What the caller of a flow is given when its run has ended."""
     return state if return_state and not state.ended_by_interrupt() else state.result()
+
+
+def _exhaust(values: Generator[Any, Any, R]) -> R:
+    """What a generator returns, when all that it yields was taken."""
+    while True:
+        try:
+            next(values)
+        except StopIteration as end:
+            result: R = end.value
+            return result

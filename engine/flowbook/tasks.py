@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import random
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -14,10 +15,11 @@ from flowbook import engine
 from flowbook.cache_policies import CachePolicy
 from flowbook.core.annotations import allow_failure, quote, unmapped
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
-from flowbook.core.methods import bind_method, unwrap_method
+from flowbook.core.methods import receiver_of, unwrap_method, wrap_method
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
+from flowbook.run.collected import collected
 from flowbook.run.execution import Execution, Hook, Storage, Work
 from flowbook.run.future import Future, FutureList
 from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
@@ -82,19 +84,26 @@ class TaskOptions:
 class Task(Generic[P, R]):
     """A function whose calls are task runs. Made by the decorator `task`.
 
-    Call it for its result, ``.submit()`` it for a future, ``.map()`` it over lists.
+    Call it for its result, ``.submit()`` it for a future, ``.map()`` it over lists. A task of a generator function gives
+    a generator when it is called, and its run goes on as the values are taken; its future gives the list of them. Only
+    such a list is cached.
     """
+
+    receiver: tuple[Any, ...] = ()
+    """The instance or class that a method was taken from."""
 
     def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None) -> None:
         self.binding, fn = unwrap_method(fn, "@task")
         functools.update_wrapper(self, fn)
-        self.fn = fn
+        self.fn = self._function = fn
         self.options = options or TaskOptions()
         self.name = str(self.options.name or getattr(fn, "__name__", type(fn).__name__))
         self.description = self.options.description or inspect.getdoc(fn)
         self.tags = set(self.options.tags)
         self.version = self.options.version
         self.task_key = f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', self.name)}"
+        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self.isgenerator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
         self.work = self._work()
 
     def _work(self) -> Work:
@@ -102,9 +111,9 @@ class Task(Generic[P, R]):
         storage = self._storage()
         return Work(
             name=self.name,
-            fn=self.fn,
+            fn=collected(self._function),
             rules=options.rules(kept=storage is not None),
-            is_async=inspect.iscoroutinefunction(self.fn),
+            is_async=self.isasync,
             log_prints=options.log_prints,
             storage=storage,
             key=self.task_key,
@@ -124,14 +133,14 @@ class Task(Generic[P, R]):
             return None
         from flowbook.results import storage_for
 
-        return storage_for(self.fn, task=self, **chosen)
+        return storage_for(self._function, task=self, **chosen)
 
     def _stage(self, run: Execution, state: State) -> None:
         from flowbook.transactions import stage
 
         stage(self.options.on_commit, self.options.on_rollback)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task and return its result (an awaitable, for ``async def``); raises what the function raises.
 
         With ``return_state=True`` it returns the final state instead, whatever it is; ``wait_for=[...]`` names futures
@@ -143,23 +152,27 @@ class Task(Generic[P, R]):
         return result
 
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = None, return_state: bool = False, **kwargs: Any
+        self, /, *args: Any, wait_for: Iterable[Any] | None = None, return_state: bool = False, **kwargs: Any
     ) -> Any:
         """Have the task run as soon as its inputs are there; returns its `Future` at once.
 
         Arguments may be, or contain, futures of other tasks. `wait_for` names futures to wait for besides. With
         ``return_state=True`` it waits and returns the final state instead.
         """
+        args = (*self.receiver, *args)
         future = engine.submit_task(engine.new_task_run(self.work, args, kwargs, wait_for=tuple(wait_for or ())))
         return _final_state(future) if return_state else future
 
-    def map(self, *args: Any, wait_for: Iterable[Any] | None = None, return_state: bool = False, **kwargs: Any) -> Any:
+    def map(
+        self, /, *args: Any, wait_for: Iterable[Any] | None = None, return_state: bool = False, **kwargs: Any
+    ) -> Any:
         """Submit the task once for each item of its list arguments; returns a `FutureList` in their order.
 
         Arguments that are no lists (strings and dicts included), and those wrapped in ``unmapped``, are the same for
         all. Raises UsageError if the lists differ in length or there is none.
         """
         awaited = tuple(wait_for or ())
+        args = (*(unmapped(one) for one in self.receiver), *args)
         mapped_from = engine.producers_of(value for value in (*args, *kwargs.values()) if _is_mapped(value))
         futures: FutureList[R] = FutureList()
         for index, (item_args, item_kwargs) in enumerate(_items(self.name, args, kwargs)):
@@ -169,17 +182,18 @@ class Task(Generic[P, R]):
             futures.append(engine.submit_task(run))
         return [_final_state(future) for future in futures] if return_state else futures
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Have the task run in the background of this process, as a run of its own outside of the current flow run.
 
         Returns its future at once. The process waits for it before it exits.
         """
-        run = engine.new_task_run(self.work, args, kwargs, outside=True)
+        run = engine.new_task_run(self.work, (*self.receiver, *args), kwargs, outside=True)
         return engine.submit_task(run)
 
     def with_options(self, **changes: Any) -> Task[P, R]:
         """The same function as a task with some options changed."""
-        return Task(self.fn, _options(changes, self.options))
+        changed: Task[P, R] = Task(wrap_method(self._function, self.binding), _options(changes, self.options))
+        return changed._taken_from(self.receiver) if self.receiver else changed
 
     def on_running(self, hook: Hook) -> Hook:
         """Decorator: have ``hook(task, task_run, state)`` called as a run of this task begins an attempt."""
@@ -208,7 +222,10 @@ class Task(Generic[P, R]):
         return hook
 
     def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: _Call) -> Any:
-        if self.work.is_async:
+        args = (*self.receiver, *args)
+        if self.isgenerator:
+            return self._iterate(args, kwargs, call)
+        if self.isasync:
             return self._run_async(args, kwargs, call)
         run = engine.new_task_run(self.work, args, kwargs, wait_for=call.wait_for)
         return call.answer(engine.run_task(run))
@@ -218,10 +235,41 @@ class Task(Generic[P, R]):
         run = engine.new_task_run(self.work, args, kwargs, wait_for=call.wait_for)
         return call.answer(await engine.run_task_async(run))
 
+    def _iterate(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: _Call) -> Any:
+        """Nothing is recorded before somebody asks for a value."""
+        if call.return_state and self.isasync:
+            raise UsageError(f"Task {self.name!r} is an async generator, which has no way to return its state.")
+        # What was handed on cannot be stored, so the storage is for the lists of values of submitted runs.
+        rules = replace(self.work.rules, kept=False)
+        work = replace(self.work, fn=self._function, is_async=False, rules=rules, storage=None)
+        begin = functools.partial(engine.new_task_run, work, args, kwargs, wait_for=call.wait_for)
+        return engine.values_of(begin, call.answer, is_async=self.isasync)
+
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A task in a class body is a method: the instance, or the class, is its first argument."""
-        bound = bind_method(self.fn, self.binding, instance, owner)
-        return self if bound is self.fn else Task(bound, self.options)
+        receiver = () if self.receiver else receiver_of(self._function, self.binding, instance, owner)
+        return self._taken_from(receiver) if receiver else self
+
+    def _taken_from(self, receiver: tuple[Any, ...]) -> Task[P, R]:
+        """This task with its first argument filled in. It shares all else, since methods are taken all the time."""
+        bound: Task[P, R] = object.__new__(Task)
+        bound.__dict__.update(self.__dict__)
+        bound.receiver = receiver
+        bound.fn = bound.__dict__["__wrapped__"] = types.MethodType(self._function, receiver[0])
+        return bound
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by name where its module has it under its name, as functions are; else by its parts."""
+        from flowbook.run.pickles import name_elsewhere
+
+        return name_elsewhere(self) or super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "work"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.work = self._work()
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}>"

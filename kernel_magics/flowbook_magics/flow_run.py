@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -155,11 +154,9 @@ def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:
 def _execute(run: FlowExecution) -> State:
     if not run.work.is_async:
         return engine.run_flow(run)
-    import asyncio
-    from concurrent.futures import ThreadPoolExecutor
+    from flowbook.run.coroutines import run_coroutine
 
-    with ThreadPoolExecutor(1) as beside:  # the kernel's own loop runs in this thread
-        return beside.submit(contextvars.copy_context().run, asyncio.run, engine.run_flow_async(run)).result()
+    return run_coroutine(engine.run_flow_async, run)  # the kernel's own loop runs in this thread
 
 
 def _result(state: State, view: RunView) -> Any:

@@ -20,9 +20,9 @@ import pytest
 
 from flowbook import flow, get_run_logger, task
 from flowbook.futures import wait
-from flowbook.run import inline
 from flowbook.runs import find_run, run_view
 from flowbook.task_runners import ConcurrentTaskRunner
+from flowbook.testing import Harness
 
 # Annotations are strings in this module; tutorials have them as types, and mutable ones at that.
 ORDERS = [
@@ -31,14 +31,6 @@ ORDERS = [
     {"ID": 2, "Customer_ID": 2, " Revenue": "20", "Created At": "2024-01-16"},
 ]
 CUSTOMERS = [{"ID": 1, "Name": "Ada", "Region": "North"}, {"ID": 2, "Name": "Grace", "Region": "South"}]
-
-
-@pytest.fixture
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that runs sleep before their retries; nobody sleeps."""
-    recorded: list[float] = []
-    monkeypatch.setattr(inline, "pause", recorded.append)
-    return recorded
 
 
 def edges() -> set[tuple[str, str]]:
@@ -171,7 +163,7 @@ def test_sources_in_parallel(tmp_path: Path) -> None:
     assert ("extract_orders", "transform_data") in edges()
 
 
-def test_increasing_delays_with_jitter(sleeps: list[float]) -> None:
+def test_increasing_delays_with_jitter(harness: Harness) -> None:
     calls: list[str] = []
 
     @task(retries=3, retry_delay_seconds=[10, 30, 60], retry_jitter_factor=0.5, log_prints=True)
@@ -183,7 +175,8 @@ def test_increasing_delays_with_jitter(sleeps: list[float]) -> None:
         return {"status": "ok"}
 
     assert fetch_external_data("https://api.example.com", headers={}) == {"status": "ok"}
-    assert [low <= slept <= 1.5 * low for low, slept in zip([10, 30, 60], sleeps, strict=True)] == [True] * 3
+    delays = harness.delays("fetch_external_data")
+    assert [low <= slept <= 1.5 * low for low, slept in zip([10, 30, 60], delays, strict=True)] == [True] * 3
 
 
 def test_a_failure_is_notified_and_raised_again() -> None:
@@ -259,7 +252,7 @@ def test_the_quick_example() -> None:
     assert edges() == {("fetch_data", "process")}
 
 
-def test_retries_and_timeouts(sleeps: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_retries_and_timeouts(harness: Harness, capsys: pytest.CaptureFixture[str]) -> None:
     draws = iter([0.1, 0.9])
 
     @task(retries=3, retry_delay_seconds=10, timeout_seconds=30, log_prints=True)
@@ -275,7 +268,7 @@ def test_retries_and_timeouts(sleeps: list[float], capsys: pytest.CaptureFixture
         print(f"Result: {result}")
 
     robust_pipeline()
-    assert sleeps == [10]
+    assert harness.delays("unreliable_api_call") == [10]
     err = capsys.readouterr().err
     story = [
         "| Task run 'unreliable_api_call' - Attempt 1 failed with ConnectionError: Simulated network failure. "
@@ -333,7 +326,7 @@ def test_flows_calling_flows() -> None:
 # --- "Modern workflow orchestration" ----------------------------------------------------------------------------------
 
 
-def test_a_complete_etl_pipeline(sleeps: list[float], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_complete_etl_pipeline(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     logger = logging.getLogger("etl")
     caplog.set_level(logging.INFO)
 
@@ -378,7 +371,7 @@ def test_a_complete_etl_pipeline(sleeps: list[float], caplog: pytest.LogCaptureF
 
     assert daily_order_etl() == {"loaded_count": 10, "target_table": "orders_fact"}
     assert daily_order_etl(execution_date="2024-01-15")["loaded_count"] == 10
-    assert sleeps == []
+    assert harness.attempts("extract-orders") == harness.attempts("load-to-warehouse") == 1
     assert "Notification [info]: ETL completed: 10 records loaded" in caplog.messages
     assert edges() >= {("extract-orders", "validate-raw-data"), ("validate-raw-data", "load-to-warehouse")}
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from flowbook import __version__
+from flowbook.cli.artifact import artifact
 from flowbook.cli.deployment import deployment
 from flowbook.cli.promote import promote
 from flowbook.cli.runs import runs
@@ -58,7 +59,7 @@ def version() -> None:
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 
 
-for _command in (deployment, promote, runs, schedule, worker):
+for _command in (artifact, deployment, promote, runs, schedule, worker):
     root.add_command(_command)
 
 

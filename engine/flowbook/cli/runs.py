@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import asdict
 
 import click
 
 from flowbook.cli.options import moment, output_option, print_json, print_table
+from flowbook.errors import FlowbookError
+
+_ENDS_WITHIN = 5.0  # seconds for a cancelled run to end
+_LOOK_EVERY = 0.1  # seconds
 
 
 @click.group()
@@ -73,6 +78,71 @@ def show(run: str, output: str) -> None:
         for node in view.nodes.values()
     ]
     print_json({**asdict(found), "tasks": tasks})
+
+
+@runs.command(epilog="Example: flowbook runs logs last")
+@click.argument("run")
+@output_option
+def logs(run: str, output: str) -> None:
+    """Print what a run and its tasks logged."""
+    from flowbook.runs import run_view
+
+    view = run_view(run, keep_logs=sys.maxsize)
+    names = {node.id: node.name for node in view.nodes.values()}
+    lines = [{**asdict(line), "task": names.get(line.task_run_id or "")} for line in view.logs]
+    if output == "json":
+        print_json(lines)
+        return
+    for line in lines:
+        click.echo(f"{moment(line['time'])} {line['level']:<7} {line['task'] or view.flow}: {line['message']}")
+    if not lines:
+        click.echo("The run logged nothing.")
+
+
+@runs.command(epilog="Example: flowbook runs cancel last")
+@click.argument("run")
+def cancel(run: str) -> None:
+    """Cancel a run, wherever it is executed, and wait until it has ended."""
+    from flowbook.flow_runs import cancel_flow_run
+    from flowbook.runs import find_run
+
+    found = find_run(run)
+    cancel_flow_run(found.id)
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while (found := find_run(found.id)).ended is None and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+    title = f"Run {found.number} ({found.name}) of flow {found.flow!r}"
+    if found.ended is None:
+        raise FlowbookError(
+            f"{title} was asked to end and has not ended within {_ENDS_WITHIN:g} seconds; its process may be busy. "
+            f"`flowbook runs show {found.number}` says what has become of it."
+        )
+    click.echo(f"{title} is {found.state_name}" + (f": {found.message}" if found.message else "."))
+
+
+@runs.command(epilog="Example: flowbook runs resume last --input approved=true")
+@click.argument("run")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="A field of the input that the run waits for; lists and the like as JSON. Repeatable.",
+)
+def resume(run: str, inputs: tuple[str, ...]) -> None:
+    """Have a paused run go on."""
+    from flowbook.flow_runs import resume_with_texts
+    from flowbook.runs import find_run
+
+    given = {}
+    for text in inputs:
+        name, is_there, value = text.partition("=")
+        if not is_there or not name:
+            raise click.BadParameter(f"{text!r} is not FIELD=VALUE, such as approved=true.", param_hint="'--input'")
+        given[name] = value
+    found = find_run(run)
+    resume_with_texts(found.id, given)
+    click.echo(f"Run {found.number} ({found.name}) of flow {found.flow!r} goes on.")
 
 
 def show_run(run: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from types import MethodType
 from typing import Any
 
 from flowbook.errors import UsageError
@@ -17,10 +19,18 @@ def unwrap_method(fn: Any, decorator: str) -> tuple[type | None, Callable[..., A
     return binding, function
 
 
-def bind_method(fn: Callable[..., Any], binding: type | None, instance: object, owner: type | None) -> Any:
-    """`fn` with its first argument filled in, as Python does when it is taken from an instance or a class."""
-    if binding is staticmethod:
-        return fn
+def receiver_of(fn: Callable[..., Any], binding: type | None, instance: object, owner: type | None) -> tuple[Any, ...]:
+    """What Python puts before the arguments of `fn` when it is taken from an instance or a class; empty for nothing."""
     if binding is classmethod:
-        return fn.__get__(owner if owner is not None else type(instance))
-    return fn if instance is None else fn.__get__(instance, owner)
+        return (owner if owner is not None else type(instance),)
+    is_method = binding is None and instance is not None and hasattr(type(fn), "__get__")
+    return (instance,) if is_method and not isinstance(fn, _BOUND) else ()
+
+
+def wrap_method(fn: Callable[..., Any], binding: type | None) -> Any:
+    """The inverse of `unwrap_method`."""
+    return fn if binding is None else binding(fn)
+
+
+_BOUND = (MethodType, partial)
+"""Callables whose first argument is settled, also in a class body."""

@@ -222,16 +222,20 @@ def ended_by(error: BaseException, attempt: int) -> State:
         return failed(error, attempt=attempt)
     if isinstance(error, SystemExit | GeneratorExit):
         return crashed(f"The run was ended by {type(error).__name__}({error}).", data=error)
-    if isinstance(error, CancelRequested):
-        return cancelled(str(error) or "Cancelled on request.", data=error)
-    return cancelled(data=error)
+    return _interrupted(error)
 
 
 def broken_off(error: BaseException) -> State:
     """The run's execution was broken into between two steps: by an interrupt, else by a fault of flowbook's own."""
     if isinstance(error, Exception):
         return crashed(f"The engine failed while executing the run: {describe_error(error)}", data=error)
-    return cancelled(data=error)
+    return _interrupted(error)
+
+
+def _interrupted(error: BaseException) -> State:
+    """Cancelled for the reason that the interrupt gives: a request to cancel has one, a cancelled coroutine may."""
+    said = str(error) if isinstance(error, CancelRequested) else error.args[0] if error.args else None
+    return cancelled(said if isinstance(said, str) and said else "Cancelled by an interrupt.", data=error)
 
 
 def describe_error(error: BaseException) -> str:

@@ -7,6 +7,8 @@ import time
 from typing import Any
 
 from flowbook import engine
+from flowbook.core.states import cancelled, crashed
+from flowbook.errors import CancelRequested
 from flowbook.promote.cells import Role
 from flowbook.promote.client import CellFailed, KernelDied, RunClient
 from flowbook.promote.folder import RunFolder
@@ -26,14 +28,17 @@ async def run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> None:
     if plan.kind is Kind.PLAIN:
         await _run_in_order(plan, client, folder, futures)
         return
-    ended_by = "The run ended before it did."
+    ending = crashed("The run ended before it did.")
     try:
         await _run_with_tasks(plan, client, folder, futures)
     except (KernelDied, SystemExit, KeyboardInterrupt) as error:
-        ended_by = str(error) or "Interrupted."
+        ending = crashed(str(error) or "Interrupted.")
+        raise
+    except CancelRequested as error:
+        ending = cancelled(str(error))
         raise
     finally:
-        join_records(plan, {index: future.task_run_id for index, future in futures.items()}, ended_by=ended_by)
+        join_records(plan, {index: future.task_run_id for index, future in futures.items()}, ending=ending)
 
 
 async def _run_with_tasks(plan: Plan, client: RunClient, folder: RunFolder, futures: dict[int, Future[Any]]) -> None:

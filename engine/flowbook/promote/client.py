@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_core.utils import ensure_async
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
@@ -28,6 +29,7 @@ _ALIVE_EVERY = 0.5  # seconds
 _IDLE_WITHIN = 30.0  # seconds that the last output of a request may come after its reply
 _LONGEST_SOCKET = 90  # bytes; a path of a socket may have 107 on Linux and 103 on macOS
 _LAST_WORDS = 0.3  # seconds for messages of a dead kernel that are still under way
+_INTERRUPT_GRACE = 0.6  # seconds for an interrupted cell to end, before its kernel is ended
 
 
 class KernelDied(FlowbookError):
@@ -73,6 +75,7 @@ class RunClient(NotebookClient):
         self._requests: dict[str, _Request] = {}
         self._clear_next: set[int] = set()
         self._failure: BaseException | None = None
+        self._interrupting: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def started(self, *, cwd: str, env: Mapping[str, str]) -> AsyncIterator[None]:
@@ -107,13 +110,28 @@ class RunClient(NotebookClient):
 
     def stop(self, reason: BaseException) -> None:
         """End what waits for the kernel with `reason`, now and from now on."""
+        self._fail(reason)
+        for request in self._requests.values():
+            if not request.reply.done():
+                request.reply.set_exception(self._failure or reason)
+            request.idle.set()
+
+    def cancel(self, reason: BaseException) -> None:
+        """Interrupt what the kernel does, so that its code can clean up, and soon after end what still waits for it."""
+        self._fail(reason)
+        loop = asyncio.get_running_loop()
+        self._interrupting = loop.create_task(self._interrupt())
+        loop.call_later(_INTERRUPT_GRACE, self.stop, reason)
+
+    def _fail(self, reason: BaseException) -> None:
         if self._failure is None:
             self._failure = reason
         self.shutdown_kernel = "immediate"  # a kernel at work would not hear a friendly request
-        for request in self._requests.values():
-            if not request.reply.done():
-                request.reply.set_exception(self._failure)
-            request.idle.set()
+
+    async def _interrupt(self) -> None:
+        if self.km is not None:
+            with contextlib.suppress(Exception):  # a kernel that is just starting or ending is none to interrupt
+                await ensure_async(self.km.interrupt_kernel())
 
     async def run_code(self, code: str, *, index: int | None = None, store_history: bool = False) -> None:
         """Have the kernel execute `code`; its outputs go to cell `index`, if any.
@@ -137,6 +155,8 @@ class RunClient(NotebookClient):
             await asyncio.wait_for(request.idle.wait(), _IDLE_WITHIN)
         except TimeoutError:
             raise OutputLost(f"The cell ended, and its last output did not arrive in {_IDLE_WITHIN:g} s.") from None
+        if self._failure is not None:
+            raise self._failure  # whatever the cell answered to an interrupt
         if reply["status"] == "error":
             raise CellFailed.of(reply)
         if reply["status"] != "ok":

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
-from flowbook.core.states import FINAL_TYPES
-from flowbook.errors import FlowbookError, NotebookError
+from flowbook.core.states import FINAL_TYPES, cancelled
+from flowbook.errors import CancelRequested, FlowbookError, NotebookError
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.imports import skip_grammar_of_iris
 from flowbook.promote.kinds import Kind
@@ -29,10 +29,12 @@ from flowbook.runs import run_folder
 from flowbook.store.deployments import manifest_of
 from flowbook.store.processes import this_process
 from flowbook.store.queue import QueuedRun, queued_run, take_over
-from flowbook.store.reaper import crash
+from flowbook.store.reaper import crash, end
 
 if TYPE_CHECKING:
     from flowbook.promote.client import RunClient
+
+_KERNEL_GRACE = 1.0  # seconds that the kernel has to end a flow, before it is interrupted itself
 
 
 def main(arguments: list[str]) -> int:
@@ -95,21 +97,48 @@ def _run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> Coroutine[An
         async with _kernel(plan, client, folder):
             await run_cells(plan, client, folder)
 
-    return _as_flow_run(plan.run, body)
+    return _as_flow_run(plan.run, body, stop=client.cancel)
 
 
 async def _run_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
     from flowbook.promote.flow_cells import run_defined_flow
 
+    watcher = engine.engine().watcher
+    watcher.enter(plan.run.id, _InKernel(plan.run, client))
     try:
         async with _kernel(plan, client, folder):
             await run_defined_flow(plan, client, folder)
     except Exception as error:
         await _make_final(plan.run, error)
-    except (KeyboardInterrupt, SystemExit) as error:
+    except (KeyboardInterrupt, SystemExit, CancelRequested) as error:
         await _make_final(plan.run, error)
     else:
         await _make_final(plan.run, FlowbookError("The flow ended, and its final state was not recorded."))
+    finally:
+        watcher.leave(plan.run.id)
+
+
+class _InKernel:
+    """A flow run that the kernel executes and records. What is asked of it once it has begun, the kernel answers."""
+
+    def __init__(self, run: QueuedRun, client: RunClient) -> None:
+        self._run = run
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def cancel(self, reason: str) -> None:
+        """End the kernel: at once if it has not come to the flow, else if it does not end that itself."""
+        self._loop.call_soon_threadsafe(self._cancel, CancelRequested(reason))
+
+    def resume(self, data: Mapping[str, Any]) -> bool:
+        """Left to the kernel."""
+        return False
+
+    def _cancel(self, error: CancelRequested) -> None:
+        if queued_run(engine.engine().database, self._run.id).state_type == "PENDING":
+            self._client.cancel(error)
+        else:
+            self._loop.call_later(_KERNEL_GRACE, self._client.cancel, error)
 
 
 async def _make_final(run: QueuedRun, error: BaseException) -> None:
@@ -122,6 +151,8 @@ async def _make_final(run: QueuedRun, error: BaseException) -> None:
         return
     if state == "PENDING" and not isinstance(error, KernelDied):
         await _fail(run, error)
+    elif isinstance(error, CancelRequested):
+        end(database, run.id, cancelled(str(error)))
     else:
         crash(database, run.id, str(error) or type(error).__name__)
 
@@ -135,13 +166,13 @@ async def _fail(run: QueuedRun, error: BaseException) -> None:
     await _as_flow_run(run, body)
 
 
-async def _as_flow_run(run: QueuedRun, body: Any) -> None:
-    """Execute `body` as the flow run that is recorded already."""
+async def _as_flow_run(run: QueuedRun, body: Any, stop: Callable[[BaseException], None] | None = None) -> None:
+    """Execute `body` as the flow run that is recorded already; `stop` ends it with an error when it is cancelled."""
     work = Work(name=run.flow, fn=body, is_async=True, key=f"deployment.{run.deployment_id}")
     flow = engine.new_flow_run(
         work, run.parameters, Sequential(), name=run.name, flow_run_id=run.id, recorded=True, trigger=run.trigger
     )
-    await engine.run_flow_async(flow)
+    await engine.run_flow_async(flow, stop=stop)
 
 
 def _kernel(plan: Plan, client: RunClient, folder: RunFolder) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from flowbook import engine, runs
 from flowbook.core.events import state_to_json
-from flowbook.core.states import crashed
+from flowbook.core.states import State
 from flowbook.core.view import NodeView
 from flowbook.promote.cells import Role
 from flowbook.promote.marks import mark
@@ -16,13 +16,13 @@ from flowbook.promote.plan import Plan
 _CELL = re.compile(r"cell (\d+)")
 
 
-def join_records(plan: Plan, ours: Mapping[int, str], *, ended_by: str) -> None:
+def join_records(plan: Plan, ours: Mapping[int, str], *, ending: State) -> None:
     """Record the edges between plain cells and task cells, and write into each task cell what became of it.
 
     `ours` are the ids of the task runs of plain cells by the index of the cell. What the kernel still runs is recorded
-    as crashed, because of `ended_by`.
+    as ended in the state `ending`.
     """
-    _end_unfinished(plan, ended_by)
+    _end_unfinished(plan, ending)
     theirs = _task_cells(plan)
     _record_edges(plan, ours, {index: node.id for index, node in theirs.items()})
     for index, node in theirs.items():
@@ -30,11 +30,11 @@ def join_records(plan: Plan, ours: Mapping[int, str], *, ended_by: str) -> None:
             mark(plan.notebook.cells[index], node.state, name=node.name, duration=node.duration())
 
 
-def _end_unfinished(plan: Plan, ended_by: str) -> None:
+def _end_unfinished(plan: Plan, ending: State) -> None:
     recorder = engine.engine().recorder
     for node in runs.run_view(plan.run.id).nodes.values():
         if node.state is None or not node.state.is_final():
-            recorder.emit("state", plan.run.id, node.id, state_to_json(crashed(ended_by)))
+            recorder.emit("state", plan.run.id, node.id, state_to_json(ending))
     recorder.flush()
 
 

@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from types import FrameType
 from typing import Protocol
 
@@ -29,6 +30,17 @@ class MakesUp(Protocol):
     def unblocked(self) -> None: ...
 
 
+class Activity(Protocol):
+    """A run that is being performed, to a clock that passes only while nobody is at work."""
+
+    def waits(self, over: Callable[[], bool], thread_id: int | None) -> AbstractContextManager[None]:
+        """Inside, it is not at work until `over` says so, nor is anybody else in the thread, if one is given."""
+
+
+activity: ContextVar[Activity | None] = ContextVar("flowbook_activity", default=None)
+"""What the calling code is part of, if the clock in force wants to know."""
+
+_NOTHING = nullcontext()
 _here = threading.local()
 _wakers: dict[int, Callable[[], None]] = {}
 _interrupts: dict[int, type[BaseException]] = {}
@@ -46,17 +58,26 @@ def crew_of_this_thread() -> MakesUp | None:
 
 
 @contextmanager
-def may_block(wake: Callable[[], None]) -> Iterator[None]:
-    """While inside, this thread does not count against its pool's size. `wake` ends the wait from another thread."""
+def may_block(wake: Callable[[], None], over: Callable[[], bool]) -> Iterator[None]:
+    """While inside, this thread does not count against its pool's size.
+
+    `wake` ends the wait from another thread; `over` tells any thread whether there is nothing to wait for any more.
+    """
     crew = crew_of_this_thread()
     if crew is not None:
         crew.blocked()
     try:
-        with wakes_by(wake):
+        with wakes_by(wake), waiting(over, threading.get_ident()):
             yield
     finally:
         if crew is not None:
             crew.unblocked()
+
+
+def waiting(over: Callable[[], bool], thread_id: int | None = None) -> AbstractContextManager[None]:
+    """While inside, the calling run is not at work until `over` says so; the thread, if one is given, is blocked."""
+    busy = activity.get()
+    return _NOTHING if busy is None else busy.waits(over, thread_id)
 
 
 @contextmanager
@@ -84,7 +105,7 @@ def pause(seconds: float) -> None:
     """`time.sleep`, but an interrupt ends it in any thread."""
     never = threading.Lock()
     never.acquire()
-    with may_block(lambda: release(never)):
+    with may_block(lambda: release(never), lambda: False):
         never.acquire(timeout=min(seconds, threading.TIMEOUT_MAX))
 
 
@@ -95,7 +116,7 @@ def interrupt_threads(thread_ids: Iterable[int], error: type[BaseException]) -> 
     deadline = time.monotonic() + _LOGGING_GRACE
     while left:
         frames = sys._current_frames()
-        for thread_id in [one for one in left if not _is_logging(frames.get(one))]:
+        for thread_id in [one for one in left if not is_logging(frames.get(one))]:
             left.remove(thread_id)
             if _interrupts.pop(thread_id, None) is not None:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error))
@@ -123,7 +144,8 @@ def forget_interrupt() -> None:
         _interrupts.pop(threading.get_ident(), None)
 
 
-def _is_logging(frame: FrameType | None) -> bool:
+def is_logging(frame: FrameType | None) -> bool:
+    """Whether `frame` is, or was called by, a function of `logging`."""
     while frame is not None:
         if frame.f_globals.get("__name__") == "logging":
             return True

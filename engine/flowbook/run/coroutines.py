@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future as Promise
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from flowbook.core.protocol import Raised, Returned
-from flowbook.run.blocking import wakes_by
+from flowbook.run.blocking import release, wakes_by
 from flowbook.run.timeouts import OutOfTime
 
 R = TypeVar("R")
 
+_CANCEL_GRACE = 1.8  # seconds for a cancelled coroutine to end
+
 
 async def await_within(
-    seconds: float | None, call: Callable[[], Coroutine[Any, Any, Any]], name: str
+    seconds: float | None, call: Callable[[], Awaitable[Any]], name: str
 ) -> Returned | Raised:
     """The outcome of an awaited call: cancelled, and out of time, after `seconds`. Other errors are raised."""
     if seconds is None:
@@ -41,14 +45,40 @@ def run_coroutine(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_interruptible(function, *args))
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as beside:
-        return beside.submit(contextvars.copy_context().run, _run_in_new_loop, function, *args).result()
+    return _run_beside(function, *args)
 
 
-def _run_in_new_loop(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:
-    return asyncio.run(function(*args))
+def _run_beside(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:
+    """The result, made on an event loop in another thread. An interrupt of this thread cancels it there."""
+    loop, promise, ended = asyncio.new_event_loop(), Promise[R](), threading.Lock()
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def work() -> R:
+        tasks.append(asyncio.current_task())
+        return await function(*args)
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                promise.set_result(runner.run(work()))
+        except BaseException as error:
+            promise.set_exception(error)
+        finally:
+            release(ended)
+
+    ended.acquire()
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(run,), name="flowbook-coroutine", daemon=True)
+    thread.start()
+    try:
+        with wakes_by(lambda: release(ended)):
+            ended.acquire()
+    except BaseException:
+        with suppress(RuntimeError):  # the loop is closed: it has just ended
+            loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks if task is not None])
+        thread.join(_CANCEL_GRACE)
+        raise
+    return promise.result()
 
 
 async def _interruptible(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures import Future as Promise
 from contextlib import suppress
@@ -49,6 +49,7 @@ from flowbook.run.timeouts import call_within
 
 if TYPE_CHECKING:
     from flowbook.run.flow_execution import FlowExecution
+    from flowbook.run.generators import Course
 
 
 Hook = Callable[[Any, Run, State], Any]
@@ -122,6 +123,7 @@ class Execution:
         "args",
         "began",
         "id",
+        "iteration",
         "kwargs",
         "log_prints",
         "name",
@@ -135,6 +137,8 @@ class Execution:
     )
     kind = "run"
     logger = "flowbook"
+    upstream: Sequence[str]
+    """The ids of the runs whose results it takes."""
 
     def __init__(
         self,
@@ -158,6 +162,7 @@ class Execution:
         self.began: float | None = None  # when the first attempt did
         self.storage_key: str | None = None
         self.stopped_by: type[BaseException] | None = None  # the interrupt, once there was one
+        self.iteration: Course | None = None  # while it is driven by whoever takes its values
         self.log_prints = bool(work.log_prints)
         self.siblings = siblings  # the unfinished runs of the same flow run, this one among them until it has ended
 
@@ -182,11 +187,37 @@ class Execution:
         """What code of the user is told of this run."""
         raise NotImplementedError  # pragma: no cover
 
+    @property
+    def around(self) -> FlowExecution | None:
+        """The flow run in whose graph this run is a node."""
+        raise NotImplementedError  # pragma: no cover
+
+    def produced(self, value: Any) -> None:
+        """`value` comes from this run: whatever takes it follows this run in the graph."""
+        if self.around is not None:
+            self.around.producers.register(value, self.id, self.upstream)
+
+    def prepare(self) -> State | None:
+        """Get ready what the call needs; returns the state in which the run ends if it cannot begin."""
+        return None
+
+    def conclude(self, outcome: Returned | Raised) -> Returned | Raised:
+        """What follows from the call, once everything that it has begun has ended as well."""
+        return outcome
+
+    async def aconclude(self, outcome: Returned | Raised) -> Returned | Raised:
+        """`conclude`, on a running event loop."""
+        return outcome
+
     def seconds(self) -> float:
         """How long the run took or has taken, from its first attempt to its latest state; 0 if it never began."""
         if self.began is None or self.state is None or self.state.time is None:
             return 0.0
         return self.state.time - self.began
+
+    def has_ended(self) -> bool:
+        """Whether the run is in a final state."""
+        return self.state is not None and self.state.is_final()
 
     def end_as(self, state: State) -> None:
         """Record that the run ended in `state`, which was not for its life to say; nothing if it has ended."""
@@ -195,7 +226,7 @@ class Execution:
 
     def break_off(self, error: BaseException) -> None:
         """Its driver was broken into by `error`, between two effects; the run must not stay unfinished."""
-        if self.state is None or not self.state.is_final():
+        if not self.has_ended():
             self.siblings.add(self)
             self.end_as(broken_off(error))
 
@@ -215,11 +246,17 @@ class Execution:
 
     def call(self, effect: Call) -> Returned | Raised:
         """Call the function in this thread (a coroutine function on an event loop of its own)."""
+        return self.within(effect.timeout, self.invoke)
+
+    def within(self, seconds: float | None, function: Callable[[], Any]) -> Returned | Raised:
+        """The outcome of `function`, which is code of this run: called in its name, and given up after `seconds`."""
         token = current.set(self)
         try:
-            if effect.timeout is not None and not self.work.is_async:
-                return call_within(effect.timeout, self._invoke, self.title)
-            return self._call_coroutine(effect) if self.work.is_async else Returned(self._invoke())
+            if self.work.is_async:
+                from flowbook.run.coroutines import await_within, run_coroutine
+
+                return run_coroutine(await_within, seconds, function, self.title)
+            return Returned(function()) if seconds is None else call_within(seconds, function, self.title)
         except BaseException as error:
             if self.stopped_by is not None and isinstance(error, Exception):
                 return Raised(self.stopped_by())  # however the code answered the interrupt
@@ -229,28 +266,25 @@ class Execution:
 
     async def acall(self, effect: Call) -> Returned | Raised:
         """Call the function from a running event loop, awaiting a coroutine function."""
-        if not self.work.is_async:
-            return self.call(effect)
+        return await self.awithin(effect.timeout, self.invoke) if self.work.is_async else self.call(effect)
+
+    async def awithin(self, seconds: float | None, function: Callable[[], Awaitable[Any]]) -> Returned | Raised:
+        """`within` on a running event loop, for a function whose result is awaited."""
+        from flowbook.run.coroutines import await_within
+
         token = current.set(self)
         try:
-            return await self._awaited(effect)
+            return await await_within(seconds, function, self.title)
         except BaseException as error:
+            if self.stopped_by is not None and isinstance(error, Exception):
+                return Raised(self.stopped_by())
             return Raised(_without_our_frames(error))
         finally:
             current.reset(token)
 
-    def _invoke(self) -> Any:
+    def invoke(self) -> Any:
+        """Call the function with the arguments of the run."""
         return self.work.fn(*self.args, **self.kwargs)
-
-    def _call_coroutine(self, effect: Call) -> Returned | Raised:
-        from flowbook.run.coroutines import run_coroutine
-
-        return run_coroutine(self._awaited, effect)
-
-    async def _awaited(self, effect: Call) -> Returned | Raised:
-        from flowbook.run.coroutines import await_within
-
-        return await await_within(effect.timeout, self._invoke, self.title)
 
     def _check(self, state: State) -> None:
         """Raise IllegalTransition unless `state` may follow; a run that has ended enters no other state.
@@ -280,8 +314,8 @@ class Execution:
         key = self.storage_key or (storage.key(self) if storage is not None else None)
         if storage is None or key is None:
             return state
-        seconds = self.recorder.clock() - (self.began or self.recorder.clock())
-        kept = storage.save(key, state.data, seconds, self)
+        now = self.recorder.clock.time()
+        kept = storage.save(key, state.data, now - (self.began or now), self)
         return replace(state, data=kept.data, details=kept.details)
 
     def _may_retry(self, state: State) -> bool:
@@ -411,8 +445,7 @@ class TaskExecution(Execution):
         """Tell everybody of the final state: whoever waits for the run knows of it last."""
         try:
             if state.is_completed():
-                if self.flow is not None:
-                    self.flow.producers.register(state.data, self.id, self.upstream)
+                self.produced(state.data)
                 if self.work.completing is not None:
                     self.work.completing(self, state)
             say(self, "Finished in state %s", state)
@@ -420,6 +453,10 @@ class TaskExecution(Execution):
         finally:
             self.args, self.kwargs, self.wait_for = (), {}, ()  # not kept alive by a run that has ended
             self.future._finish(state)
+
+    @property
+    def around(self) -> FlowExecution | None:
+        return self.flow
 
     def record_log(self, data: Mapping[str, Any]) -> None:
         self.recorder.emit("log", self.flow.id if self.flow else None, self.id, data)

@@ -13,18 +13,20 @@ from flowbook.core.records import FlowRun
 from flowbook.core.states import State, cancelled
 from flowbook.run.execution import Execution, Slots, Work, flowless
 from flowbook.run.logs import say
+from flowbook.run.pauses import Pauses
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
 from flowbook.run.timeouts import OutOfTime, StopThread
 
 if TYPE_CHECKING:
+    from flowbook.run.generators import Course
     from flowbook.run.runner import Runner
 
 
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("limits", "names", "parent", "producers", "runner", "unfinished", "upstream")
+    __slots__ = ("limits", "names", "parent", "pauses", "producers", "runner", "unfinished", "upstream")
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -49,6 +51,7 @@ class FlowExecution(Execution):
         self.names: dict[str, Iterator[int]] = {}
         self.unfinished: set[Execution] = set()
         self.upstream: Sequence[str] = ()
+        self.pauses = Pauses(self)
         self.siblings.add(self)
 
     def life(self) -> Life:
@@ -77,6 +80,11 @@ class FlowExecution(Execution):
             started=self.began,
         )
 
+    def check_goes_on(self) -> None:
+        """Interrupt the calling code if the run was cancelled and has ended without it."""
+        if self.stopped_by is not None and self.has_ended():
+            raise self.stopped_by
+
     def task_run_name(self, name: str) -> str:
         """`name` for the first task run of that name in this flow run, then ``name-1``, ``name-2``…"""
         n = next(self.names.setdefault(name, count()))
@@ -84,7 +92,9 @@ class FlowExecution(Execution):
 
     def enter(self, state: State) -> State:
         self._check(state)
+        goes_on = self.state is not None and self.state.is_paused() and state.is_running()
         if state.is_final():
+            state = self._as_asked(state)
             self._end_unfinished(state)
         plain = state_to_json(state)
         state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
@@ -95,11 +105,22 @@ class FlowExecution(Execution):
             # In the graph of its parent a sub-flow is a node like any task run, under its own id.
             self.recorder.emit("state", self.parent.id, self.id, plain)
             if state.is_completed():
-                self.parent.producers.register(state.data, self.id, self.upstream)
+                self.produced(state.data)
         if state.is_final():
             say(self, "Finished in state %s", state)
-        self._run_hooks(state)
+        if not goes_on:  # it is the same attempt
+            self._run_hooks(state)
         return state
+
+    def _as_asked(self, state: State) -> State:
+        """A run that ends because somebody asked for that says so, and is no interrupt to whoever called the flow."""
+        if self.stopped_by is None or not state.is_cancelled() or isinstance(state.data, KeyboardInterrupt):
+            return state
+        return replace(state, message=str(self.stopped_by()), data=None)
+
+    @property
+    def around(self) -> FlowExecution | None:
+        return self.parent
 
     def record_log(self, data: Mapping[str, Any]) -> None:
         self.recorder.emit("log", self.id, None, data)
@@ -108,7 +129,7 @@ class FlowExecution(Execution):
         """End what is left as the flow run ends: what nobody awaited; all of it, if the flow run was stopped."""
         stopped = state.is_cancelled() or state.is_crashed()
         for run in list(self.unfinished):
-            if stopped or run.state is None or run.state.is_pending():
+            if stopped or run.state is None or run.state.is_pending() or run.iteration is not None:
                 run.end_as(cancelled("Not run to its end: the flow run ended before it."))
 
     def break_off(self, error: BaseException) -> None:
@@ -116,21 +137,38 @@ class FlowExecution(Execution):
         super().break_off(error)
 
     def call(self, effect: Call) -> Returned | Raised:
-        return self._close_runner(super().call(effect))
+        return self.conclude(super().call(effect))
 
     async def acall(self, effect: Call) -> Returned | Raised:
+        return await self.aconclude(await super().acall(effect))
+
+    def conclude(self, outcome: Returned | Raised) -> Returned | Raised:
+        outcome = self._close_runner(outcome)
+        for iteration in self._suspended():
+            iteration.leave()
+        return outcome
+
+    async def aconclude(self, outcome: Returned | Raised) -> Returned | Raised:
         import asyncio
 
-        outcome = await super().acall(effect)
         try:
             # Waiting for submitted tasks must not stop the loop that other coroutines of the user run on.
-            return await asyncio.to_thread(self._close_runner, outcome)
+            outcome = await asyncio.to_thread(self._close_runner, outcome)
         except asyncio.CancelledError as error:
-            return await asyncio.to_thread(self._close_runner, Raised(error))
+            outcome = await asyncio.to_thread(self._close_runner, Raised(error))
+        for iteration in self._suspended():
+            await iteration.aleave()
+        return outcome
+
+    def _suspended(self) -> list[Course]:
+        """The generators that nobody took to their end."""
+        return [run.iteration for run in self.unfinished.copy() if run.iteration is not None]
 
     def _close_runner(self, outcome: Returned | Raised) -> Returned | Raised:
         """The outcome of the call, once everything that it submitted has ended as well."""
         while True:
+            if self.stopped_by is not None and isinstance(outcome, Raised) and not isinstance(outcome, OutOfTime):
+                outcome = Raised(self.stopped_by())  # however a coroutine was cancelled
             try:
                 if isinstance(outcome, OutOfTime):
                     self.runner.close(StopThread())

@@ -48,7 +48,7 @@ class Future(Generic[R]):
         ended = threading.Lock()
         ended.acquire()
         self.add_done_callback(lambda _: release(ended))
-        with may_block(lambda: release(ended)):
+        with may_block(lambda: release(ended), lambda: self._callbacks is None):
             ended.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
@@ -129,7 +129,7 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
         try:
             found = None
             while found is None:
-                with may_block(lambda: ended.put(None)):
+                with may_block(lambda: ended.put(None), lambda: not ended.empty()):
                     found = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             yield found
         except queue.Empty:

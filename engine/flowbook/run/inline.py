@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from flowbook.core.protocol import Call, Life, Raised, Sleep
+from flowbook.core.protocol import Call, Effect, Life, Raised, Sleep
 from flowbook.core.states import State
-from flowbook.run.blocking import pause
 from flowbook.run.execution import Execution, TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.later import Later
+from flowbook.run.runner import Runner
 
 
 def step(run: Execution, life: Life, outcome: Any) -> Sleep | Later:
@@ -31,27 +32,33 @@ def step(run: Execution, life: Life, outcome: Any) -> Sleep | Later:
 
 def drive(run: Execution) -> State:
     """Execute `run` to its end, here and now; returns the final state."""
+    with run.recorder.clock.at_work():
+        return _drive(run)
+
+
+def drive_task(run: TaskExecution) -> State:
+    """Like `drive`, after waiting for the inputs of the task run; without them it does not begin."""
+    with run.recorder.clock.at_work():
+        try:
+            end = run.prepare()
+        except BaseException as error:
+            run.break_off(error)
+            raise
+        return _drive(run) if end is None else run.enter(end)
+
+
+def _drive(run: Execution) -> State:
     life = run.life()
     outcome: Any = None
     try:
         while True:
-            outcome = _passed(step(run, life, outcome))
+            outcome = _passed(run, step(run, life, outcome))
     except StopIteration as end:
         state: State = end.value
         return state
     except BaseException as error:
         run.break_off(error)
         raise
-
-
-def drive_task(run: TaskExecution) -> State:
-    """Like `drive`, after waiting for the inputs of the task run; without them it does not begin."""
-    try:
-        end = run.prepare()
-    except BaseException as error:
-        run.break_off(error)
-        raise
-    return drive(run) if end is None else run.enter(end)
 
 
 class Sequential:
@@ -66,12 +73,37 @@ class Sequential:
         """Nothing is left to wait for."""
 
 
-def _passed(effect: Sleep | Later) -> Any:
+_everything_inline = False
+
+
+@contextmanager
+def everything_inline(yes: bool = True) -> Iterator[None]:
+    """Inside, runners that are started are sequential, whatever they were meant to be, in all threads."""
+    global _everything_inline
+    before, _everything_inline = _everything_inline, yes
+    try:
+        yield
+    finally:
+        _everything_inline = before
+
+
+def started(start: Callable[[], Runner]) -> Runner:
+    """The runner that `start` gives, unless everything is to be executed inline."""
+    return Sequential() if _everything_inline else start()
+
+
+def performed(run: Execution, effect: Effect) -> Any:
+    """The outcome of an effect that is no call, waited for in this thread if it takes its time."""
+    outcome = effect if type(effect) is Sleep else run.perform(effect)
+    return _passed(run, outcome) if isinstance(outcome, Sleep | Later) else outcome
+
+
+def _passed(run: Execution, effect: Sleep | Later) -> Any:
     """The outcome of what takes its time, waited for in this thread."""
     try:
         if isinstance(effect, Later):
             return effect.wait()
-        pause(effect.seconds)
+        run.recorder.clock.pause(effect.seconds)
     except BaseException as error:
         return Raised(error)
     return None

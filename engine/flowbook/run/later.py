@@ -30,7 +30,7 @@ class Later:
         kept.acquire()
         self.promise.add_done_callback(lambda _: release(kept))
         try:
-            with may_block(lambda: release(kept)):
+            with may_block(lambda: release(kept), self.promise.done):
                 kept.acquire()
         except BaseException:
             self.give_up()

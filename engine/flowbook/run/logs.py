@@ -8,7 +8,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.jsonable import plain_text
@@ -43,6 +44,28 @@ def install(level: int) -> None:
         builtins.print = _print
         threading.Thread.start = start_of_thread  # type: ignore[method-assign, assignment]
     _root.setLevel(level)
+
+
+def hand_on() -> None:
+    """Hand flowbook's records to the handlers of the root logger too, such as pytest's, unless there are such here."""
+    _root.propagate = all(isinstance(handler, _Handler) for handler in _root.handlers)
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Have all that `install` and `hand_on` change as it was, once the block ends."""
+    handlers, level, propagate = list(_root.handlers), _root.level, _root.propagate
+    printing, starting = builtins.print, threading.Thread.start
+    try:
+        yield
+    finally:
+        for handler in list(_root.handlers):
+            if isinstance(handler, _Handler) and handler not in handlers:
+                _root.removeHandler(handler)
+        _root.propagate = propagate
+        _root.setLevel(level)
+        builtins.print = printing
+        threading.Thread.start = starting  # type: ignore[method-assign]
 
 
 def say(run: Execution, message: str, *args: Any, always: bool = False) -> None:

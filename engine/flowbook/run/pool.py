@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from flowbook.core.protocol import Life
 from flowbook.core.states import State, cancelled
 from flowbook.run.blocking import belongs_to, forget_interrupt, interrupt_threads, may_block
+from flowbook.run.clock import clock
 from flowbook.run.execution import Caller, TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.inline import step
@@ -72,6 +73,7 @@ class ThreadPool:
     def __init__(self, max_workers: int, caller: Caller | None = None) -> None:
         self._max = max_workers
         self._caller = caller
+        self._clock = clock()
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
@@ -114,7 +116,7 @@ class ThreadPool:
 
     def _wait_for_all(self, until: float = math.inf) -> None:
         """Return when no run is open, or at the time `until`."""
-        with may_block(self._look_again), self._lock:
+        with may_block(self._look_again, lambda: not self._open), self._lock:
             while self._open and (left := until - time.monotonic()) > 0:
                 self._ended.wait(min(left, threading.TIMEOUT_MAX))
 
@@ -133,6 +135,7 @@ class ThreadPool:
 
     def _enqueue(self, job: _Job) -> None:
         self._ready.append(job)
+        self._clock.ready(job.run)
         self._staff()
 
     def _count(self, crew: _Crew, working: int) -> None:
@@ -190,21 +193,24 @@ class ThreadPool:
                     if self._parked:
                         wakes_at = crew.wakes_at = self._parked[0][0]
                 crew.idle += 1
-                self._work.wait(None if wakes_at == math.inf else wakes_at - time.monotonic())
+                self._clock.wait(self._work, wakes_at)
                 crew.idle -= 1
                 if wakes_at == crew.wakes_at:
                     crew.wakes_at = math.inf
             return None
 
     def _take(self) -> _Job | None:
-        if self._parked and self._parked[0][0] <= time.monotonic():
-            return heapq.heappop(self._parked)[2]
+        if self._parked and self._parked[0][0] <= self._clock.monotonic():
+            job = heapq.heappop(self._parked)[2]
+            self._clock.ready(job.run)
+            return job
         return self._ready.popleft() if self._ready else None
 
     def _advance(self, job: _Job) -> None:
         """Perform the life of a run until it sleeps or ends."""
         run, thread = job.run, threading.get_ident()
         self._running[thread] = run
+        self._clock.resumed(run)
         try:
             life = job.life
             if life is None:
@@ -240,6 +246,9 @@ class ThreadPool:
             self._end(job.run, _NOT_BEGUN)
         else:
             later.then(lambda outcome: self._resume(job, outcome))
+            with self._lock:
+                if job.run in self._awaiting:
+                    self._clock.left(job.run)
 
     def _resume(self, job: _Job, outcome: Any) -> None:
         with self._lock:
@@ -251,8 +260,14 @@ class ThreadPool:
         with self._lock:
             if self._crew.ending or job.run not in self._open:
                 return False
-            heapq.heappush(self._parked, (time.monotonic() + seconds, next(self._tiebreak), job))
+            until = self._clock.monotonic() + seconds
+            heapq.heappush(self._parked, (until, next(self._tiebreak), job))
+            self._clock.parked(job.run, until, self._look_for_what_is_due)
             return True
+
+    def _look_for_what_is_due(self) -> None:
+        with self._lock:
+            self._work.notify_all()
 
     def _end(self, run: TaskExecution, state: State | None = None) -> None:
         """`run` has ended; if its life did not say how, in `state`."""
@@ -264,6 +279,7 @@ class ThreadPool:
                 self._open.discard(run)
                 if not self._open:
                     self._ended.notify_all()
+                self._clock.left(run)
 
     def _cancel_unbegun(self, runs: Sequence[TaskExecution] = ()) -> None:
         """Cancel `runs` and all that wait: for a thread, for their inputs, for their retry."""

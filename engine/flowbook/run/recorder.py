@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from flowbook.core.events import Event, EventKind
+from flowbook.run.clock import clock
 
 Listener = Callable[[Event], None]
 
@@ -20,21 +20,24 @@ class Sink(Protocol):
 
 
 class Recorder:
-    """Stamps each event with the time and hands it on."""
+    """Stamps each event with the time and hands it on. The runs that it records go by its clock."""
 
-    def __init__(self, sink: Sink, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, sink: Sink) -> None:
         self.sink = sink
-        self.clock = clock
+        self.clock = clock()
         self._listeners: tuple[Listener, ...] = ()
 
     def emit(self, kind: EventKind, flow_run_id: str | None, task_run_id: str | None, data: Mapping[str, Any]) -> float:
         """Record one event now; returns its time in seconds since the epoch."""
-        now = self.clock()
-        event = Event(kind=kind, time=now, flow_run_id=flow_run_id, task_run_id=task_run_id, data=data)
+        now = self.clock.time()
+        self.relay(Event(kind=kind, time=now, flow_run_id=flow_run_id, task_run_id=task_run_id, data=data))
+        return now
+
+    def relay(self, event: Event) -> None:
+        """Record an event of another process, which has stamped it with the time."""
         self.sink.append(event)
         for listener in self._listeners:
             listener(event)
-        return now
 
     def flush(self) -> None:
         """Return when everything recorded so far is durable."""

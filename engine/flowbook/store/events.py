@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from flowbook.store.database import Database
 
 
@@ -17,7 +19,21 @@ def events_of(database: Database, flow_run_id: str, *, after: int = 0) -> list[E
 
     from flowbook.store.schema import event
 
-    query = select(event).where(event.c.flow_run_id == flow_run_id, event.c.seq > after).order_by(event.c.seq)
+    return _fetch(database, select(event).where(event.c.flow_run_id == flow_run_id, event.c.seq > after))
+
+
+def task_events_of(database: Database, task_run_id: str) -> list[Event]:
+    """The events of one task run in order; of a sub-flow those that it has as a node of its parent."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import event
+
+    return _fetch(database, select(event).where(event.c.task_run_id == task_run_id))
+
+
+def _fetch(database: Database, query: Select[Any]) -> list[Event]:
+    from flowbook.store.schema import event
+
     with database.read() as connection:
         return [
             Event(
@@ -28,5 +44,5 @@ def events_of(database: Database, flow_run_id: str, *, after: int = 0) -> list[E
                 data=json.loads(row.data),
                 seq=row.seq,
             )
-            for row in connection.execute(query)
+            for row in connection.execute(query.order_by(event.c.seq))
         ]

@@ -97,6 +97,11 @@ def crash(database: Database, flow_run_id: str, message: str, *, fence: int | No
 
     With `fence` it is only done while nobody else has claimed the run.
     """
+    return end(database, flow_run_id, crashed(message), fence=fence)
+
+
+def end(database: Database, flow_run_id: str, state: State, *, fence: int | None = None) -> bool:
+    """End an unfinished flow run as `crash` does, in another final state."""
     from sqlalchemy import select
 
     from flowbook.store.schema import flow_run
@@ -108,11 +113,11 @@ def crash(database: Database, flow_run_id: str, message: str, *, fence: int | No
         found = connection.execute(query).one_or_none()
         if found is None:
             return False
-        Batch(_crash_events(connection, found, crashed(message))).write(connection)
+        Batch(_end_events(connection, found, state)).write(connection)
         return True
 
 
-def _crash_events(connection: Connection, run: Any, state: State) -> list[Event]:
+def _end_events(connection: Connection, run: Any, state: State) -> list[Event]:
     from sqlalchemy import select
 
     from flowbook.store.schema import task_run

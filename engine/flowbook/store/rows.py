@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event
 from flowbook.core.states import FINAL_TYPES
+from flowbook.store.artifacts import ArtifactRows, facts_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -25,8 +26,7 @@ class Batch:
         self.flow_changes: dict[str, Row] = {}
         self.task_changes: dict[str, Row] = {}
         self.task_names: dict[str, str] = {}
-        self.new_artifacts: dict[str, Row] = {}
-        self.artifact_changes: dict[str, Row] = {}
+        self.artifacts = ArtifactRows()
         for event in events:
             self._add(event)
 
@@ -39,7 +39,6 @@ class Batch:
         for table, rows in (
             (schema.flow_run, list(self.new_flows.values())),
             (schema.task_run, list(self.new_tasks.values())),
-            (schema.artifact, list(self.new_artifacts.values())),
             (schema.event, self.events),
         ):
             if rows:
@@ -48,8 +47,7 @@ class Batch:
             connection.execute(_state_update(schema.flow_run), list(self.flow_changes.values()))
         if self.task_changes:
             connection.execute(_state_update(schema.task_run), list(self.task_changes.values()))
-        if self.artifact_changes:
-            connection.execute(_artifact_update(schema.artifact), list(self.artifact_changes.values()))
+        self.artifacts.write(connection)
         if self.task_names:
             names = [{"of": run_id, "named": name} for run_id, name in self.task_names.items()]
             renamed = update(schema.task_run).where(schema.task_run.c.id == bindparam("of"))
@@ -58,9 +56,9 @@ class Batch:
     def _add(self, event: Event) -> None:
         data = event.data
         if event.kind == "artifact":
-            data = {name: data[name] for name in _ARTIFACT_FACTS if name in data}
-            if self._add_artifact(event):
+            if not self.artifacts.add(event):
                 return
+            data = facts_of(event)
         self.events.append(
             {
                 "time": event.time,

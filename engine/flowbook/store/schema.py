@@ -133,12 +133,15 @@ concurrency_limit = Table(
     Column("created", Double, nullable=False),
 )
 
+#: Slots that a process holds; or with ``waiting`` the queue of a process, and how many slots its first one needs. The
+#: rows of one lease have the same id, one for each limit.
 concurrency_lease = Table(
     "concurrency_lease",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("name", Text, ForeignKey("concurrency_limit.name", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, ForeignKey("concurrency_limit.name", ondelete="CASCADE"), primary_key=True, index=True),
     Column("slots", Integer, nullable=False),
+    Column("waiting", Boolean, nullable=False, server_default="0"),
     Column("run_id", _ID),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),

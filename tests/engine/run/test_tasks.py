@@ -14,17 +14,9 @@ import pytest
 
 from flowbook import Task, flow, task, unmapped
 from flowbook.errors import UsageError
-from flowbook.run import inline
 from flowbook.runs import run_view
 from flowbook.tasks import exponential_backoff
-
-
-@pytest.fixture
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that runs sleep before their retries; nobody sleeps."""
-    recorded: list[float] = []
-    monkeypatch.setattr(inline, "pause", recorded.append)
-    return recorded
+from flowbook.testing import Harness
 
 
 @task
@@ -102,7 +94,7 @@ def test_options_that_cannot_be_meant_are_refused_at_once(make: Callable[[], Any
     [(10, [10, 10, 10]), ([10, 30, 60], [10, 30, 60]), ([1, 2], [1, 2, 2]), (exponential_backoff(10), [10, 20, 40])],
     ids=["number", "list", "short list", "function"],
 )
-def test_a_failing_task_is_tried_again_after_its_delays(sleeps: list[float], delay: Any, slept: list[float]) -> None:
+def test_a_failing_task_is_tried_again_after_its_delays(harness: Harness, delay: Any, slept: list[float]) -> None:
     attempts: list[int] = []
 
     @task(retries=3, retry_delay_seconds=delay)
@@ -113,18 +105,20 @@ def test_a_failing_task_is_tried_again_after_its_delays(sleeps: list[float], del
         return "ok"
 
     assert flaky() == "ok"
-    assert sleeps == slept
+    assert harness.delays("flaky") == slept
 
 
-def test_jitter_makes_delays_longer_by_chance(sleeps: list[float]) -> None:
+def test_jitter_makes_delays_longer_by_chance(harness: Harness) -> None:
     @task(retries=20, retry_delay_seconds=10, retry_jitter_factor=0.5)
     def fails() -> None:
         raise OSError("busy")
 
     with pytest.raises(OSError, match="busy"):
         fails()
-    assert len(set(sleeps)) > 10
-    assert all(10 <= seconds <= 15 for seconds in sleeps)
+    delays = harness.delays("fails")
+    assert len(delays) == 20
+    assert len(set(delays)) > 10
+    assert all(10 <= seconds <= 15 for seconds in delays)
 
 
 def test_the_last_error_is_the_one_that_is_raised() -> None:

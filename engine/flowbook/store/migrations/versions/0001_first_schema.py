@@ -167,6 +167,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("waiting", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=True),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
@@ -176,7 +177,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["name"], ["concurrency_limit.name"], name=op.f("fk_concurrency_lease_name"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_concurrency_lease")),
+        sa.PrimaryKeyConstraint("id", "name", name=op.f("pk_concurrency_lease")),
     )
     op.create_index(op.f("ix_concurrency_lease_name"), "concurrency_lease", ["name"], unique=False)
     op.create_table(

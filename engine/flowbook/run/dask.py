@@ -1,0 +1,459 @@
+"""Task runs on a Dask cluster.
+
+A task run is driven in the flow's process, as any other; a Dask worker calls its function. What the function prints and
+logs, and what happens inside of it, comes by Dask's own events (`Worker.log_event`, `Client.subscribe_topic`) in batches
+of some 20 ms; what was not sent by then comes with the outcome.
+
+Dask gives the tasks of a worker that goes away to another one. For a task run whose function has been called that is
+not what the user asked for: it ends as Crashed, and is called again only if it has retries.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import pickle
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from flowbook.core.protocol import Raised, Returned
+from flowbook.errors import CancelledRun, NotPicklable, UsageError, WorkerLost
+from flowbook.run.blocking import interrupt_threads, wakes_by
+from flowbook.run.channel import Part
+from flowbook.run.execution import TaskExecution
+from flowbook.run.future import Future
+from flowbook.run.ids import new_id
+from flowbook.run.pickles import unpack
+from flowbook.run.pool import ThreadPool
+from flowbook.run.relay import Relay, RemoteCaller
+from flowbook.run.remote import Begun, begun, execute, failure
+from flowbook.run.timeouts import OutOfTime, StopThread
+
+_LARGE = 1 << 20  # bytes: a larger order goes to a worker as data of its own, not through the graph of tasks
+_GATHER = 0.02  # seconds that a worker collects messages for
+_LATE = 2.0  # seconds that messages may take longer than the outcome which they belong to
+_STOP_GRACE = 1.0  # seconds for interrupted code to end: less than a pool waits for its threads
+_log = logging.getLogger("flowbook.task_runners")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """Which cluster: the one given, the one at an address, or one that is started for the flow run and closed after."""
+
+    cluster: Any = None
+    address: str | None = None
+    cluster_class: str | Callable[..., Any] | None = None
+    cluster_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    adapt_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    client_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_installed() -> None:
+    """Raise UsageError unless Dask is there."""
+    if find_spec("distributed") is None:
+        raise UsageError('DaskTaskRunner needs dask.distributed; install it with `pip install "flowbook[dask]"`.')
+
+
+class DaskPool:
+    """Executes task runs on a cluster, to which it connects when the first of them is submitted."""
+
+    def __init__(self, target: Target, threads: int) -> None:
+        self._target = target
+        self._threads = threads
+        self._connecting = threading.Lock()
+        self._line: Line | None = None
+        self._pool: ThreadPool | None = None
+
+    def submit(self, run: TaskExecution, after: Sequence[Future[Any]]) -> None:
+        """Execute `run` once all of `after` have ended. Raises UsageError if the cluster cannot be reached."""
+        with self._connecting:
+            if self._pool is None:
+                self._line = Line(self._target)
+                self._pool = ThreadPool(self._line.capacity() or self._threads, Workers(self._line, self._threads))
+            pool = self._pool
+        pool.submit(run, after)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Return when everything submitted has ended, and the connection is closed; see `Runner.close`."""
+        if self._pool is not None:
+            self._pool.close(error)
+        line, self._line, self._pool = self._line, None, None
+        if line is not None:
+            line.close()
+
+
+class Line:
+    """The connection to a cluster."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._own: Any = None
+        self.topic = f"flowbook-{new_id()}"
+        self.calls: dict[str, _Call] = {}
+        self.client = self._connect(target)
+        self.client.subscribe_topic(self.topic, self._said)
+        self.client.subscribe_topic("all", self._happened)
+
+    def capacity(self) -> int:
+        """How many tasks the cluster can execute side by side, now or once it has grown as far as it may; 0: unknown."""
+        threads = list(self.client.nthreads().values())
+        most = self._target.adapt_kwargs.get("maximum")
+        if self._target.adapt_kwargs and most in (None, math.inf):
+            return 0
+        return max(sum(threads), int(most or 0) * max(threads, default=1))
+
+    def close(self) -> None:
+        """Disconnect, and end a cluster that was started for us."""
+        with suppress(Exception):  # what is gone need not be closed
+            for topic in (self.topic, "all"):
+                self.client.unsubscribe_topic(topic)
+            self.client.close()
+        if self._own is not None:
+            with suppress(Exception):
+                self._own.close()
+
+    def _connect(self, target: Target) -> Any:
+        from distributed import Client
+
+        options = {"set_as_default": False, **target.client_kwargs}
+        to = target.cluster or target.address
+        if to is None:
+            to = self._own = _started(target)
+        try:
+            if target.adapt_kwargs and target.address is None:
+                to.adapt(**target.adapt_kwargs)
+            return Client(to, **options)
+        except (OSError, ValueError) as error:
+            if self._own is not None:
+                self._own.close()
+            where = f"The Dask cluster at {target.address}" if target.address else f"The Dask cluster {to!r}"
+            raise UsageError(
+                f"{where} cannot be reached: {error}. Start its scheduler (`dask scheduler`), or correct the address "
+                "that DaskTaskRunner was given."
+            ) from error
+
+    def _said(self, event: tuple[float, tuple[str, int, bytes]]) -> None:
+        """A worker has sent a batch of messages."""
+        call_id, number, batch = event[1]
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.inbox.put(_Batch(number, pickle.loads(batch)))  # noqa: S301 - from a process of our own
+
+    def _happened(self, event: tuple[float, Any]) -> None:
+        """Something has happened in the cluster."""
+        what = event[1]
+        if isinstance(what, Mapping) and what.get("action") == "remove-worker":
+            for call in list(self.calls.values()):
+                if call.where == what["worker"]:
+                    call.inbox.put(_Lost(f"the Dask worker at {call.where} has left the cluster"))
+
+
+def _started(target: Target) -> Any:
+    """A cluster of our own."""
+    make = target.cluster_class or "distributed.LocalCluster"
+    if isinstance(make, str):
+        module, _, name = make.rpartition(".")
+        make = getattr(import_module(module), name)
+    options = dict(target.cluster_kwargs)
+    if target.cluster_class is None:
+        options.setdefault("dashboard_address", ":0")  # several flow runs at once
+    try:
+        cluster = make(**options)
+    except RuntimeError as error:
+        if "bootstrapping" not in str(error):
+            raise
+        raise UsageError(
+            "A Dask cluster was to be started while the script is imported by one of its processes. "
+            'Call the flow below `if __name__ == "__main__":`.'
+        ) from error
+    scheduler = getattr(cluster, "scheduler", None)
+    if hasattr(scheduler, "allowed_failures"):
+        scheduler.allowed_failures = 0
+    return cluster
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    number: int
+    messages: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a worker returns: how many batches it has sent, what it has not, and the outcome."""
+
+    batches: int
+    rest: list[bytes]
+    outcome: Parcel
+
+
+class Parcel:
+    """The parts of a message, for Dask to send as they lie in memory."""
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = parts
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Parcel, ([pickle.PickleBuffer(part) if protocol >= 5 else bytes(part) for part in self.parts],)
+
+    def open(self) -> list[Part]:
+        """The parts. What was received in memory that cannot be changed is copied, since arrays come to lie in it."""
+        head, *rest = map(memoryview, self.parts)
+        return [head, *(bytearray(part) if part.readonly else part for part in rest)]
+
+    def __sizeof__(self) -> int:
+        return sum(memoryview(part).nbytes for part in self.parts)
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One order on its way. A thread of its own talks to Dask, since those of a pool may be interrupted anywhere."""
+
+    line: Line
+    id: str
+    name: str
+    parcel: Parcel | None
+    timeout: float | None
+    inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    where: str | None = None
+    """The address of the worker that has called the function."""
+    future: Any = None
+    stopped: bool = False
+
+    def start(self) -> None:
+        """Give the order to Dask; returns at once."""
+        self.line.calls[self.id] = self
+        threading.Thread(target=self._perform, name=f"flowbook-dask-{self.name}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Have the worker stop, if it can, and Dask forget the order; returns at once."""
+        self.stopped = True
+        threading.Thread(target=self._stop, name=f"flowbook-stop-{self.name}", daemon=True).start()
+
+    def _perform(self) -> None:
+        try:
+            self.inbox.put(self._answer())
+        except BaseException as error:
+            self.inbox.put(error)
+        finally:
+            self.future = None
+
+    def _answer(self) -> _Answer:
+        client, parcel, self.parcel = self.line.client, self.parcel, None
+        data = client.scatter(parcel, hash=False) if parcel.__sizeof__() > _LARGE else parcel
+        del parcel
+        self.future = client.submit(
+            carry_out, data, self.id, self.line.topic, self.timeout, key=f"{self.name}-{self.id}", pure=False
+        )
+        if self.stopped:
+            self.future.cancel()
+        answer: _Answer = self.future.result()
+        return answer
+
+    def _stop(self) -> None:
+        future, client = self.future, self.line.client
+        with suppress(Exception):
+            if self.where is not None:
+                client.run(interrupt, self.id, workers=[self.where])
+        with suppress(Exception):
+            if future is not None:
+                client.cancel([future], force=True)
+
+
+class Workers(RemoteCaller):
+    """Has functions called by the workers of a cluster."""
+
+    def __init__(self, line: Line, threads: int) -> None:
+        super().__init__(threads)
+        self._line = line
+
+    def conduct(
+        self, order: Sequence[Part], run: TaskExecution, relay: Relay, timeout: float | None
+    ) -> Returned | Raised:
+        """The outcome of an order, once it has been carried out by a worker."""
+        call = _Call(self._line, new_id(), run.work.name, Parcel(order), timeout)
+        call.start()
+        try:
+            return _Conversation(call, run, relay).outcome(timeout)
+        except BaseException:
+            call.stop()
+            with suppress(queue.Empty):
+                _Conversation(call, run, relay, time.monotonic() + _STOP_GRACE).outcome(None)
+            raise
+        finally:
+            self._line.calls.pop(call.id, None)
+
+
+class _Conversation:
+    """What is said about one order, in the order in which it was said."""
+
+    def __init__(self, call: _Call, run: TaskExecution, relay: Relay, deadline: float = math.inf) -> None:
+        self._call = call
+        self._run = run
+        self._relay = relay
+        self._deadline = deadline
+        self._batches = 0
+
+    def outcome(self, timeout: float | None) -> Returned | Raised:
+        """Pass on what is said; returns the outcome. Raises queue.Empty at a deadline that is not the timeout's."""
+        while True:
+            try:
+                said = self._next(self._deadline)
+            except queue.Empty:
+                if timeout is None:
+                    raise
+                self._call.stop()
+                return OutOfTime(self._run.title, timeout)
+            if isinstance(said, _Batch):
+                self._pass_on(said.messages, timeout)
+                self._batches = said.number
+            elif isinstance(said, _Answer):
+                return self._conclude(said)
+            elif isinstance(said, _Lost):
+                self._call.stop()
+                return Raised(self._lost(said.why))
+            elif isinstance(said, BaseException):
+                return Raised(self._explained(said))
+
+    def _next(self, deadline: float) -> Any:
+        left = deadline - time.monotonic()
+        with wakes_by(lambda: self._call.inbox.put(None)):
+            return self._call.inbox.get(timeout=None if left == math.inf else min(max(0.0, left), threading.TIMEOUT_MAX))
+
+    def _pass_on(self, messages: list[bytes], timeout: float | None) -> None:
+        for each in messages:
+            message = self._relay.read([each])
+            if isinstance(message, Begun):
+                self._call.where = message.where
+                if timeout is not None:
+                    self._deadline = time.monotonic() + timeout
+            self._relay.take(message)
+
+    def _conclude(self, answer: _Answer) -> Returned | Raised:
+        """The outcome, after the batches that were sent before it."""
+        deadline = time.monotonic() + _LATE
+        with suppress(queue.Empty):
+            while self._batches < answer.batches:
+                said = self._next(deadline)
+                if isinstance(said, _Batch):
+                    self._pass_on(said.messages, None)
+                    self._batches = said.number
+        self._pass_on(answer.rest, None)
+        outcome = self._relay.take(self._relay.read(answer.outcome.open()))
+        assert outcome is not None
+        return outcome
+
+    def _lost(self, why: str) -> WorkerLost:
+        title = f"{self._run.title[0].lower()}{self._run.title[1:]}"
+        return WorkerLost(
+            f"The worker that executed {title} went away before the task had ended: {why}. Its log says more; the "
+            "usual reasons are too little memory and a crash in a library."
+        )
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """What to say when Dask has no answer."""
+        from distributed import KilledWorker
+
+        title = f"{self._run.title[0].lower()}{self._run.title[1:]}"
+        if isinstance(error, KilledWorker):
+            said: BaseException = self._lost(f"the Dask worker at {error.last_worker.address} has died")
+        elif isinstance(error, CancelledError):
+            said = CancelledRun(f"Dask has cancelled {title}: {error}. Another client did so, or the scheduler went away.")
+        elif isinstance(error, OSError):
+            said = WorkerLost(f"The Dask cluster that executed {title} can no longer be reached: {error}.")
+        else:
+            said = NotPicklable(
+                f"Dask could not execute {title}: {type(error).__name__}: {error}. Its workers need the same versions of "
+                "Python, flowbook and the task's modules as the flow's process."
+            )
+        said.__cause__ = error
+        return said
+
+
+# What a worker does
+
+
+_threads: dict[str, int] = {}
+"""The orders that this worker carries out, and in which threads."""
+_striking = threading.Lock()
+
+
+def carry_out(parcel: Parcel, call_id: str, topic: str, timeout: float | None) -> _Answer:
+    """Carry out an order in this thread of a worker; returns the outcome and what was not sent before it."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    courier = _Courier(worker, topic, call_id)
+    _threads[call_id] = threading.get_ident()
+    try:
+        try:
+            courier.send(begun(worker.address))
+            outcome = execute(unpack(parcel.open()), courier.send, timeout)
+        except BaseException as error:
+            outcome = failure(error)
+        with _striking:
+            del _threads[call_id]
+        time.sleep(0)  # an interrupt that has just struck is raised here at the latest
+    except StopThread as error:
+        _threads.pop(call_id, None)
+        outcome = failure(error)
+    batches, rest = courier.finish()
+    return _Answer(batches, rest, Parcel(outcome))
+
+
+def interrupt(call_id: str) -> None:
+    """Stop the code of an order that this worker carries out, if it has not ended."""
+    with _striking:
+        thread = _threads.get(call_id)
+        if thread is not None:
+            interrupt_threads([thread], StopThread)
+
+
+class _Courier:
+    """Brings messages to the flow's process, several at a time."""
+
+    def __init__(self, worker: Any, topic: str, call_id: str) -> None:
+        self._worker = worker
+        self._topic = topic
+        self._call_id = call_id
+        self._pending: list[bytes] = []
+        self._lock = threading.Lock()
+        self._under_way = False
+        self._sent = 0
+        self._finished = False
+
+    def send(self, parts: Sequence[Part]) -> None:
+        """Send a message soon. It has one part, since it is no outcome."""
+        self._pending.append(bytes(parts[0]))
+        if not self._under_way:
+            self._under_way = True
+            self._worker.loop.add_callback(self._worker.loop.call_later, _GATHER, self._go)
+
+    def finish(self) -> tuple[int, list[bytes]]:
+        """How many batches were sent, and the messages that were not."""
+        with self._lock:
+            self._finished = True
+            return self._sent, self._pending
+
+    def _go(self) -> None:
+        """Send what has gathered; on the worker's event loop."""
+        self._under_way = False
+        with self._lock:
+            if self._finished or not self._pending:
+                return
+            batch, self._pending = self._pending, []
+            self._sent += 1
+            self._worker.log_event(self._topic, (self._call_id, self._sent, pickle.dumps(batch)))

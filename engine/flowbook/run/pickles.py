@@ -1,0 +1,216 @@
+"""What goes from one process to another: pickles by cloudpickle, and what to say when something cannot be pickled.
+
+Functions and classes of an importable module go by name, all others (of a notebook, of the script that was started, of
+a function's inside) by value. A task or flow in a module goes by its name as well, although the function under it can
+no longer be found there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import pickle
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from types import FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from flowbook.errors import FlowbookError, NotPicklable
+from flowbook.run.channel import Part
+
+_APART = 1 << 16  # bytes: a smaller buffer is copied into the pickle
+_DEEPEST = 4
+_MOST = 1000  # members of a container that are looked at
+_ADVICE = (
+    "Hand over what it is made from (a path, an address, a key) and make it inside of the task, "
+    "or run the task in a thread (ThreadPoolTaskRunner)."
+)
+
+
+def pack(value: Any) -> list[Part]:
+    """`value` as the parts of a message; raises whatever keeps it from being pickled."""
+    buffers: list[pickle.PickleBuffer] = []
+
+    def goes_along(buffer: pickle.PickleBuffer) -> bool:
+        if memoryview(buffer).nbytes < _APART:
+            return True
+        buffers.append(buffer)
+        return False
+
+    with io.BytesIO() as file:
+        _Pickler(file, protocol=5, buffer_callback=goes_along).dump(value)
+        return [file.getvalue(), *(buffer.raw() for buffer in buffers)]
+
+
+def unpack(parts: Sequence[Part]) -> Any:
+    """The value that `pack` was given."""
+    return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - from a process of our own
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType | type):
+            module = obj.__module__
+            if module in sys.modules and not is_importable(module):
+                cloudpickle.register_pickle_by_value(sys.modules[module])
+            elif type(obj) is FunctionType and (depth := _wrappers_of(obj)):
+                return _unwrapped, (module, obj.__qualname__, depth)
+        return super().reducer_override(obj)
+
+
+def name_elsewhere(obj: Any) -> str | None:
+    """The name under which another process finds `obj` in the module it says it is from; None if it does not."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
+    return name if _found(module, name) is obj and is_importable(str(module)) else None
+
+
+_importable: dict[str, bool] = {"__main__": False, "__mp_main__": False}
+
+
+def is_importable(name: str) -> bool:
+    """Whether a new interpreter with the same ``sys.path`` would find the module that is known by `name` here."""
+    if name not in _importable:
+        _importable[name] = _would_be_found(name)
+    return _importable[name]
+
+
+def _would_be_found(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None:
+        return False
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    path: Sequence[str] | None = None
+    found = None
+    for n in range(len(parts := name.split("."))):
+        full = ".".join(parts[: n + 1])
+        found = next((s for finder in sys.meta_path if (s := _spec_by(finder, full, path)) is not None), None)
+        if found is None:
+            return n > 0 and not spec.has_location  # put in place by its package, as in the other process
+        path = found.submodule_search_locations
+    return found is not None and found.origin == spec.origin
+
+
+def _spec_by(finder: Any, name: str, path: Sequence[str] | None) -> Any:
+    try:
+        return finder.find_spec(name, path)
+    except Exception:  # a finder of somebody else's
+        return None
+
+
+def _wrappers_of(function: FunctionType) -> int:
+    """How many wrappers (a task, a flow, any decorator by the rules) are around `function` in its module."""
+    found = _found(function.__module__, function.__qualname__)
+    depth = 0
+    while found is not None and found is not function:
+        found = inspect.getattr_static(found, "__wrapped__", None)
+        depth += 1
+    return depth if found is function else 0
+
+
+def _found(module: str | None, name: str | None) -> Any:
+    found: Any = sys.modules.get(module) if module and name else None
+    for part in (name or "").split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _unwrapped(module: str, name: str, depth: int) -> Any:
+    """The function under so many wrappers."""
+    importlib.import_module(module)
+    found = _found(module, name)
+    for _ in range(depth):
+        found = inspect.getattr_static(found, "__wrapped__")
+    return found
+
+
+def cannot_be_sent(title: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> FlowbookError:
+    """The error that names what of a call cannot be pickled."""
+    for name, value in arguments.items():
+        if (error := _error_of(value)) is not None:
+            return error if isinstance(error, FlowbookError) else NotPicklable(
+                f"{title} cannot be sent to another process: {_what(f'its argument {name!r}', name, value)}, "
+                f"which cannot be pickled ({_said(error)}). {_ADVICE}"
+            )
+    for name, value in _used_by(function):
+        if (error := _error_of(value)) is not None:
+            return error if isinstance(error, FlowbookError) else NotPicklable(
+                f"{title} cannot be sent to another process: {_what(f'{name!r}, which its function uses,', name, value)}"
+                f", which cannot be pickled ({_said(error)}). {_ADVICE}"
+            )
+    error = _error_of(function)
+    if isinstance(error, FlowbookError):
+        return error
+    return NotPicklable(
+        f"{title} cannot be sent to another process: its function {getattr(function, '__qualname__', function)!r} "
+        f"cannot be pickled ({_said(error) if error else 'nor be read again'}). Define it at the top of a module, a "
+        "script or a notebook cell, or run the task in a thread (ThreadPoolTaskRunner)."
+    )
+
+
+def cannot_be_returned(title: str, value: Any, error: Exception) -> NotPicklable:
+    """The error that says that the result of a call cannot be pickled."""
+    return NotPicklable(
+        f"The result of {title[0].lower()}{title[1:]} cannot be sent back from the process that made it: "
+        f"{_what('it', 'result', value)}, which cannot be pickled ({_said(error)}). Return plain data, or write it to "
+        "a file and return the path; or run the task in a thread (ThreadPoolTaskRunner)."
+    )
+
+
+def _error_of(value: Any) -> Exception | None:
+    try:
+        pack(value)
+    except Exception as error:
+        return error
+    return None
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _what(subject: str, name: str, value: Any) -> str:
+    """`subject` is a …, or holds one at a place that is named."""
+    where, guilty = _guilty(value, _DEEPEST)
+    kind = type(guilty)
+    said = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{subject} holds at {name}{where} a {said}" if where else f"{subject} is a {said}"
+
+
+def _guilty(value: Any, depth: int) -> tuple[str, Any]:
+    """Where in plain containers that is which cannot be pickled, and what it is."""
+    for where, part in _members(value) if depth else ():
+        if _error_of(part) is not None:
+            deeper, guilty = _guilty(part, depth - 1)
+            return where + deeper, guilty
+    return "", value
+
+
+def _members(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [(f"[{key!r}]", member) for key, member in islice(value.items(), _MOST)]
+    if isinstance(value, list | tuple):
+        return [(f"[{n}]", member) for n, member in enumerate(islice(value, _MOST))]
+    return []
+
+
+def _used_by(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """The names outside of a function that it uses, and what they stand for: of its closure and its globals."""
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    if not isinstance(function, FunctionType):
+        return
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    for name in code.co_names:
+        found = function.__globals__.get(name)
+        if found is not None and not isinstance(found, ModuleType):
+            yield name, found
