@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from flowbook.errors import UsageError
@@ -30,12 +31,21 @@ class Settings:
 
 def current_settings() -> Settings:
     """The settings as the environment says now; raises UsageError naming the variable that is wrong."""
-    home = Path(os.environ.get("FLOWBOOK_HOME") or "~/.flowbook").expanduser().absolute()
+    said = os.environ.get
+    home = os.path.abspath(os.path.expanduser(said("FLOWBOOK_HOME") or "~/.flowbook"))  # noqa: PTH100, PTH111
+    return _settings(
+        home, said("FLOWBOOK_DATABASE_URL"), said("FLOWBOOK_LOGGING_LEVEL"), said("FLOWBOOK_TASK_WORKERS")
+    )
+
+
+@lru_cache(maxsize=16)  # they are asked for with each run
+def _settings(folder: str, database_url: str | None, logging_level: str | None, task_workers: str | None) -> Settings:
+    home = Path(folder)
     return Settings(
         home=home,
-        database_url=os.environ.get("FLOWBOOK_DATABASE_URL") or f"sqlite:///{home / 'flowbook.db'}",
-        logging_level=_level(os.environ.get("FLOWBOOK_LOGGING_LEVEL") or "INFO"),
-        task_workers=_workers(os.environ.get("FLOWBOOK_TASK_WORKERS")),
+        database_url=database_url or f"sqlite:///{home / 'flowbook.db'}",
+        logging_level=_level(logging_level or "INFO"),
+        task_workers=_workers(task_workers),
     )
 
 

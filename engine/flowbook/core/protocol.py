@@ -8,7 +8,7 @@ on a running event loop, in a pool of threads), so that the rules stand here onc
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flowbook.core.backoff import jittered
@@ -92,6 +92,8 @@ class Raised:
 
 Life = Generator[Effect, Any, State]
 
+_BEGIN = Enter(running())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
@@ -122,7 +124,7 @@ def task_life(rules: Rules, *, limits: int = 0) -> Life:
             interrupted = yield TakeSlots(limit)
             if interrupted is not None:
                 return (yield from _end(ended_by(interrupted.error, attempt)))
-        yield Enter(running(attempt))
+        yield _BEGIN if attempt == 1 else Enter(running(attempt))
         ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
@@ -134,7 +136,7 @@ def flow_life(rules: Rules) -> Life:
     yield Enter(PENDING)
     attempt = 1
     while True:
-        yield Enter(running(attempt))
+        yield _BEGIN if attempt == 1 else Enter(running(attempt))
         ending = yield from _attempt(rules, attempt)
         if ending is not None:
             return ending
@@ -155,7 +157,7 @@ def _attempt(rules: Rules, attempt: int) -> Generator[Effect, Any, State | None]
         if not state.is_failed():
             if rules.kept and state.is_completed():
                 state = yield Save(state)
-            return (yield from _end(replace(state, attempt=attempt)))
+            return (yield from _end(state.at(None, attempt)))
     else:
         state = ended_by(outcome.error, attempt)
     return (yield from _after_failure(rules, attempt, state))

@@ -77,6 +77,18 @@ class State:
         """When the state was entered: an aware datetime in UTC."""
         return None if self.time is None else datetime.fromtimestamp(self.time, UTC)
 
+    def at(self, time: float | None, attempt: int | None = None) -> State:
+        """This state entered at `time`; with a number, by that attempt. (`dataclasses.replace` takes thrice as long.)"""
+        return State(
+            type=self.type,
+            name=self.name,
+            message=self.message,
+            time=time,
+            attempt=self.attempt if attempt is None else attempt,
+            data=self.data,
+            details=self.details,
+        )
+
     def is_scheduled(self) -> bool:
         """The run waits for its time, or for a retry."""
         return self.type is _S.SCHEDULED

@@ -11,7 +11,6 @@ interrupted, and one that prints or logs all the time notices by itself as it co
 
 from __future__ import annotations
 
-import ctypes
 import sys
 import threading
 import time
@@ -111,6 +110,8 @@ def pause(seconds: float) -> None:
 
 def interrupt_threads(thread_ids: Iterable[int], error: type[BaseException]) -> None:
     """Raise `error` in the threads at their next bytecode (by PyThreadState_SetAsyncExc), and end their waits."""
+    import ctypes
+
     left = set(thread_ids)
     _interrupts.update(dict.fromkeys(left, error))
     deadline = time.monotonic() + _LOGGING_GRACE

@@ -10,10 +10,12 @@ not what the user asked for: it ends as Crashed, and is called again only if it 
 
 from __future__ import annotations
 
-import logging
 import math
+import os
 import pickle
 import queue
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +43,6 @@ _LARGE = 1 << 20  # bytes: a larger order goes to a worker as data of its own, n
 _GATHER = 0.02  # seconds that a worker collects messages for
 _LATE = 2.0  # seconds that messages may take longer than the outcome which they belong to
 _STOP_GRACE = 1.0  # seconds for interrupted code to end: less than a pool waits for its threads
-_log = logging.getLogger("flowbook.task_runners")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +88,7 @@ class DaskPool:
             self._pool.close(error)
         line, self._line, self._pool = self._line, None, None
         if line is not None:
-            line.close()
+            line.close(at_once=error is not None and not isinstance(error, Exception))
 
 
 class Line:
@@ -110,8 +111,10 @@ class Line:
             return 0
         return max(sum(threads), int(most or 0) * max(threads, default=1))
 
-    def close(self) -> None:
-        """Disconnect, and end a cluster that was started for us."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Disconnect, and end a cluster that was started for us; `at_once`, whatever its workers still do."""
+        if self._own is not None and at_once:
+            _kill_workers(self._own)
         with suppress(Exception):  # what is gone need not be closed
             for topic in (self.topic, "all"):
                 self.client.unsubscribe_topic(topic)
@@ -180,6 +183,19 @@ def _started(target: Target) -> Any:
     return cluster
 
 
+def _kill_workers(cluster: Any) -> None:
+    """End the processes of a local cluster, which would wait some seconds for code that goes on."""
+    for worker in list(getattr(cluster, "workers", {}).values()):
+        pid = getattr(worker, "pid", None)
+        if hasattr(worker, "auto_restart") and pid:
+            worker.auto_restart = False
+            with suppress(OSError):
+                os.kill(pid, _KILL)
+
+
+_KILL = signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM
+
+
 @dataclass(frozen=True, slots=True)
 class _Batch:
     number: int
@@ -238,10 +254,10 @@ class _Call:
         self.line.calls[self.id] = self
         threading.Thread(target=self._perform, name=f"flowbook-dask-{self.name}", daemon=True).start()
 
-    def stop(self) -> None:
-        """Have the worker stop, if it can, and Dask forget the order; returns at once."""
+    def stop(self, error: type[BaseException]) -> None:
+        """Have the worker end the code by `error`, if it can, and Dask forget the order; returns at once."""
         self.stopped = True
-        threading.Thread(target=self._stop, name=f"flowbook-stop-{self.name}", daemon=True).start()
+        threading.Thread(target=self._stop, args=(error,), name=f"flowbook-stop-{self.name}", daemon=True).start()
 
     def _perform(self) -> None:
         try:
@@ -263,14 +279,18 @@ class _Call:
         answer: _Answer = self.future.result()
         return answer
 
-    def _stop(self) -> None:
+    def _stop(self, error: type[BaseException]) -> None:
         future, client = self.future, self.line.client
+        if future is None:
+            return
         with suppress(Exception):
             if self.where is not None:
-                client.run(interrupt, self.id, workers=[self.where])
+                client.run(interrupt, self.id, error, workers=[self.where])
+                deadline = time.monotonic() + _STOP_GRACE
+                while self.future is not None and time.monotonic() < deadline:
+                    time.sleep(0.005)
         with suppress(Exception):
-            if future is not None:
-                client.cancel([future], force=True)
+            client.cancel([future], force=True)
 
 
 class Workers(RemoteCaller):
@@ -289,7 +309,7 @@ class Workers(RemoteCaller):
         try:
             return _Conversation(call, run, relay).outcome(timeout)
         except BaseException:
-            call.stop()
+            call.stop(KeyboardInterrupt)
             with suppress(queue.Empty):
                 _Conversation(call, run, relay, time.monotonic() + _STOP_GRACE).outcome(None)
             raise
@@ -315,7 +335,7 @@ class _Conversation:
             except queue.Empty:
                 if timeout is None:
                     raise
-                self._call.stop()
+                self._call.stop(StopThread)
                 return OutOfTime(self._run.title, timeout)
             if isinstance(said, _Batch):
                 self._pass_on(said.messages, timeout)
@@ -323,7 +343,7 @@ class _Conversation:
             elif isinstance(said, _Answer):
                 return self._conclude(said)
             elif isinstance(said, _Lost):
-                self._call.stop()
+                self._call.stop(StopThread)
                 return Raised(self._lost(said.why))
             elif isinstance(said, BaseException):
                 return Raised(self._explained(said))
@@ -407,19 +427,19 @@ def carry_out(parcel: Parcel, call_id: str, topic: str, timeout: float | None) -
         with _striking:
             del _threads[call_id]
         time.sleep(0)  # an interrupt that has just struck is raised here at the latest
-    except StopThread as error:
+    except BaseException as error:
         _threads.pop(call_id, None)
         outcome = failure(error)
     batches, rest = courier.finish()
     return _Answer(batches, rest, Parcel(outcome))
 
 
-def interrupt(call_id: str) -> None:
-    """Stop the code of an order that this worker carries out, if it has not ended."""
+def interrupt(call_id: str, error: type[BaseException]) -> None:
+    """Raise `error` in the code of an order that this worker carries out, if it has not ended."""
     with _striking:
         thread = _threads.get(call_id)
         if thread is not None:
-            interrupt_threads([thread], StopThread)
+            interrupt_threads([thread], error)
 
 
 class _Courier:

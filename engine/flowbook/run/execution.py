@@ -426,7 +426,7 @@ class TaskExecution(Execution):
     def enter(self, state: State) -> State:
         self._check(state)
         flow_id = self.flow.id if self.flow else None
-        state = replace(state, time=self.recorder.emit("state", flow_id, self.id, state_to_json(state)))
+        state = state.at(self.recorder.emit("state", flow_id, self.id, state_to_json(state)))
         self.state = state
         if state.is_running():
             self.began = self.began or state.time

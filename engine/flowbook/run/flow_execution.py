@@ -97,7 +97,7 @@ class FlowExecution(Execution):
             state = self._as_asked(state)
             self._end_unfinished(state)
         plain = state_to_json(state)
-        state = replace(state, time=self.recorder.emit("state", self.id, None, plain))
+        state = state.at(self.recorder.emit("state", self.id, None, plain))
         self.state = state
         if state.is_running():
             self.began = self.began or state.time

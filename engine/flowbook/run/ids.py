@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from secrets import token_hex
 
 
 class _Source:
     """One per process: 48 random bits of the process and a 24-bit counter keep ids apart within a millisecond."""
 
     def __init__(self) -> None:
-        self.process = token_hex(6)
-        self.count = itertools.count(int(token_hex(2), 16))
+        self.process = os.urandom(6).hex()
+        self.count = itertools.count(int.from_bytes(os.urandom(2)))
 
 
 _source = _Source()

@@ -76,7 +76,7 @@ class Journal:
             self._asleep = False
             self._hurry.wait(_GATHER)
             self._hurry.clear()
-            while self._queue:
+            for _ in range(-(-len(self._queue) // _BATCH)):  # what comes meanwhile gathers for the next group
                 self._commit(*self._take())
 
     def _take(self) -> tuple[list[Event], list[_Flush]]:

@@ -8,13 +8,13 @@ it is stopped: a laptop that wakes up has slept longer than any lease lasts, and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.slots import Answer, Answers, Ask, Exchange, Limit, Renewal, Return, Room, Waiting, serve
-from flowbook.store.limits import all_limits, edition, spent_of
+from flowbook.store.limits import all_limits, edition, limit_of, spent_of
 from flowbook.store.processes import Process, is_gone, this_process
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from flowbook.store.database import Database
 
-_PLACE = 30.0  # seconds for which a queue that waits is known, before it is written down again
-_Row = dict[str, Any]
+_PLACE = 30.0  # seconds for which it is known that a queue waits
+_WRITE_AGAIN = 10.0  # seconds before the end of that at which it is written down again
 
 
 class DatabaseSlots:
-    """The slots of the limits in `database`. `clock` gives seconds since the epoch, where the database has no own."""
+    """The slots of the limits in `database`, for this process. `clock` gives seconds since the epoch, where the
+    database has no clock of its own.
+    """
 
     remote = True
 
@@ -35,7 +37,7 @@ class DatabaseSlots:
         self, database: Database, *, process: Process | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._database = database
-        self._given_process = process
+        self._process = process or this_process()
         self._clock = clock
 
     @property
@@ -48,24 +50,119 @@ class DatabaseSlots:
         return all_limits(self._database)
 
     def exchange(self, exchange: Exchange) -> Answers:
-        """Do all of it in one transaction. Who asks again, and in vain, only costs a look."""
-        only_asks = not (exchange.returns or exchange.renewals or exchange.left)
-        if only_asks and all(ask.known for ask in exchange.asks):
+        """Do all of it in one transaction. Whoever asks again and in vain only costs a look."""
+        if not (exchange.returns or exchange.renewals or exchange.left) and all(ask.known for ask in exchange.asks):
             with self._database.read() as connection:
                 now = self._now(connection)
-                served = self._serve(connection, exchange.asks, now, lock=False)
-                if not served.changes(now):
-                    return Answers(answers=tuple(served.answers))
+                limits = _limits(connection, exchange, lock=False)
+                round = _Round(limits, _leases(connection, exchange.asks), exchange.asks, self._process, now)
+                if not round.changes():
+                    return Answers(answers=tuple(round.answers))
         with self._database.write() as connection:
             now = self._now(connection)
-            named = {name for one in (*exchange.asks, *exchange.returns) for name in one.names}
-            if named and not exchange.asks:  # in the order of their names, before any lease, so that nobody waits in a ring
-                connection.execute(_statements().lock, {"names": sorted(named)})
+            # The limits come first, in the order of their names, so that no two processes wait for each other.
+            limits = _limits(connection, exchange, lock=True)
             _delete(connection, [*(one.id for one in exchange.returns if not one.rate), *exchange.left])
-            _take_back(connection, [one for one in exchange.returns if one.rate], now)
+            _take_back(connection, limits, [one for one in exchange.returns if one.rate], now)
             lost = _renew(connection, exchange.renewals, now)
-            if exchange.asks:
-                served = self._serve(connection, exchange.asks, now, lock=True, also=named)
-                served.write(connection, self._process, now)
-                return Answers(answers=tuple(served.answers), lost=lost)
-            return Answers(answers=(), lost=lost)
+            round = _Round(limits, _leases(connection, exchange.asks), exchange.asks, self._process, now)
+            round.write(connection)
+            return Answers(answers=tuple(round.answers), lost=lost)
+
+    def _now(self, connection: Connection) -> float:
+        """Seconds since the epoch, by the clock that all processes share."""
+        if connection.dialect.name == "sqlite":
+            return self._clock()
+        return float(connection.scalar(_statements().now) or 0.0)
+
+
+class _Round:
+    """Serving all those who ask, in one transaction at the time `now`. It writes nothing before `write`."""
+
+    def __init__(
+        self, limits: Mapping[str, Any], leases: Sequence[Any], asks: Sequence[Ask], mine: Process, now: float
+    ) -> None:
+        self._limits = limits
+        self._leases = leases
+        self._asks = asks
+        self._mine = mine
+        self._now = now
+        self._over: list[str] = []
+        self.answers = self._serve()
+        if any(answer.granted < len(ask.wants) for ask, answer in self._answered()):
+            over = _processes_over(leases, mine, now)
+            self._over = [lease.id for lease in leases if _process_of(lease) in over]
+            if self._over:
+                self._leases = [lease for lease in leases if _process_of(lease) not in over]
+                self.answers = self._serve()
+
+    def _answered(self) -> Iterator[tuple[Ask, Answer]]:
+        return zip(self._asks, self.answers, strict=True)
+
+    def _serve(self) -> list[Answer]:
+        self._rooms = {
+            name: Room(limit=limit_of(row), spent=spent_of(row, self._now))
+            for name, row in self._limits.items()
+            if row.active
+        }
+        others: dict[str, Waiting] = {}
+        for lease in self._leases:
+            if not lease.waiting:
+                if lease.name in self._rooms:
+                    self._rooms[lease.name].held += lease.slots
+            elif _process_of(lease) != self._mine:
+                other = others.setdefault(lease.id, Waiting(waited=self._now - lease.created, occupy=lease.slots))
+                other.names.append(lease.name)
+        return serve(self._rooms, list(others.values()), self._asks)
+
+    def changes(self) -> bool:
+        """Whether there is anything to write."""
+        stale, added = self._places()
+        return bool(self._over or stale or added or any(answer.granted for answer in self.answers))
+
+    def write(self, connection: Connection) -> None:
+        """Write down who holds what now, and who waits."""
+        from flowbook.store.schema import concurrency_lease
+
+        stale, added = self._places()
+        _delete(connection, [*self._over, *stale])
+        for ask, answer in self._answered():
+            if ask.rate and answer.granted:
+                _set_taken(connection, {name: self._rooms[name].spent for name in answer.names}, self._now)
+            elif not ask.rate:
+                for want in ask.wants[: answer.granted]:
+                    lease = {"id": want.id, "slots": want.occupy, "run_id": want.run_id}
+                    added += self._rows(answer, **lease, created=self._now, expires=self._now + want.duration)
+        if added:
+            connection.execute(concurrency_lease.insert(), added)
+
+    def _places(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """Where our queues stand: what is not true any more, and what is to be written down."""
+        stale: list[str] = []
+        added: list[dict[str, Any]] = []
+        for ask, answer in self._answered():
+            found = [lease for lease in self._leases if lease.id == ask.queue]
+            if answer.granted == len(ask.wants) or answer.error is not None or ask.rate:
+                stale += [ask.queue] if found else []
+                continue
+            occupy = ask.wants[answer.granted].occupy
+            good = [row for row in found if row.slots == occupy and row.expires > self._now + _WRITE_AGAIN]
+            if answer.granted or {row.name for row in good} != set(answer.names):
+                stale += [ask.queue] if found else []
+                since = self._now - (0.0 if answer.granted else ask.waited)
+                place = {"id": ask.queue, "slots": occupy, "run_id": None, "waiting": True}
+                added += self._rows(answer, **place, created=since, expires=self._now + _PLACE)
+        return stale, added
+
+    def _rows(self, answer: Answer, *, waiting: bool = False, **fields: Any) -> list[dict[str, Any]]:
+        """The rows of one lease: one for each limit."""
+        mine = {"host": self._mine.host, "pid": self._mine.pid, "pid_started": self._mine.started}
+        return [{**fields, **mine, "name": name, "waiting": waiting} for name in answer.names]
+
+
+def _processes_over(leases: Sequence[Any], mine: Process, now: float) -> set[Process]:
+    """The processes whose leases are over."""
+    last = {_process_of(lease): 0.0 for lease in leases}
+    for lease in leases:
+        last[_process_of(lease)] = max(last[_process_of(lease)], lease.expires)
+    return {process for process, expires in last.items() if process != mine and _is_over(process, expires, mine, now)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,14 +40,14 @@ def this_process() -> Process:
 @lru_cache(maxsize=1)
 def process_of(pid: int) -> Process:
     """The process that has this pid now."""
-    return Process(host=socket.gethostname(), pid=pid, started=_started(pid))
+    return Process(host=_this_host(), pid=pid, started=_started(pid))
 
 
 def is_gone(process: Process) -> bool:
     """Whether `process` is known to have ended: False for one of another machine, of which nothing is known."""
     import psutil
 
-    if process.host != socket.gethostname():
+    if process.host != _this_host():
         return False
     try:
         zombie = psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
@@ -57,13 +56,19 @@ def is_gone(process: Process) -> bool:
         return True
 
 
+def _this_host() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
 def _started(pid: int) -> float:
     """When a process started; raises psutil.NoSuchProcess."""
-    import psutil
-
     try:
         # proc(5): the 22nd field, in clock ticks; the second one is a name that may hold spaces and parentheses.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
         return int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except FileNotFoundError:
+        import psutil
+
         return float(psutil.Process(pid).create_time())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 Row = dict[str, Any]
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make an encoder for each event
 
 
 class Batch:
@@ -65,7 +66,7 @@ class Batch:
                 "kind": event.kind,
                 "flow_run_id": event.flow_run_id,
                 "task_run_id": event.task_run_id,
-                "data": json.dumps(data, separators=(",", ":")),
+                "data": _to_json(data),
             }
         )
         if event.kind == "state":
@@ -119,7 +120,7 @@ def _new_flow(event: Event) -> Row:
         "deployment_id": data.get("deployment"),
         "version": data.get("version"),
         "trigger": data.get("trigger", "call"),
-        "parameters": json.dumps(data.get("parameters", {}), separators=(",", ":")),
+        "parameters": _to_json(data.get("parameters", {})),
         "tags": _tags(data),
         "due": data.get("due"),
         "state_type": "PENDING",
@@ -160,7 +161,7 @@ def _new_task(event: Event) -> Row:
 
 def _tags(data: Mapping[str, Any]) -> str | None:
     tags = data.get("tags")
-    return json.dumps(tags, separators=(",", ":")) if tags else None
+    return _to_json(tags) if tags else None
 
 
 def _state_update(table: Any) -> Any:
