@@ -17,16 +17,20 @@ from flowbook.core.annotations import allow_failure
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.names import name_of_run
 from flowbook.core.states import State, cancelled
+from flowbook.core.view import RunView
 from flowbook.run import inline, logs
-from flowbook.run.current import current, current_tags
+from flowbook.run.blocking import notice_interrupt
+from flowbook.run.current import current, current_tags, speaker
 from flowbook.run.execution import Execution, Slots, TaskExecution, Work, flowless, result_of
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
+from flowbook.run.planning import Plan, handed_out
 from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
 from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
+from flowbook.run.slots import Slots as SlotsOfStore
 from flowbook.run.stopping import drive_here, drive_task_here
 from flowbook.settings import Settings, current_settings
 from flowbook.store.processes import this_process
@@ -45,6 +49,7 @@ class Engine:
     database: Database
     journal: Journal
     recorder: Recorder
+    slots: SlotsOfStore
     background: Runner
     requests: RunRequests
     watcher: Watcher
@@ -67,6 +72,7 @@ def engine() -> Engine:
 def _open(settings: Settings) -> Engine:
     from flowbook.store.database import Database
     from flowbook.store.journal import Journal
+    from flowbook.store.leases import DatabaseSlots
     from flowbook.store.requests import RunRequests
 
     database = Database(settings.database_url)
@@ -77,6 +83,7 @@ def _open(settings: Settings) -> Engine:
         database=database,
         journal=journal,
         recorder=Recorder(journal),
+        slots=SlotsOfStore(DatabaseSlots(database)),
         background=inline.started(lambda: ThreadPool(settings.task_workers)),
         requests=requests,
         watcher=Watcher(requests),
@@ -110,6 +117,7 @@ def close_engine(database_url: str) -> None:
             run.end_as(cancelled("Not run to its end: the process ended before it."))
     del _engines[database_url]
     opened.watcher.close()
+    opened.slots.close()
     opened.journal.close()
     opened.database.close()
 
@@ -132,6 +140,18 @@ def current_flow() -> FlowExecution | None:
     return run.flow if isinstance(run, TaskExecution) else run if isinstance(run, FlowExecution) else None
 
 
+def current_plan() -> Plan | None:
+    """The plan that the calling code draws, also in threads which that has started: nothing is to run there."""
+    run = speaker()
+    return run if isinstance(run, Plan) else None
+
+
+def draw_flow(work: Work, parameters: Mapping[str, Any]) -> RunView:
+    """The graph of what a flow run with these parameters would run. Raises UsageError if that depends on a result."""
+    logs.install(current_settings().logging_level)
+    return Plan(work, parameters).draw()
+
+
 def new_task_run(
     work: Work,
     args: tuple[Any, ...],
@@ -145,7 +165,8 @@ def new_task_run(
     outside: bool = False,
 ) -> TaskExecution:
     """A task run in the current flow run (in `flow`; in none, if `outside`), recorded with the runs it takes from."""
-    flow = None if outside else flow or current_flow()
+    notice_interrupt()
+    flow = current_plan() or (None if outside else flow or current_flow())
     if flow is not None:
         flow.check_goes_on()
         flow.producers.release()
@@ -171,6 +192,8 @@ def new_task_run(
 
 def _limits_of(work: Work, flow: FlowExecution | None) -> tuple[tuple[Slots, tuple[str, ...]], ...]:
     """The concurrency limits that a task run may be under: those of its flow run, and those of its tags."""
+    if isinstance(flow, Plan):
+        return ()
     tags = work.tags | current_tags.get()
     limits: list[tuple[Slots, tuple[str, ...]]] = []
     if flow is not None and flow.limits is not None:
@@ -225,6 +248,8 @@ def await_all(wait_for: Iterable[Any]) -> None:
 
 def run_task(run: TaskExecution) -> State:
     """Execute a task run in the calling thread."""
+    if isinstance(run.flow, Plan):
+        return run.flow.take_down(run)
     state = inline.drive_task(run)
     if run.flow is None:
         run.recorder.flush()
@@ -233,6 +258,8 @@ def run_task(run: TaskExecution) -> State:
 
 async def run_task_async(run: TaskExecution) -> State:
     """Execute a task run on the running event loop."""
+    if isinstance(run.flow, Plan):
+        return run.flow.take_down(run)
     from flowbook.run import aio
 
     state = await aio.drive_task(run)
@@ -246,6 +273,10 @@ def values_of(begin: Callable[[], Execution], answer: Callable[[State], Any], *,
 
     `begin` gives the run as the first value is asked for; `answer` makes of its final state what is returned or raised.
     """
+    if current_plan() is not None:
+        drawn = begin()
+        assert isinstance(drawn, TaskExecution)
+        return handed_out(run_task(drawn).result(), is_async=is_async, is_generator=True)
     if is_async:
         from flowbook.run import async_generators
 

@@ -6,10 +6,11 @@ import functools
 import inspect
 import os
 import random
+import sys
 import types
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
@@ -22,7 +23,11 @@ from flowbook.run import inline
 from flowbook.run.execution import Hook, Slots, Storage, Work, run_name
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.hooks import check_hooks, hooks_by_state
+from flowbook.run.planning import handed_out
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+if TYPE_CHECKING:
+    from flowbook.visualize import PlannedGraph
 
 __all__ = ["Flow", "FlowOptions", "flow", "load_flow_from_entrypoint"]
 
@@ -137,6 +142,10 @@ class Flow(Generic[P, R]):
         wants_state = bool(given.pop("return_state", False))
         engine.await_all(given.pop("wait_for", None) or ())
         parameters = bind(self.fn, f"flow {self.name!r}", args, given)
+        plan = engine.current_plan()
+        if plan is not None:
+            drawn = _answer(plan.take_down_flow(self.work, engine.resolve_parameters(parameters)[1]), wants_state)
+            return handed_out(drawn, is_async=self.isasync, is_generator=self.isgenerator)  # type: ignore[no-any-return]
         if self.isgenerator:
             values: Any = self._iterate(lambda: self.begin(parameters), wants_state)
             return values  # type: ignore[no-any-return]
@@ -208,6 +217,25 @@ class Flow(Generic[P, R]):
         """The parameters by name as a run would get them, coerced to their type hints. Raises ParameterError."""
         title = f"flow {self.name!r}"
         return coerce(self.fn, title, bind(self.fn, title, (), parameters))
+
+    def visualize(self, /, *args: P.args, **kwargs: P.kwargs) -> PlannedGraph:
+        """The graph of what a run with these parameters would run. No task runs, and nothing is recorded.
+
+        A notebook shows it as a picture; in a script it is printed. The function of the flow itself is executed, with
+        placeholders for the results of its tasks: a loop over one is gone through once. Where the flow depends on the
+        result of a task, that needs a value to be drawn with, ``@task(viz_return_value=...)``; else UsageError is
+        raised.
+        """
+        from flowbook.visualize import PlannedGraph
+
+        title = f"flow {self.name!r}"
+        parameters = bind(self.fn, title, args, kwargs)
+        if self.options.validate_parameters:
+            parameters = coerce(self.fn, title, parameters)
+        graph = PlannedGraph(engine.draw_flow(self.work, parameters))
+        if not hasattr(sys, "ps1"):  # an interactive session shows what is returned
+            sys.stdout.write(f"{graph}\n")
+        return graph
 
     @classmethod
     def from_source(cls, source: str | os.PathLike[str], entrypoint: str | None = None) -> Flow[..., Any]:

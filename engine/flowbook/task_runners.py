@@ -107,7 +107,7 @@ class DaskTaskRunner:
     ) -> None:
         if sum(given is not None for given in (cluster, address, cluster_class or cluster_kwargs)) > 1:
             raise UsageError(
-                "DaskTaskRunner takes a cluster, or an address, or a cluster_class with cluster_kwargs: one of the three."
+                "DaskTaskRunner takes one of the three: a cluster, an address, or a cluster_class with cluster_kwargs."
             )
         if address is not None and adapt_kwargs:
             raise UsageError("adapt_kwargs needs a cluster: whoever started the one at an address says how it grows.")
@@ -119,11 +119,11 @@ class DaskTaskRunner:
         self.client_kwargs = dict(client_kwargs or {})
 
     def start(self) -> Runner:
-        """A runner for one flow run, which connects when the first task is submitted. Raises UsageError without Dask."""
-        from flowbook.run.dask import DaskPool, Target, check_installed
+        """A runner for one flow run; it connects when the first task is submitted. Raises UsageError without Dask."""
+        from flowbook.run.dask import DaskPool, Target, check_usable
         from flowbook.settings import current_settings
 
-        check_installed()
+        check_usable()
         return DaskPool(Target(**vars(self)), current_settings().task_workers)
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
-from flowbook.cache_policies import CachePolicy
+from flowbook.cache_policies import CacheKeyFunction, CachePolicy, task_input_hash
 from flowbook.core.annotations import allow_failure, quote, unmapped
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
 from flowbook.core.methods import receiver_of, unwrap_method, wrap_method
@@ -23,10 +23,10 @@ from flowbook.run.collected import collected
 from flowbook.run.execution import Execution, Hook, Storage, Work
 from flowbook.run.future import Future, FutureList
 from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
+from flowbook.run.placeholder import Placeholder
 
 __all__ = ["Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 
-CacheKeyFunction = Callable[[Any, dict[str, Any]], str | None]
 TransactionHook = Callable[[Any], Any]
 H = TypeVar("H", bound=Callable[..., Any])
 P = ParamSpec("P")
@@ -84,9 +84,9 @@ class TaskOptions:
 class Task(Generic[P, R]):
     """A function whose calls are task runs. Made by the decorator `task`.
 
-    Call it for its result, ``.submit()`` it for a future, ``.map()`` it over lists. A task of a generator function gives
-    a generator when it is called, and its run goes on as the values are taken; its future gives the list of them. Only
-    such a list is cached.
+    Call it for its result, ``.submit()`` it for a future, ``.map()`` it over lists. The task of a generator function
+    gives a generator when it is called, and its run goes on as the values are taken; its future gives the list of them.
+    Only such a list is cached.
     """
 
     receiver: tuple[Any, ...] = ()
@@ -124,6 +124,7 @@ class Task(Generic[P, R]):
             retry_if=options.retry_condition_fn,
             run_name=options.task_run_name,
             subject=self,
+            stand_in=options.viz_return_value,
             completing=self._stage if options.on_commit or options.on_rollback else None,
         )
 
@@ -366,6 +367,10 @@ def _items(
     given: dict[int | str, Any] = dict(enumerate(args))
     given.update(kwargs)
     lists = {key: _as_list(value) for key, value in given.items() if _is_mapped(value)}
+    longest = max(map(len, lists.values()), default=0)
+    for key, values in lists.items():
+        if len(values) == 1 and isinstance(values[0], Placeholder):  # it stands for as many as there are
+            lists[key] = [*values] * longest
     lengths = {len(values) for values in lists.values()}
     if len(lengths) != 1:
         said = ", ".join(f"{key}: {len(values)}" for key, values in lists.items()) or "no list at all"
@@ -385,7 +390,7 @@ def _is_mapped(value: Any) -> bool:
         return _is_mapped(value.value)
     if isinstance(value, unmapped | quote | str | bytes | Mapping):
         return False
-    return isinstance(value, Future) or (hasattr(value, "__iter__") and not hasattr(value, "columns"))
+    return isinstance(value, Future | Placeholder) or (hasattr(value, "__iter__") and not hasattr(value, "columns"))
 
 
 def _as_list(value: Any) -> Sequence[Any]:

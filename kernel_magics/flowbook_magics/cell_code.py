@@ -13,6 +13,7 @@ from types import CodeType
 from typing import Any
 
 from flowbook_magics.awaiting import run_coroutine
+from flowbook_magics.functions import global_reads
 from flowbook_magics.namespace import CellNamespace
 
 _FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
@@ -34,6 +35,12 @@ class CellCode:
             value = _execute(self.last, namespace)
             if value is not None:
                 show(value)
+
+
+    def names(self) -> frozenset[str]:
+        """The names that the code looks up outside of its functions' own ones."""
+        codes = [self.body] if self.last is None else [self.body, self.last]
+        return frozenset().union(*map(global_reads, codes))
 
 
 def compile_cell(shell: Any, typed: str, first: int) -> CellCode:

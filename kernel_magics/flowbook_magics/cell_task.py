@@ -7,11 +7,13 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowbook.cache_policies import fingerprint_of
+from flowbook.core.fingerprints import Incomparable, fingerprint
 from flowbook.cells.freshness import cell_hash
 from flowbook.core.backoff import exponential_backoff
+from flowbook.core.protocol import Raised, Returned
+from flowbook.errors import CellError
 from flowbook.run.execution import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
@@ -19,6 +21,9 @@ from flowbook_magics.cell_code import CellCode
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.values import inputs_of, outdated_inputs
+
+if TYPE_CHECKING:
+    from flowbook_magics.portable_cell import PortableCell
 
 
 def task_of(
@@ -38,7 +43,7 @@ def task_of(
     options = cell.options
     delay = exponential_backoff(1.0) if options.retry_delay == "exp" else options.retry_delay
     task: Task[..., Any] = Task(
-        _function(shell, notebook, cells, cell, code, None if here else cell.context),
+        CellFunction(shell, notebook, cells, cell, code, None if here else cell.context),
         TaskOptions(
             name=cell.label,
             retries=options.retries,
@@ -46,6 +51,7 @@ def task_of(
             timeout_seconds=options.timeout,
         ),
     )
+    task.description = None  # not that of the class
     task.work = replace(
         task.work,
         key=f"cell.{cell.label}",
@@ -57,47 +63,111 @@ def task_of(
     return task
 
 
-def _function(
-    shell: Any,
-    notebook: dict[str, Any],
-    cells: NotebookCells,
-    cell: NotebookCell,
-    code: CellCode,
-    context: contextvars.Context | None,
-) -> Callable[..., dict[str, Any]]:
+class CellFunction:
     """The cell as a function from the names it reads to the names it writes.
 
-    With a context, its output and its traceback go under the cell of that context.
+    With a context, its output and its traceback go under the cell of that context. To another process it goes as a
+    `PortableCell`; what that says comes here, and goes under the cell as well.
     """
 
-    def execute(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        namespace = CellNamespace(inputs, notebook, cell.analysis.builtins)
-        namespace.bind_functions(outdated_inputs(cells, cell))
+    __slots__ = ("_cell", "_cells", "_code", "_context", "_notebook", "_shell")
+
+    def __init__(
+        self,
+        shell: Any,
+        notebook: dict[str, Any],
+        cells: NotebookCells,
+        cell: NotebookCell,
+        code: CellCode,
+        context: contextvars.Context | None,
+    ) -> None:
+        self._shell = shell
+        self._notebook = notebook
+        self._cells = cells
+        self._cell = cell
+        self._code = code
+        self._context = context
+
+    @property
+    def __name__(self) -> str:
+        return self._cell.label
+
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """Execute the cell."""
+        if self._context is None:
+            return self._execute(inputs)
+        outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
+        return outputs.under_cell(self._context, lambda: self._execute(inputs))
+
+    def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        analysis = self._cell.analysis
+        namespace = CellNamespace(inputs, self._notebook, analysis.builtins)
+        namespace.bind_functions(outdated_inputs(self._cells, self._cell))
         token = running.set(namespace)
         try:
-            code.run(namespace, lambda value: outputs.show(shell, value))
+            self._code.run(namespace, lambda value: outputs.show(self._shell, value))
             _raise_if_interrupted(namespace)
-            if "pyplot" in cell.analysis.resources:
+            if "pyplot" in analysis.resources:
                 outputs.show_figures()
-            values = namespace.written(cell.analysis.writes)
+            values = namespace.written(analysis.writes)
             namespace.close()
             return values
         except BaseException as error:
-            if context is not None:
-                outputs.show_error(shell, error)
+            if self._context is not None:
+                outputs.show_error(self._shell, error)
             raise
         finally:
             running.reset(token)
             sys.stdout.flush()
 
-    def run_cell(**inputs: Any) -> dict[str, Any]:
-        if context is None:
-            return execute(inputs)
-        outputs.under_cell(context, lambda: outputs.clear(shell))
-        return outputs.under_cell(context, lambda: execute(inputs))
+    def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
+        """The outcome of `call`, which executes the cell in another process."""
+        outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
+        return outputs.under_cell(self._context, lambda: self._accompany(call))
 
-    run_cell.__name__ = run_cell.__qualname__ = cell.label
-    return run_cell
+    def _accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
+        from flowbook_magics.portable_cell import Written
+
+        outcome = call()
+        if isinstance(outcome, Raised):
+            outputs.show_error(self._shell, outcome.error)
+        elif isinstance(outcome.value, Written):
+            outcome = Returned(outcome.value.brought_home(self._notebook))
+        sys.stdout.flush()
+        return outcome
+
+    def __reduce__(self) -> Any:
+        """Pickled as a `PortableCell`. Raises CellError for a cell that needs IPython."""
+        return _itself, (portable(self._notebook, self._cells, self._cell, self._code),)
+
+
+def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell, code: CellCode) -> PortableCell:
+    """The cell for another process. Raises CellError for a cell that needs IPython."""
+    names = code.names()
+    if "get_ipython" in names:
+        raise CellError(
+            f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
+            "there only in the notebook's own process. Have the flow run it in a thread, or write it in plain Python."
+        )
+    from flowbook_magics.portable_cell import PortableCell
+
+    inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
+    writes = analysis.writes | analysis.mutates
+    read = {name for other in cells if other is not cell for name in cells.graph.inputs(other.graph_id)}
+    return PortableCell(
+        label=cell.label,
+        code=code,
+        names={name: notebook[name] for name in names - {*inputs, *analysis.writes} if name in notebook},
+        outdated=frozenset(outdated_inputs(cells, cell)),
+        builtins=analysis.builtins,
+        writes=writes,
+        needed=writes & read,
+        draws="pyplot" in analysis.resources,
+    )
+
+
+def _itself(cell: PortableCell) -> PortableCell:
+    return cell
 
 
 def _raise_if_interrupted(namespace: CellNamespace) -> None:
@@ -109,13 +179,15 @@ def _raise_if_interrupted(namespace: CellNamespace) -> None:
 def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, Any]:
     if cell.options.cache == "off":
         return {}
-    from flowbook.results import result_cache
+    from flowbook.results import KeyedStorage
 
     def key(_args: Sequence[Any], inputs: Mapping[str, Any]) -> str | None:
         code = cell_hash(cells.graph, cell.graph_id)
         if cell.options.cache == "source":
             return code
-        content = fingerprint_of((code, sorted(inputs.items())))
-        return content.hex() if content is not None else None
+        try:
+            return f"{code} {fingerprint(dict(inputs)).hex()}"
+        except Incomparable:
+            return None
 
-    return {"cache": result_cache, "cache_key": key, "rules": replace(work.rules, cached=True)}
+    return {"storage": KeyedStorage(key), "rules": replace(work.rules, kept=True)}

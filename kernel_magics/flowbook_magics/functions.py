@@ -38,6 +38,19 @@ def uses_any(value: Any, names: Set[str]) -> bool:
     return isinstance(value, FunctionType) and not names.isdisjoint(_mentioned(value.__code__))
 
 
+def global_reads(code: CodeType) -> frozenset[str]:
+    """The names that `code`, and the functions and classes in it, look up as globals."""
+    return frozenset(
+        instruction.argval
+        for part in _codes(code)
+        for instruction in dis.get_instructions(part)
+        if instruction.opname in _READS
+    )
+
+
+_READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
 @lru_cache(maxsize=1024)
 def _mentioned(code: CodeType) -> frozenset[str]:
     return frozenset(name for part in _codes(code) for name in part.co_names)

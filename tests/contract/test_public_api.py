@@ -94,7 +94,8 @@ def test_decorators_take_these_options_and_show_them_to_editors(decorator: str) 
     from typing import get_overloads
 
     take = found(decorator)
-    (with_options,) = [o for o in get_overloads(take) if "name" in inspect.signature(o).parameters]
+    plain = take if inspect.isfunction(take) else type(take).__call__
+    (with_options,) = [o for o in get_overloads(plain) if "name" in inspect.signature(o).parameters]
     assert set(OPTIONS[decorator].split()) <= set(inspect.signature(with_options).parameters)
     made = take(**dict.fromkeys(()))(lambda: 1)
     assert {option for option in OPTIONS[decorator].split() if not hasattr(made.options, option)} == set()

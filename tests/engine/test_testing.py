@@ -115,6 +115,18 @@ def test_loggers_and_print_are_as_before(caplog: pytest.LogCaptureFixture) -> No
     assert configuration() == before
 
 
+def test_loggers_have_no_handlers_if_they_had_none(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = logging.getLogger("flowbook")
+    monkeypatch.setattr(root, "handlers", [])
+    with flowbook_test_harness():
+        add(1)
+        assert root.handlers
+        assert caplog.messages == ["Finished in state Completed()"]
+    assert root.handlers == []
+
+
 def test_what_runs_inside_is_no_part_of_the_run_that_is_tested_in(home: Path) -> None:
     @flow
     def tested() -> int:
@@ -403,11 +415,9 @@ def test_it_has_prefect_s_name_as_well() -> None:
 
 @pytest.mark.slow
 def test_the_plugin_loads_next_to_nothing() -> None:
-    code = (
-        "import sys, pytest; known = set(sys.modules); import flowbook.pytest_plugin; print(*set(sys.modules) - known)"
-    )
+    code = "import sys, pytest; k = set(sys.modules); import flowbook.pytest_plugin; print(*set(sys.modules) - k)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"flowbook", "flowbook.pytest_plugin"}
+    assert set(done.stdout.split()) == {"flowbook", "flowbook.pytest_plugin"}
 
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")

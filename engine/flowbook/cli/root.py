@@ -10,6 +10,7 @@ import click
 from flowbook import __version__
 from flowbook.cli.artifact import artifact
 from flowbook.cli.deployment import deployment
+from flowbook.cli.limits import concurrency_limit
 from flowbook.cli.promote import promote
 from flowbook.cli.runs import runs
 from flowbook.cli.schedule import schedule
@@ -22,7 +23,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 class Root(click.Group):
     """A group that knows other names of its commands, and turns flowbook's errors into sentences."""
 
-    also = {"flow-run": "runs"}  # noqa: RUF012 - click's classes are made this way
+    also = {"flow-run": "runs", "gcl": "concurrency-limit"}  # noqa: RUF012 - click's classes are made this way
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, self.also.get(cmd_name, cmd_name))
@@ -59,7 +60,7 @@ def version() -> None:
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 
 
-for _command in (artifact, deployment, promote, runs, schedule, worker):
+for _command in (artifact, concurrency_limit, deployment, promote, runs, schedule, worker):
     root.add_command(_command)
 
 

@@ -12,6 +12,13 @@ from typing import Any
 _LONGEST_TEXT = 1000
 _MOST_ITEMS = 100
 _MOST_BITS = 1024
+_SAID_IN_TEXT = frozenset(
+    "uuid.UUID decimal.Decimal fractions.Fraction datetime.time zoneinfo.ZoneInfo ipaddress.IPv4Address "
+    "ipaddress.IPv6Address ipaddress.IPv4Network ipaddress.IPv6Network".split()
+)
+"""Types whose text says all of them."""
+
+SECRET = "**********"
 
 
 def plain_text(text: str) -> str:
@@ -25,7 +32,11 @@ def plain_text(text: str) -> str:
 
 
 def to_json_value(value: Any, depth: int = 4) -> Any:
-    """`value` as JSON values; long texts and lists are cut, other objects become ``<DataFrame 100x5>``."""
+    """`value` as JSON values; long texts and lists are cut, other objects become ``<DataFrame 100x5>``.
+
+    Models and dataclasses become mappings of their fields. Secrets (pydantic's SecretStr and its kin), and fields that
+    are not to be shown, never appear.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -42,6 +53,12 @@ def to_json_value(value: Any, depth: int = 4) -> Any:
         return to_json_value(value.value, depth)
     if isinstance(value, PurePath):
         return plain_text(str(value))
+    if hasattr(type(value), "get_secret_value"):
+        return SECRET
+    if _full_name(value) in _SAID_IN_TEXT:
+        return plain_text(str(value))
+    if depth and (fields := _fields_of(value)) is not None:
+        return to_json_value(fields, depth)
     if depth and isinstance(value, Mapping):
         return {plain_text(str(k)): to_json_value(v, depth - 1) for k, v in list(value.items())[:_MOST_ITEMS]}
     if depth and isinstance(value, list | tuple | set | frozenset):
@@ -49,10 +66,29 @@ def to_json_value(value: Any, depth: int = 4) -> Any:
     return _in_words(value)
 
 
-def _in_words(value: Any) -> str:
+def _full_name(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _fields_of(value: Any) -> Any:
+    """What a pydantic model or a dataclass shows of itself: a mapping, or the value itself that a model wraps."""
+    kind = type(value)
+    fields = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", None)
+    if not isinstance(fields, Mapping):
+        return None
+    shown = [name for name, field in fields.items() if field.repr and not getattr(field, "exclude", False)]
+    found = {name: getattr(value, name, None) for name in shown}
+    if getattr(kind, "__pydantic_root_model__", False):
+        return found.get("root")
+    return found | (getattr(value, "__pydantic_extra__", None) or {})
+
+
+def _in_words(value: Any) -> Any:
     kind = type(value).__name__
     try:
         shape = getattr(value, "shape", None)
+        if shape == () and isinstance(item := value.item(), bool | int | float | str | date | timedelta):  # NumPy's
+            return to_json_value(item)
         if isinstance(shape, tuple):
             return f"<{kind} {'x'.join(map(str, shape))}>"
         return f"<{kind} of {len(value)}>"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
+from flowbook.core.hints import adapter_for, holds_secrets, type_hints
 from flowbook.errors import ParameterError, did_you_mean
 
 _NOTHING = inspect.Parameter.empty
@@ -23,7 +24,7 @@ def bind(fn: Callable[..., Any], title: str, args: tuple[Any, ...], kwargs: Mapp
     except TypeError as error:
         raise _binding_error(signature, title, args, kwargs, error) from None
     bound.apply_defaults()
-    named = dict(bound.arguments)
+    named = {name: _given(value, signature, name, title) for name, value in bound.arguments.items()}
     for parameter in signature.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             extra = named.pop(parameter.name)
@@ -65,17 +66,22 @@ def coerce(fn: Callable[..., Any], title: str, named: Mapping[str, Any]) -> dict
 
     ``x: str = None`` means Optional. Raises ParameterError naming the first field that does not fit.
     """
-    hints = _type_hints(fn)
+    hints = type_hints(fn)
     coerced = dict(named)
-    for name, parameter in inspect.signature(fn).parameters.items():
-        hint = hints.get(name, _NOTHING)
-        if hint is _NOTHING or hint is Any or name not in named:
+    parameters = inspect.signature(fn).parameters
+    for name, parameter in parameters.items():
+        hint = hints.get(name, Any)
+        if _is_field(parameter.default):
+            hint = Annotated[hint, parameter.default]
+        if hint is Any:
             continue
-        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            continue
-        value = named[name]
-        if not (value is None and parameter.default is None):
-            coerced[name] = coerce_one(value, hint, f"parameter {name!r} of {title}", name)
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            extra = {key: value for key, value in named.items() if key not in parameters}
+            coerced.update(_coerce_extra(extra, hint, title))
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            coerced[name] = _coerce_rest(named.get(name, ()), hint, title, name)
+        elif name in named and not (named[name] is None and parameter.default is None):
+            coerced[name] = coerce_one(named[name], hint, f"parameter {name!r} of {title}", name)
     return coerced
 
 
@@ -83,23 +89,21 @@ def coerce_one(value: Any, hint: Any, what: str, field: str) -> Any:
     """`value` as the type `hint`; raises ParameterError saying that `what` does not fit."""
     if isinstance(hint, type) and type(value) is hint:
         return value
-    from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
-    from pydantic.errors import PydanticUserError
+    from pydantic import ValidationError
 
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticSchemaGenerationError:
+    adapter = adapter_for(hint)
+    if adapter is None:
         return value
-    except PydanticUserError:  # a model brings its own configuration
-        adapter = TypeAdapter(hint)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = "".join(f"[{part!r}]" for part in first["loc"])
+        hidden = first["type"] == "missing" or holds_secrets(hint)
+        it_is = "" if hidden else f" (it is {_shown(first.get('input'))})"
         raise ParameterError(
-            f"{what[0].upper()}{what[1:]}{where} does not fit: {first['msg']} (it is {_shown(first.get('input'))}).",
-            field=field,
+            f"{what[0].upper()}{what[1:]}{where} does not fit: {first['msg']}{it_is}.",
+            field=field or str(first["loc"][0]),
         ) from None
 
 
@@ -126,18 +130,43 @@ def _binding_error(
             inspect.Parameter.VAR_KEYWORD,
         )
         if required and name not in given:
-            return ParameterError(
-                f"{title[0].upper()}{title[1:]} needs the parameter {name!r}: pass it, or give it a default.",
-                field=name,
-            )
+            return _missing(name, title)
     return ParameterError(f"{title[0].upper()}{title[1:]} cannot be called like this: {error}.")
 
 
-def _type_hints(fn: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(fn, include_extras=True)
-    except Exception:  # a hint that names something unknown is no reason not to run
-        return {}
+def _missing(name: str, title: str) -> ParameterError:
+    return ParameterError(
+        f"{title[0].upper()}{title[1:]} needs the parameter {name!r}: pass it, or give it a default.", field=name
+    )
+
+
+def _given(value: Any, signature: inspect.Signature, name: str, title: str) -> Any:
+    """`value`, or the default that it describes if it is pydantic's ``Field(...)`` of the signature."""
+    if value is not signature.parameters[name].default or not _is_field(value):
+        return value
+    if value.is_required():
+        raise _missing(name, title)
+    return value.get_default(call_default_factory=True)
+
+
+def _is_field(default: Any) -> bool:
+    return type(default).__name__ == "FieldInfo" and hasattr(default, "is_required")
+
+
+def _coerce_rest(values: Iterable[Any], hint: Any, title: str, name: str) -> tuple[Any, ...]:
+    """What ``*name: hint`` takes; a hint for all of them together (PEP 646) is left alone."""
+    if typing.get_origin(hint) is typing.Unpack:
+        return tuple(values)
+    what = f"parameter {name!r} of {title}"
+    return tuple(coerce_one(value, hint, f"{what}[{index}]", name) for index, value in enumerate(values))
+
+
+def _coerce_extra(extra: Mapping[str, Any], hint: Any, title: str) -> dict[str, Any]:
+    """What ``**name: hint`` takes; the hint may be for each, or be a TypedDict of all of them (PEP 692)."""
+    if typing.get_origin(hint) is typing.Unpack:
+        together: dict[str, Any] = coerce_one(dict(extra), typing.get_args(hint)[0], title, "")
+        return together
+    return {key: coerce_one(value, hint, f"parameter {key!r} of {title}", key) for key, value in extra.items()}
 
 
 def _shown(value: Any) -> str:

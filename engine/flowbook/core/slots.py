@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Protocol
 
 from flowbook.errors import ConcurrencySlotAcquisitionError
@@ -19,9 +20,9 @@ _TICK = 0.02  # seconds; who waits for a fast rate limit is served several slots
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """A concurrency limit. `decay` is in slots per second; without one it is no rate limit. Inactive, it limits nothing.
+    """A concurrency limit. With 0 slots it lets nobody in; if it is not active, it limits nothing.
 
-    A limit without slots lets nobody in.
+    `decay` is in slots per second; without one it is no rate limit.
     """
 
     name: str
@@ -34,12 +35,12 @@ class Limit:
         if rate and not self.decay:
             raise ConcurrencySlotAcquisitionError(
                 f"The concurrency limit {self.name!r} has no slot decay, so it cannot be used as a rate limit. Give it "
-                f"one with: flowbook concurrency-limit update {self.name} --slot-decay-per-second 1"
+                f"one with: flowbook concurrency-limit update {quote(self.name)} --slot-decay-per-second 1"
             )
         if 0 < self.slots < occupy:
             raise ConcurrencySlotAcquisitionError(
-                f"{occupy} slots of the concurrency limit {self.name!r} were asked for, which has {self.slots}. Ask for "
-                f"less, or raise it with: flowbook concurrency-limit update {self.name} --limit {occupy}"
+                f"{occupy} slots of the concurrency limit {self.name!r} were asked for, which has {self.slots}. Ask "
+                f"for less, or raise it with: flowbook concurrency-limit update {quote(self.name)} --limit {occupy}"
             )
 
 
@@ -57,9 +58,9 @@ class Want:
 class Ask:
     """What those want who wait in one queue, first come, first served. They take slots of all `names` or of none.
 
-    `queue` is the queue's id, `waited` how many seconds ago it was served or came to be; if it is `known`, the store has
-    been asked before and in vain. With `rate`, slots are taken for good. Other processes that have waited for longer go
-    first, as long as it is `polite`.
+    `queue` is the queue's id, `waited` how many seconds ago it was served or came to be; if it is `known`, the store
+    has been asked before and in vain. With `rate`, slots are taken for good. Other processes that have waited for
+    longer go first, as long as it is `polite`.
     """
 
     queue: str
@@ -129,8 +130,10 @@ class SlotStore(Protocol):
     remote: bool
     """Whether others share the slots and a call takes time, so that leases are renewed, and handed on for a while
     without asking."""
-    edition: int
-    """Another number whenever limits were changed in this process."""
+
+    @property
+    def edition(self) -> int:
+        """Another number whenever limits were changed in this process."""
 
     def limits(self) -> Mapping[str, Limit]:
         """All limits by name."""

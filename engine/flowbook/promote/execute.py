@@ -34,7 +34,7 @@ from flowbook.store.reaper import crash, end
 if TYPE_CHECKING:
     from flowbook.promote.client import RunClient
 
-_KERNEL_GRACE = 1.0  # seconds that the kernel has to end a flow, before it is interrupted itself
+_KERNEL_GRACE = 1.2  # seconds that the kernel has to end a flow, before it is ended itself
 
 
 def main(arguments: list[str]) -> int:
@@ -104,7 +104,7 @@ async def _run_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
     from flowbook.promote.flow_cells import run_defined_flow
 
     watcher = engine.engine().watcher
-    watcher.enter(plan.run.id, _InKernel(plan.run, client))
+    watcher.enter(plan.run.id, _InKernel(plan, client))
     try:
         async with _kernel(plan, client, folder):
             await run_defined_flow(plan, client, folder)
@@ -121,8 +121,8 @@ async def _run_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
 class _InKernel:
     """A flow run that the kernel executes and records. What is asked of it once it has begun, the kernel answers."""
 
-    def __init__(self, run: QueuedRun, client: RunClient) -> None:
-        self._run = run
+    def __init__(self, plan: Plan, client: RunClient) -> None:
+        self._plan = plan
         self._client = client
         self._loop = asyncio.get_running_loop()
 
@@ -135,10 +135,12 @@ class _InKernel:
         return False
 
     def _cancel(self, error: CancelRequested) -> None:
-        if queued_run(engine.engine().database, self._run.id).state_type == "PENDING":
-            self._client.cancel(error)
+        from flowbook.promote.flow_cells import flow_is_called
+
+        if flow_is_called(self._plan):
+            self._loop.call_later(_KERNEL_GRACE, self._client.stop, error)
         else:
-            self._loop.call_later(_KERNEL_GRACE, self._client.cancel, error)
+            self._client.cancel(error)
 
 
 async def _make_final(run: QueuedRun, error: BaseException) -> None:

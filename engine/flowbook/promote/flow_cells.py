@@ -9,6 +9,11 @@ from flowbook.promote.plan import Plan
 from flowbook.promote.unattended import BEGIN, run_flow
 
 
+def flow_is_called(plan: Plan) -> bool:
+    """Whether the kernel has come to the flow itself."""
+    return bool(plan.notebook.cells[-1].metadata.get("flowbook", {}).get("appended"))
+
+
 async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
     """Execute the slice, then the flow, whose output goes to a cell at the end. The kernel records the flow run."""
     import nbformat

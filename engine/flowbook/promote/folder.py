@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbook.store.results import write_file
+from flowbook.store.files import write_file
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -100,7 +100,7 @@ def snapshot(notebook: NotebookNode) -> tuple[str, bytes]:
 
 def save_snapshot(home: Path, sha: str, content: bytes) -> None:
     """Keep a snapshot in the home folder; one that is there already is not written again."""
-    from flowbook.store.results import write_file
+    from flowbook.store.files import write_file
 
     path = snapshot_path(home, sha)
     if not path.is_file():

@@ -23,10 +23,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from flowbook.errors import NotPicklable
 from flowbook.run.channel import Channel, Part
 from flowbook.run.pickles import pack, unpack
-from flowbook.run.remote import Logged, begun, execute, failure
+from flowbook.run.remote import Logged, begun, execute, failure, read_order
 from flowbook.run.timeouts import StopThread
 
 _LONGEST_EXIT = 5.0  # seconds from the end of the flow's process to the end of this one, when nothing runs
@@ -58,14 +57,11 @@ class Child:
         """The outcome of an order."""
         self._busy = True
         try:
-            try:
-                order = unpack(parts)
-            except Exception as error:
-                return failure(_cannot_be_read(error))
+            order = read_order(parts)
             del parts
             self.send(begun())
             return contextvars.Context().run(execute, order, self.send)
-        except BaseException as error:  # a signal that struck beside the code of the user
+        except BaseException as error:  # also a signal that struck beside the code of the user
             return failure(error)
         finally:
             self._busy = False
@@ -147,15 +143,6 @@ def _logged(record: logging.LogRecord) -> list[Part]:
     except Exception:  # something that was given by `extra=`
         own = vars(logging.makeLogRecord({}))
         return pack(Logged({name: value if name in own else str(value) for name, value in attributes.items()}))
-
-
-def _cannot_be_read(error: Exception) -> NotPicklable:
-    said = NotPicklable(
-        f"The task cannot be read in the process that is to execute it: {type(error).__name__}: {error}. "
-        "What it uses must be importable there: with the same sys.path, and without what only the main script sets up."
-    )
-    said.__cause__ = error
-    return said
 
 
 def _die() -> None:

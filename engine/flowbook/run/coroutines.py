@@ -19,9 +19,7 @@ R = TypeVar("R")
 _CANCEL_GRACE = 1.8  # seconds for a cancelled coroutine to end
 
 
-async def await_within(
-    seconds: float | None, call: Callable[[], Awaitable[Any]], name: str
-) -> Returned | Raised:
+async def await_within(seconds: float | None, call: Callable[[], Awaitable[Any]], name: str) -> Returned | Raised:
     """The outcome of an awaited call: cancelled, and out of time, after `seconds`. Other errors are raised."""
     if seconds is None:
         return Returned(await call())

@@ -1,16 +1,19 @@
 """Task runs on a Dask cluster.
 
-A task run is driven in the flow's process, as any other; a Dask worker calls its function. What the function prints and
-logs, and what happens inside of it, comes by Dask's own events (`Worker.log_event`, `Client.subscribe_topic`) in batches
-of some 20 ms; what was not sent by then comes with the outcome.
+A task run is driven in the flow's process, as any other; a Dask worker calls its function. What the function prints
+and logs, and what happens inside of it, comes by Dask's own events (`Worker.log_event`, `Client.subscribe_topic`) in
+batches of some 20 ms; what was not sent by then comes with the outcome.
 
 Dask gives the tasks of a worker that goes away to another one. For a task run whose function has been called that is
-not what the user asked for: it ends as Crashed, and is called again only if it has retries.
+not what the user asked for: it ends as Crashed, and is called again only if it has retries. A cluster of our own is
+told so. On any other one, the worker that calls the function leaves a mark at the scheduler, and none calls it again
+that finds the mark.
 """
 
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import pickle
 import queue
@@ -33,16 +36,20 @@ from flowbook.run.channel import Part
 from flowbook.run.execution import TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.ids import new_id
-from flowbook.run.pickles import unpack
 from flowbook.run.pool import ThreadPool
 from flowbook.run.relay import Relay, RemoteCaller
-from flowbook.run.remote import Begun, begun, execute, failure
+from flowbook.run.remote import Begun, begun, execute, failure, read_order
 from flowbook.run.timeouts import OutOfTime, StopThread
 
 _LARGE = 1 << 20  # bytes: a larger order goes to a worker as data of its own, not through the graph of tasks
 _GATHER = 0.02  # seconds that a worker collects messages for
 _LATE = 2.0  # seconds that messages may take longer than the outcome which they belong to
+_GUARD = (
+    "The processes of a local cluster import the script that was started: call the flow in it below "
+    '`if __name__ == "__main__":`.'
+)
 _STOP_GRACE = 1.0  # seconds for interrupted code to end: less than a pool waits for its threads
+_EXIT_GRACE = 0.2  # seconds for the workers of an interrupted flow run to end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,10 +64,12 @@ class Target:
     client_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_installed() -> None:
-    """Raise UsageError unless Dask is there."""
+def check_usable() -> None:
+    """Raise UsageError unless Dask is there, and this is no process of a cluster that imports the user's script."""
     if find_spec("distributed") is None:
         raise UsageError('DaskTaskRunner needs dask.distributed; install it with `pip install "flowbook[dask]"`.')
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise UsageError(f"A flow with a DaskTaskRunner was called while a process of Dask started. {_GUARD}")
 
 
 class DaskPool:
@@ -103,9 +112,14 @@ class Line:
         self.client.subscribe_topic(self.topic, self._said)
         self.client.subscribe_topic("all", self._happened)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the cluster was started for us."""
+        return self._own is not None
+
     def capacity(self) -> int:
-        """How many tasks the cluster can execute side by side, now or once it has grown as far as it may; 0: unknown."""
-        threads = list(self.client.nthreads().values())
+        """How many tasks the cluster can execute side by side, once it has grown as far as it may; 0: unknown."""
+        threads: list[int] = list(self.client.nthreads().values())
         most = self._target.adapt_kwargs.get("maximum")
         if self._target.adapt_kwargs and most in (None, math.inf):
             return 0
@@ -114,7 +128,9 @@ class Line:
     def close(self, *, at_once: bool = False) -> None:
         """Disconnect, and end a cluster that was started for us; `at_once`, whatever its workers still do."""
         if self._own is not None and at_once:
-            _kill_workers(self._own)
+            impatient = threading.Timer(_EXIT_GRACE, _kill_workers, (self._own,))
+            impatient.daemon = True
+            impatient.start()
         with suppress(Exception):  # what is gone need not be closed
             for topic in (self.topic, "all"):
                 self.client.unsubscribe_topic(topic)
@@ -126,14 +142,13 @@ class Line:
     def _connect(self, target: Target) -> Any:
         from distributed import Client
 
-        options = {"set_as_default": False, **target.client_kwargs}
-        to = target.cluster or target.address
+        to: Any = target.cluster or target.address
         if to is None:
             to = self._own = _started(target)
         try:
-            if target.adapt_kwargs and target.address is None:
+            if target.adapt_kwargs:
                 to.adapt(**target.adapt_kwargs)
-            return Client(to, **options)
+            return Client(to, **{"set_as_default": False, **target.client_kwargs})  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
             if self._own is not None:
                 self._own.close()
@@ -171,24 +186,19 @@ def _started(target: Target) -> Any:
     try:
         cluster = make(**options)
     except RuntimeError as error:
-        if "bootstrapping" not in str(error):
-            raise
-        raise UsageError(
-            "A Dask cluster was to be started while the script is imported by one of its processes. "
-            'Call the flow below `if __name__ == "__main__":`.'
-        ) from error
-    scheduler = getattr(cluster, "scheduler", None)
+        why = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+        raise UsageError(f"A Dask cluster could not be started: {why}. {_GUARD}") from error
+    scheduler: Any = getattr(cluster, "scheduler", None)
     if hasattr(scheduler, "allowed_failures"):
         scheduler.allowed_failures = 0
     return cluster
 
 
 def _kill_workers(cluster: Any) -> None:
-    """End the processes of a local cluster, which would wait some seconds for code that goes on."""
+    """End the processes of a local cluster that is being closed: it would wait some seconds for code that goes on."""
     for worker in list(getattr(cluster, "workers", {}).values()):
         pid = getattr(worker, "pid", None)
-        if hasattr(worker, "auto_restart") and pid:
-            worker.auto_restart = False
+        if pid and pid != os.getpid():
             with suppress(OSError):
                 os.kill(pid, _KILL)
 
@@ -209,11 +219,14 @@ class _Lost:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a worker returns: how many batches it has sent, what it has not, and the outcome."""
+    """What a worker returns: how many batches it has sent, what it has not, and the outcome.
+
+    There is none when the function has been called before, by a worker that is gone.
+    """
 
     batches: int
     rest: list[bytes]
-    outcome: Parcel
+    outcome: Parcel | None
 
 
 class Parcel:
@@ -227,7 +240,7 @@ class Parcel:
 
     def open(self) -> list[Part]:
         """The parts. What was received in memory that cannot be changed is copied, since arrays come to lie in it."""
-        head, *rest = map(memoryview, self.parts)
+        head, *rest = [memoryview(part) for part in self.parts]
         return [head, *(bytearray(part) if part.readonly else part for part in rest)]
 
     def __sizeof__(self) -> int:
@@ -249,13 +262,20 @@ class _Call:
     future: Any = None
     stopped: bool = False
 
+    @property
+    def mark(self) -> str | None:
+        """The name of the mark that the function has been called, if there is a need for one."""
+        return None if self.line.is_own else f"flowbook-{self.id}"
+
     def start(self) -> None:
         """Give the order to Dask; returns at once."""
         self.line.calls[self.id] = self
         threading.Thread(target=self._perform, name=f"flowbook-dask-{self.name}", daemon=True).start()
 
-    def stop(self, error: type[BaseException]) -> None:
-        """Have the worker end the code by `error`, if it can, and Dask forget the order; returns at once."""
+    def stop(self, error: type[BaseException] | None) -> None:
+        """Have the worker end the code by `error`, if there is a worker, and Dask forget the order; returns at once."""
+        if self.stopped:
+            return
         self.stopped = True
         threading.Thread(target=self._stop, args=(error,), name=f"flowbook-stop-{self.name}", daemon=True).start()
 
@@ -266,25 +286,34 @@ class _Call:
             self.inbox.put(error)
         finally:
             self.future = None
+            self._remove_mark()
 
     def _answer(self) -> _Answer:
         client, parcel, self.parcel = self.line.client, self.parcel, None
         data = client.scatter(parcel, hash=False) if parcel.__sizeof__() > _LARGE else parcel
         del parcel
+        key = f"{self.name}-{self.id}"
         self.future = client.submit(
-            carry_out, data, self.id, self.line.topic, self.timeout, key=f"{self.name}-{self.id}", pure=False
+            carry_out, data, self.id, self.line.topic, self.timeout, self.mark, key=key, pure=False
         )
         if self.stopped:
             self.future.cancel()
         answer: _Answer = self.future.result()
         return answer
 
-    def _stop(self, error: type[BaseException]) -> None:
+    def _remove_mark(self) -> None:
+        from distributed import Event
+
+        if self.mark is not None:
+            with suppress(Exception):  # the scheduler is gone, and so is the mark
+                Event(self.mark, client=self.line.client).clear()  # type: ignore[no-untyped-call]
+
+    def _stop(self, error: type[BaseException] | None) -> None:
         future, client = self.future, self.line.client
         if future is None:
             return
         with suppress(Exception):
-            if self.where is not None:
+            if error is not None and self.where is not None:
                 client.run(interrupt, self.id, error, workers=[self.where])
                 deadline = time.monotonic() + _STOP_GRACE
                 while self.future is not None and time.monotonic() < deadline:
@@ -305,13 +334,14 @@ class Workers(RemoteCaller):
     ) -> Returned | Raised:
         """The outcome of an order, once it has been carried out by a worker."""
         call = _Call(self._line, new_id(), run.work.name, Parcel(order), timeout)
+        conversation = _Conversation(call, run, relay)
         call.start()
         try:
-            return _Conversation(call, run, relay).outcome(timeout)
+            return conversation.outcome()
         except BaseException:
             call.stop(KeyboardInterrupt)
-            with suppress(queue.Empty):
-                _Conversation(call, run, relay, time.monotonic() + _STOP_GRACE).outcome(None)
+            conversation.deadline = time.monotonic() + _STOP_GRACE
+            conversation.outcome()
             raise
         finally:
             self._line.calls.pop(call.id, None)
@@ -320,30 +350,30 @@ class Workers(RemoteCaller):
 class _Conversation:
     """What is said about one order, in the order in which it was said."""
 
-    def __init__(self, call: _Call, run: TaskExecution, relay: Relay, deadline: float = math.inf) -> None:
+    def __init__(self, call: _Call, run: TaskExecution, relay: Relay) -> None:
         self._call = call
         self._run = run
         self._relay = relay
-        self._deadline = deadline
         self._batches = 0
+        self.deadline = math.inf
 
-    def outcome(self, timeout: float | None) -> Returned | Raised:
-        """Pass on what is said; returns the outcome. Raises queue.Empty at a deadline that is not the timeout's."""
+    def outcome(self) -> Returned | Raised:
+        """Pass on what is said; returns the outcome, which is OutOfTime at the deadline."""
         while True:
             try:
-                said = self._next(self._deadline)
+                said = self._next(self.deadline)
             except queue.Empty:
-                if timeout is None:
-                    raise
                 self._call.stop(StopThread)
-                return OutOfTime(self._run.title, timeout)
+                return OutOfTime(self._run.title, self._call.timeout or 0.0)
             if isinstance(said, _Batch):
-                self._pass_on(said.messages, timeout)
+                self._pass_on(said.messages)
                 self._batches = said.number
+            elif isinstance(said, _Answer) and said.outcome is not None:
+                return self._conclude(said.batches, said.rest, said.outcome)
             elif isinstance(said, _Answer):
-                return self._conclude(said)
+                return Raised(self._lost(f"the Dask worker at {self._call.where} did not come to its end"))
             elif isinstance(said, _Lost):
-                self._call.stop(StopThread)
+                self._call.stop(None)
                 return Raised(self._lost(said.why))
             elif isinstance(said, BaseException):
                 return Raised(self._explained(said))
@@ -351,28 +381,30 @@ class _Conversation:
     def _next(self, deadline: float) -> Any:
         left = deadline - time.monotonic()
         with wakes_by(lambda: self._call.inbox.put(None)):
-            return self._call.inbox.get(timeout=None if left == math.inf else min(max(0.0, left), threading.TIMEOUT_MAX))
+            return self._call.inbox.get(
+                timeout=None if left == math.inf else min(max(0.0, left), threading.TIMEOUT_MAX)
+            )
 
-    def _pass_on(self, messages: list[bytes], timeout: float | None) -> None:
+    def _pass_on(self, messages: list[bytes]) -> None:
         for each in messages:
             message = self._relay.read([each])
             if isinstance(message, Begun):
                 self._call.where = message.where
-                if timeout is not None:
-                    self._deadline = time.monotonic() + timeout
+                if self._call.timeout is not None:
+                    self.deadline = time.monotonic() + self._call.timeout
             self._relay.take(message)
 
-    def _conclude(self, answer: _Answer) -> Returned | Raised:
+    def _conclude(self, batches: int, rest: list[bytes], parcel: Parcel) -> Returned | Raised:
         """The outcome, after the batches that were sent before it."""
         deadline = time.monotonic() + _LATE
         with suppress(queue.Empty):
-            while self._batches < answer.batches:
+            while self._batches < batches:
                 said = self._next(deadline)
                 if isinstance(said, _Batch):
-                    self._pass_on(said.messages, None)
+                    self._pass_on(said.messages)
                     self._batches = said.number
-        self._pass_on(answer.rest, None)
-        outcome = self._relay.take(self._relay.read(answer.outcome.open()))
+        self._pass_on(rest)
+        outcome = self._relay.take(self._relay.read(parcel.open()))
         assert outcome is not None
         return outcome
 
@@ -391,13 +423,15 @@ class _Conversation:
         if isinstance(error, KilledWorker):
             said: BaseException = self._lost(f"the Dask worker at {error.last_worker.address} has died")
         elif isinstance(error, CancelledError):
-            said = CancelledRun(f"Dask has cancelled {title}: {error}. Another client did so, or the scheduler went away.")
+            said = CancelledRun(
+                f"Dask has cancelled {title}: {error}. Another client did so, or the scheduler went away."
+            )
         elif isinstance(error, OSError):
             said = WorkerLost(f"The Dask cluster that executed {title} can no longer be reached: {error}.")
         else:
             said = NotPicklable(
-                f"Dask could not execute {title}: {type(error).__name__}: {error}. Its workers need the same versions of "
-                "Python, flowbook and the task's modules as the flow's process."
+                f"Dask could not execute {title}: {type(error).__name__}: {error}. Its workers need the same versions "
+                "of Python, flowbook and the task's modules as the flow's process."
             )
         said.__cause__ = error
         return said
@@ -411,17 +445,19 @@ _threads: dict[str, int] = {}
 _striking = threading.Lock()
 
 
-def carry_out(parcel: Parcel, call_id: str, topic: str, timeout: float | None) -> _Answer:
+def carry_out(parcel: Parcel, call_id: str, topic: str, timeout: float | None, mark: str | None) -> _Answer:
     """Carry out an order in this thread of a worker; returns the outcome and what was not sent before it."""
     from distributed import get_worker
 
+    if mark is not None and not _set_mark(mark):
+        return _Answer(0, [], None)
     worker = get_worker()
     courier = _Courier(worker, topic, call_id)
     _threads[call_id] = threading.get_ident()
     try:
         try:
             courier.send(begun(worker.address))
-            outcome = execute(unpack(parcel.open()), courier.send, timeout)
+            outcome = execute(read_order(parcel.open()), courier.send, timeout)
         except BaseException as error:
             outcome = failure(error)
         with _striking:
@@ -432,6 +468,17 @@ def carry_out(parcel: Parcel, call_id: str, topic: str, timeout: float | None) -
         outcome = failure(error)
     batches, rest = courier.finish()
     return _Answer(batches, rest, Parcel(outcome))
+
+
+def _set_mark(name: str) -> bool:
+    """Leave a mark at the scheduler; False if it was there already."""
+    from distributed import Event
+
+    mark = Event(name)  # type: ignore[no-untyped-call]
+    if mark.is_set():  # type: ignore[no-untyped-call]
+        return False
+    mark.set()  # type: ignore[no-untyped-call]
+    return True
 
 
 def interrupt(call_id: str, error: type[BaseException]) -> None:

@@ -108,6 +108,8 @@ class Work:
     """What names a task run as it begins: a template over its parameters, or a function."""
     subject: Any = None
     """The task or flow itself, for hooks."""
+    stand_in: Any = None
+    """What stands for the result where a flow is only drawn."""
     cell: str | None = None
     quiet: bool = False
     gather: Callable[[], Mapping[str, Any]] | None = None

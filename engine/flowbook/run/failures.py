@@ -23,7 +23,7 @@ _DEEPEST = 20  # exceptions in a chain
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One line of a traceback. `position` is what `code.co_positions()` says; `line` is the text of it, if it is known."""
+    """One line of a traceback. `position` is what ``co_positions()`` says; `line` is its text, if it is known."""
 
     filename: str
     name: str
@@ -142,7 +142,7 @@ def _unpickled(failure: Failure) -> BaseException | None:
 
 
 def _substitute(failure: Failure) -> BaseException:
-    """An exception of the nearest built-in class that can be made of the message, named as the one that it stands for."""
+    """An exception of the nearest built-in class that can be made of the message, under the name of the lost one."""
     if failure.members:
         members: Any = [revive(member) for member in failure.members]
         group = ExceptionGroup if all(isinstance(one, Exception) for one in members) else BaseExceptionGroup

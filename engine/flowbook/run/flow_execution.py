@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.events import state_to_json
 from flowbook.core.protocol import Call, Life, Raised, Returned, flow_life
 from flowbook.core.records import FlowRun
-from flowbook.core.states import State, cancelled
+from flowbook.core.states import State, broken_off, cancelled
+from flowbook.errors import IllegalTransition
 from flowbook.run.execution import Execution, Slots, Work, flowless
 from flowbook.run.logs import say
 from flowbook.run.pauses import Pauses
@@ -133,8 +134,15 @@ class FlowExecution(Execution):
                 run.end_as(cancelled("Not run to its end: the flow run ended before it."))
 
     def break_off(self, error: BaseException) -> None:
+        if self.stopped_by is not None and isinstance(error, IllegalTransition):
+            return  # another thread has given it up, and records that
         self._close_runner(Raised(error))
         super().break_off(error)
+
+    def give_up(self, error: BaseException) -> None:
+        """End the run in place of its own thread, which does not come to it."""
+        self._close_runner(Raised(error))
+        self.end_as(broken_off(error))
 
     def call(self, effect: Call) -> Returned | Raised:
         return self.conclude(super().call(effect))

@@ -130,25 +130,23 @@ def _unwrapped(module: str, name: str, depth: int) -> Any:
 
 def cannot_be_sent(title: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> FlowbookError:
     """The error that names what of a call cannot be pickled."""
-    for name, value in arguments.items():
-        if (error := _error_of(value)) is not None:
-            return error if isinstance(error, FlowbookError) else NotPicklable(
-                f"{title} cannot be sent to another process: {_what(f'its argument {name!r}', name, value)}, "
-                f"which cannot be pickled ({_said(error)}). {_ADVICE}"
-            )
-    for name, value in _used_by(function):
-        if (error := _error_of(value)) is not None:
-            return error if isinstance(error, FlowbookError) else NotPicklable(
-                f"{title} cannot be sent to another process: {_what(f'{name!r}, which its function uses,', name, value)}"
-                f", which cannot be pickled ({_said(error)}). {_ADVICE}"
-            )
+    suspects = [(f"its argument {name!r}", name, value) for name, value in arguments.items()]
+    suspects += [(f"{name!r}, which its function uses,", name, value) for name, value in _used_by(function)]
+    for subject, name, value in suspects:
+        error = _error_of(value)
+        if isinstance(error, FlowbookError):
+            return error
+        if error is not None:
+            what = f"{_what(subject, name, value)}, which cannot be pickled ({_said(error)})"
+            return NotPicklable(f"{title} cannot be sent to another process: {what}. {_ADVICE}")
     error = _error_of(function)
     if isinstance(error, FlowbookError):
         return error
+    why = _said(error) if error is not None else "together with its arguments"
     return NotPicklable(
         f"{title} cannot be sent to another process: its function {getattr(function, '__qualname__', function)!r} "
-        f"cannot be pickled ({_said(error) if error else 'nor be read again'}). Define it at the top of a module, a "
-        "script or a notebook cell, or run the task in a thread (ThreadPoolTaskRunner)."
+        f"cannot be pickled ({why}). Define it at the top of a module, a script or a notebook cell, or run the task in "
+        "a thread (ThreadPoolTaskRunner)."
     )
 
 

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from flowbook.core.protocol import Life
+from flowbook.core.protocol import Life, Sleep
 from flowbook.core.states import State, cancelled
 from flowbook.run.blocking import belongs_to, forget_interrupt, interrupt_threads, may_block
 from flowbook.run.clock import clock
@@ -174,7 +174,10 @@ class ThreadPool:
         """Take the next run a step further; False when the pool was closed. An idle thread keeps no run alive."""
         job = self._next(crew, worked)
         if job is not None:
-            job.context.run(self._advance, job)
+            life, pause = job.context.run(self._advance, job)
+            if life is not None and pause is not None:
+                # After the context was left: the thread that goes on with the run enters it again.
+                self._put_aside(job._replace(life=life, outcome=None), pause)
         return job is not None
 
     def _next(self, crew: _Crew, worked: bool) -> _Job | None:
@@ -206,8 +209,8 @@ class ThreadPool:
             return job
         return self._ready.popleft() if self._ready else None
 
-    def _advance(self, job: _Job) -> None:
-        """Perform the life of a run until it sleeps or ends."""
+    def _advance(self, job: _Job) -> tuple[Life | None, Sleep | Later | None]:
+        """Perform the life of a run until it ends, or waits: then the life and what it waits for are returned."""
         run, thread = job.run, threading.get_ident()
         self._running[thread] = run
         self._clock.resumed(run)
@@ -217,23 +220,25 @@ class ThreadPool:
                 end = run.prepare()
                 if end is not None:
                     self._end(run, end)
-                    return
+                    return None, None
                 life = run.life()
-            pause = step(run, life, job.outcome)
+            return life, step(run, life, job.outcome)
         except StopIteration:
             self._end(run)
         except BaseException as error:
             run.break_off(error)
             self._end(run)
-        else:
-            job = job._replace(life=life, outcome=None)
-            if isinstance(pause, Later):
-                self._await(job, pause)
-            elif not self._park(job, pause.seconds):
-                self._end(run, _NOT_RETRIED)
         finally:
             self._running.pop(thread, None)
             forget_interrupt()
+        return None, None
+
+    def _put_aside(self, job: _Job, pause: Sleep | Later) -> None:
+        """The run waits without a thread."""
+        if isinstance(pause, Later):
+            self._await(job, pause)
+        elif not self._park(job, pause.seconds):
+            self._end(job.run, _NOT_RETRIED)
 
     def _await(self, job: _Job, later: Later) -> None:
         """Have the run go on when the outcome is there."""

@@ -1,8 +1,9 @@
 """Child processes that execute tasks, and the runner that uses them.
 
-A child is started when there is work for it and no other is idle, and lives until the flow run has ended. It is a fresh
-interpreter with nothing but flowbook in it: the user's main script is not executed again, and a notebook needs none.
-Children are in process groups of their own, so Ctrl-C at a terminal reaches only the flow's process, which passes it on.
+A child is started when there is work for it and no other is idle, and lives until the flow run has ended. It is a
+fresh interpreter with nothing but flowbook in it: the user's main script is not executed again, and a notebook needs
+none. Children are in process groups of their own, so Ctrl-C at a terminal reaches only the flow's process, which passes
+it on.
 
 A pool interrupts its threads by exceptions that may strike anywhere. So they do nothing here that would be harmed by
 that: each child has a thread of its own, which starts it, reads from it and clears up after it.
@@ -108,9 +109,9 @@ def _conversation(
     child: Child, order: Sequence[Part], run: TaskExecution, relay: Relay, timeout: float | None
 ) -> Returned | Raised:
     """Give the order to the child; returns the outcome."""
-    with wakes_by(child.hang_up):  # a child that does not read leaves us waiting in native code
-        with suppress(OSError):  # it is gone, and will be noticed as such
-            child.channel.send(order)
+    # A child that does not read leaves us waiting in native code; one that is gone will be noticed as such.
+    with wakes_by(child.hang_up), suppress(OSError):
+        child.channel.send(order)
     del order
     deadline = math.inf
     with wakes_by(child.wake):
@@ -249,7 +250,7 @@ class Child:
         release(self._ended)
 
     def _await_end(self, process: subprocess.Popen[bytes]) -> None:
-        """Return when the process, which has closed the line, is gone; what it has started is ended if it was stopped."""
+        """Return when the process, which has closed the line, is gone, and what it had started if it was stopped."""
         deadline = time.monotonic() + _EXIT_GRACE
         while not _has_ended(process):
             if time.monotonic() > deadline:

@@ -7,10 +7,9 @@ under its cell; events to the record, with the time that they have; log records 
 from __future__ import annotations
 
 import logging
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from flowbook.core.events import state_from_json, state_to_json
@@ -19,6 +18,7 @@ from flowbook.core.protocol import Call, Raised, Returned
 from flowbook.core.states import State, cancelled, crashed
 from flowbook.errors import FlowbookError, NotPicklable, WorkerLost
 from flowbook.run.channel import Part
+from flowbook.run.clock import SystemClock
 from flowbook.run.current import current_tags
 from flowbook.run.execution import TaskExecution, Work
 from flowbook.run.failures import revive
@@ -133,7 +133,10 @@ class Relay:
                 getattr(sys, stream).write(text)
             case Recorded(event):
                 self._note(event)
-                self._run.recorder.relay(event)
+                recorder = self._run.recorder
+                if not isinstance(recorder.clock, SystemClock):  # the other process goes by another one than ours
+                    event = replace(event, time=recorder.clock.time())
+                recorder.relay(event)
             case Logged(attributes):
                 _log(attributes)
             case Shown(data, metadata):
@@ -223,6 +226,6 @@ def _show(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
     if ipython is not None and ipython.get_ipython() is not None:
         from IPython.display import publish_display_data
 
-        publish_display_data(dict(data), dict(metadata))
+        publish_display_data(dict(data), dict(metadata))  # type: ignore[no-untyped-call]
     elif "text/plain" in data:
         sys.stdout.write(f"{data['text/plain']}\n")

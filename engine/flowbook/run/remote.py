@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from flowbook.core.events import Event
 from flowbook.core.protocol import Call, Raised, Returned
 from flowbook.core.states import State
+from flowbook.errors import NotPicklable
 from flowbook.run import logs
 from flowbook.run.channel import Part
 from flowbook.run.current import current_tags
@@ -23,7 +25,7 @@ from flowbook.run.execution import Execution, TaskExecution, Work, flowless, set
 from flowbook.run.failures import Failure, portray
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import may_hold_futures
-from flowbook.run.pickles import cannot_be_returned, pack
+from flowbook.run.pickles import cannot_be_returned, pack, unpack
 from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
 from flowbook.run.streams import caught
@@ -126,18 +128,31 @@ class Order:
     """In how many threads tasks are executed that the function submits."""
 
 
+def read_order(parts: Sequence[Part]) -> Order:
+    """The order that was sent. Raises NotPicklable, which says what is missing here."""
+    try:
+        order: Order = unpack(parts)
+    except Exception as error:
+        raise NotPicklable(
+            f"The task cannot be read in the process that is to execute it: {type(error).__name__}: {error}. What it "
+            "uses must be importable there; what the main script or a notebook defines is sent along."
+        ) from error
+    return order
+
+
 def execute(order: Order, send: Send, timeout: float | None = None) -> list[Part]:
     """Carry out an order in this thread; returns the outcome as the parts of a message."""
     logs.install(order.level)
     recorder = Recorder(_Forwarding(send))
     flow = _FlowElsewhere(order.flow, recorder, order) if order.flow is not None else None
     run = _task_run(order, recorder, flow)
-    around = current_tags.set(order.tags_around)
+    around, sender = current_tags.set(order.tags_around), _sender.set(send)
     try:
         with caught([run] if flow is None else [run, flow], lambda *said: send([_dumps(Said(*said))])):
             return _outcome(run, _called(run, timeout))
     finally:
         current_tags.reset(around)
+        _sender.reset(sender)
         while flow is not None:
             flowless.discard(flow)
             flow = flow.parent  # type: ignore[assignment]  # which is of the same class
@@ -153,9 +168,12 @@ def failure(error: BaseException) -> list[Part]:
     return [_dumps(Failed(portray(error)))]
 
 
-def show(send: Send, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Have the flow's process display something."""
-    send([_dumps(Shown(data, metadata))])
+_sender: ContextVar[Send] = ContextVar("flowbook_sender")
+
+
+def display(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Have the flow's process display something: its representations by MIME type. For code that is executed here."""
+    _sender.get()([_dumps(Shown(data, metadata))])
 
 
 def _dumps(message: Any) -> bytes:
@@ -187,6 +205,7 @@ class _FlowElsewhere(FlowExecution):
     """A flow run that another process executes, for a task run of it that is executed here."""
 
     __slots__ = ("_about", "_order", "_parameters")
+    _parameters: Mapping[str, Any] | None
 
     def __init__(self, about: AboutFlow, recorder: Recorder, order: Order) -> None:
         self._about = about
@@ -198,14 +217,16 @@ class _FlowElsewhere(FlowExecution):
         self.state, self.began = about.state, about.began
 
     @property
-    def kwargs(self) -> Mapping[str, Any]:  # type: ignore[override]  # it has no setter, but for the constructor
+    def kwargs(self) -> Mapping[str, Any]:
+        """The parameters, which are read when somebody asks for them: they may need imports that take their time."""
         if self._parameters is None:
-            self._parameters = pickle.loads(self._about.parameters)  # noqa: S301 - from a process of our own
+            read: Mapping[str, Any] = pickle.loads(self._about.parameters)  # noqa: S301 - from a process of our own
+            self._parameters = read
         return self._parameters
 
     @kwargs.setter
     def kwargs(self, _: Mapping[str, Any]) -> None:
-        self._parameters: Mapping[str, Any] | None = None
+        self._parameters = None
 
     def task_run_name(self, name: str) -> str:
         # The flow's process counts the names; below that of the task run they are this one's to give.
@@ -259,4 +280,14 @@ def _outcome(run: Execution, outcome: Returned | Raised) -> list[Part]:
     try:
         return pack(Done(outcome.value))
     except Exception as error:
-        return failure(cannot_be_returned(run.title, outcome.value, error))
+        return _what_can_be_sent(run, outcome.value, error)
+
+
+def _what_can_be_sent(run: Execution, value: Any, error: Exception) -> list[Part]:
+    """The outcome with what can be pickled of a value that as a whole cannot, if that is of use; else the failure."""
+    if not hasattr(value, "without_unpicklable"):
+        return failure(cannot_be_returned(run.title, value, error))
+    try:
+        return pack(Done(value.without_unpicklable()))
+    except Exception as problem:
+        return failure(problem)

@@ -18,7 +18,7 @@ from flowbook.errors import FlowbookError, ParameterError
 _log = logging.getLogger("flowbook.engine")
 
 LOOK_EVERY = 0.4  # seconds; with the time that a run has to stop, it ends within two
-_FIRST_LOOK = 0.9  # seconds after a run has begun
+_FIRST_LOOK = 0.5  # seconds after a run has begun
 
 
 class Inbox(Protocol):

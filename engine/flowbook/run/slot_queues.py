@@ -26,7 +26,7 @@ _MOST_AT_ONCE = 100  # leases asked for
 
 
 class Queue:
-    """Those who wait for slots of the same limits, in the order in which they came. Times are on this process's clock."""
+    """Those who wait for slots of the same limits, in the order in which they came. Times are this process's own."""
 
     def __init__(self, key: Key, now: float) -> None:
         self.id = new_id()
@@ -107,7 +107,7 @@ class Queues:
                 self.deliveries.append(Delivery(request, out_of_time(request)))
 
     def abandon(self) -> list[Request]:
-        """All leases are to be returned, as the process is about to end; those who still wait are left to the caller."""
+        """All leases are to be returned, as the process is about to end; returns who still waits."""
         unserved = [request for queue in self._queues.values() for request in queue.waiting]
         for queue in self._queues.values():
             queue.idle.clear()

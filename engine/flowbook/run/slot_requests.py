@@ -6,10 +6,13 @@ import math
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from shlex import quote
 from typing import NamedTuple
 
 from flowbook.core.slots import Return, Want
 from flowbook.errors import AcquireConcurrencySlotTimeoutError
+
+_LATE = 1.0  # seconds after its deadline at which whoever waits for a request need not be told any more
 
 
 class Key(NamedTuple):
@@ -87,6 +90,19 @@ class Request(Future[Held]):
         self._withdraw = withdraw
         self._give_back = give_back
 
+    def time_left(self, now: float) -> float | None:
+        """The seconds for which to wait for it; None if there is no end.
+
+        It is told when its time is over. Raises AcquireConcurrencySlotTimeoutError when that is overdue, because the
+        store has kept everybody waiting.
+        """
+        if self.deadline == math.inf:
+            return None
+        left = self.deadline + _LATE - now
+        if left <= 0:
+            raise out_of_time(self)
+        return left
+
     def cancel(self) -> bool:
         """Nobody wants the slots any more. False if they were there already, or never to be had."""
         if self.done():
@@ -105,5 +121,5 @@ def out_of_time(request: Request) -> AcquireConcurrencySlotTimeoutError:
     slots = "1 slot" if request.occupy == 1 else f"{request.occupy} slots"
     return AcquireConcurrencySlotTimeoutError(
         f"There was no room for {slots} of {names} within the timeout. "
-        f"Who holds them is told by: flowbook concurrency-limit inspect {request.key.names[0]}"
+        f"Who holds them is told by: flowbook concurrency-limit inspect {quote(request.key.names[0])}"
     )

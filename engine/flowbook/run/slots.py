@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from typing import TypeVar
 
 from flowbook.core.slots import Exchange, Limit, SlotStore
@@ -209,14 +210,11 @@ class Slots:
                     release(self._bell)
 
     def _answer(self, request: Request, outcome: Held | BaseException) -> None:
-        try:
+        with suppress(InvalidStateError):  # it was cancelled meanwhile: what nobody takes is given back by itself
             if isinstance(outcome, Held):
                 request.set_result(outcome)
             else:
                 request.set_exception(outcome)
-        except InvalidStateError:
-            if request.cancelled() and isinstance(outcome, Held):
-                self.give_back(outcome)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
@@ -264,7 +262,9 @@ class Slots:
         except Exception as error:
             self._failures += 1
             reason = getattr(error, "orig", None) or error  # without SQLAlchemy's statement and its values
-            _log.warning("Slots of concurrency limits could not be taken or returned: %s. It will be tried again.", reason)
+            _log.warning(
+                "Slots of concurrency limits could not be taken or returned: %s. It will be tried again.", reason
+            )
             told = StoreError(f"Slots of concurrency limits cannot be taken: {reason}.")
             told.__cause__ = error
             given_up = told if self._failures >= _TRIALS else None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.states import State
 from flowbook.errors import CancelRequested, IllegalTransition
 from flowbook.run import inline
-from flowbook.run.blocking import forget_interrupt, interrupt_threads, is_logging
+from flowbook.run.blocking import forget_interrupt, interrupt_threads
 from flowbook.run.current import current
 from flowbook.run.logs import logger_of
 
@@ -82,6 +82,7 @@ class _Stoppable:
         self.in_main_thread = threading.current_thread() is threading.main_thread()
         self._lock = threading.Lock()
         self._left = threading.Event()
+        self._stopper: threading.Thread | None = None
         if self.in_main_thread:
             _handle_signal()
 
@@ -91,7 +92,8 @@ class _Stoppable:
             if self._left.is_set() or self.run.stopped_by is not None:
                 return
             self.run.stopped_by = CancelRequested.because(reason)
-        threading.Thread(target=self._stop, name=f"flowbook-stop-{self.run.name}", daemon=True).start()
+        self._stopper = threading.Thread(target=self._stop, name=f"flowbook-stop-{self.run.name}", daemon=True)
+        self._stopper.start()
 
     def resume(self, data: Mapping[str, Any]) -> bool:
         """Have it go on, if it is paused."""
@@ -104,7 +106,10 @@ class _Stoppable:
         wanted = run.stopped_by
         if wanted is None or (isinstance(error, CancelRequested) and not isinstance(error, wanted)):
             raise error
-        run.break_off(wanted())
+        if not isinstance(error, IllegalTransition):
+            run.break_off(wanted())  # unless its driver did so
+        elif self._stopper is not None:
+            self._stopper.join()  # which is about to end it
         assert run.state is not None
         return run.state
 
@@ -122,7 +127,7 @@ class _Stoppable:
                 "%s is cancelled, but its code has not ended: it may wait in native code, and goes on until it returns.",
                 self.run.title,
             )
-            self.run.break_off(self.run.stopped_by())
+            self.run.give_up(self.run.stopped_by())
 
     def _interrupt(self, deadline: float) -> None:
         raise NotImplementedError  # pragma: no cover
@@ -140,7 +145,7 @@ class _Stoppable:
 
     def may_be_struck(self, frame: FrameType | None) -> bool:
         """Whether what the main thread does in `frame` is the run's, and can be interrupted there."""
-        return not self._left.is_set() and not is_logging(frame)
+        return not self._left.is_set() and _may_raise_in(frame)
 
 
 class _InThread(_Stoppable):
@@ -227,6 +232,17 @@ def _handle_signal() -> None:
 
 def _handles_signal() -> bool:
     return _SIGNAL is not None and signal.getsignal(_SIGNAL) is _strike
+
+
+def _may_raise_in(frame: FrameType | None) -> bool:
+    """Whether an exception does no harm in `frame`, and arrives.
+
+    A function of `logging` may have taken a lock that all threads share, and not come to the block that gives it back;
+    what `emit` does is inside of such a block. And Python drops what is raised in the callback of a weak reference.
+    """
+    module = frame.f_globals.get("__name__") if frame is not None else None
+    in_emit = frame is not None and frame.f_code.co_name == "emit"
+    return in_emit if module == "logging" else module not in ("weakref", "_weakrefset")
 
 
 def _strike(_number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,7 @@ from flowbook.store.rows import Batch
 
 if TYPE_CHECKING:
     from flowbook.store.database import Database
+    from flowbook.store.results import ResultRecord
 
 _GATHER = 0.02  # seconds
 _BATCH = 1000  # events per transaction
@@ -30,7 +31,9 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._queue: deque[Event | _Flush] = deque()
+        self.pending_results: dict[str, ResultRecord] = {}
+        """Stored results by key that are not committed yet."""
+        self._queue: deque[Event | ResultRecord | _Flush] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._asleep = True
@@ -39,7 +42,12 @@ class Journal:
         self._thread = threading.Thread(target=self._write_forever, name="flowbook-writer", daemon=True)
         self._thread.start()
 
-    def append(self, event: Event) -> None:
+    def append_result(self, record: ResultRecord) -> None:
+        """Record a stored result, with the events that follow or before them; it is found at once."""
+        self.pending_results[record.key] = record
+        self.append(record)
+
+    def append(self, event: Event | ResultRecord) -> None:
         """Record `event`; it is durable after the next `flush`, or some 20 ms later by itself."""
         self._queue.append(event)
         if self._asleep:
@@ -79,8 +87,8 @@ class Journal:
             for _ in range(-(-len(self._queue) // _BATCH)):  # what comes meanwhile gathers for the next group
                 self._commit(*self._take())
 
-    def _take(self) -> tuple[list[Event], list[_Flush]]:
-        events: list[Event] = []
+    def _take(self) -> tuple[list[Event | ResultRecord], list[_Flush]]:
+        events: list[Event | ResultRecord] = []
         flushes: list[_Flush] = []
         while self._queue and len(events) < _BATCH:
             item = self._queue.popleft()
@@ -90,7 +98,7 @@ class Journal:
                 events.append(item)
         return events, flushes
 
-    def _commit(self, events: list[Event], flushes: list[_Flush]) -> None:
+    def _commit(self, events: list[Event | ResultRecord], flushes: list[_Flush]) -> None:
         if events:
             try:
                 self._write(events)
@@ -101,10 +109,19 @@ class Journal:
             flush.error, self._failure = self._failure, None
             flush.done.set()
 
-    def _write(self, events: list[Event]) -> None:
+    def _write(self, events: list[Event | ResultRecord]) -> None:
+        batch = Batch(events)
+        try:
+            self._write_batch(batch)
+        finally:
+            for record in batch.results.records:
+                if self.pending_results.get(record.key) is record:
+                    del self.pending_results[record.key]
+        batch.results.remove_replaced()
+
+    def _write_batch(self, batch: Batch) -> None:
         from sqlalchemy.exc import OperationalError
 
-        batch = Batch(events)
         for trial in range(_LOCKED_RETRIES + 1):
             try:
                 with self.database.write() as connection:

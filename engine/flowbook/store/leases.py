@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.slots import Answer, Answers, Ask, Exchange, Limit, Renewal, Return, Room, Waiting, serve
-from flowbook.store.limits import all_limits, edition, limit_of, spent_of
+from flowbook.store.limits import all_limits, edition, limit_of, shared_time, spent_of
 from flowbook.store.processes import Process, is_gone, this_process
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ class DatabaseSlots:
         """Do all of it in one transaction. Whoever asks again and in vain only costs a look."""
         if not (exchange.returns or exchange.renewals or exchange.left) and all(ask.known for ask in exchange.asks):
             with self._database.read() as connection:
-                now = self._now(connection)
+                now = shared_time(connection, self._clock)
                 limits = _limits(connection, exchange, lock=False)
                 round = _Round(limits, _leases(connection, exchange.asks), exchange.asks, self._process, now)
                 if not round.changes():
                     return Answers(answers=tuple(round.answers))
         with self._database.write() as connection:
-            now = self._now(connection)
+            now = shared_time(connection, self._clock)
             # The limits come first, in the order of their names, so that no two processes wait for each other.
             limits = _limits(connection, exchange, lock=True)
             _delete(connection, [*(one.id for one in exchange.returns if not one.rate), *exchange.left])
@@ -68,12 +68,6 @@ class DatabaseSlots:
             round = _Round(limits, _leases(connection, exchange.asks), exchange.asks, self._process, now)
             round.write(connection)
             return Answers(answers=tuple(round.answers), lost=lost)
-
-    def _now(self, connection: Connection) -> float:
-        """Seconds since the epoch, by the clock that all processes share."""
-        if connection.dialect.name == "sqlite":
-            return self._clock()
-        return float(connection.scalar(_statements().now) or 0.0)
 
 
 class _Round:
@@ -87,13 +81,12 @@ class _Round:
         self._asks = asks
         self._mine = mine
         self._now = now
-        self._over: list[str] = []
+        self._over: set[str] = set()
         self.answers = self._serve()
         if any(answer.granted < len(ask.wants) for ask, answer in self._answered()):
-            over = _processes_over(leases, mine, now)
-            self._over = [lease.id for lease in leases if _process_of(lease) in over]
+            self._over = _over(leases, mine, now)
             if self._over:
-                self._leases = [lease for lease in leases if _process_of(lease) not in over]
+                self._leases = [lease for lease in leases if lease.id not in self._over]
                 self.answers = self._serve()
 
     def _answered(self) -> Iterator[tuple[Ask, Answer]]:
@@ -131,8 +124,9 @@ class _Round:
                 _set_taken(connection, {name: self._rooms[name].spent for name in answer.names}, self._now)
             elif not ask.rate:
                 for want in ask.wants[: answer.granted]:
-                    lease = {"id": want.id, "slots": want.occupy, "run_id": want.run_id}
-                    added += self._rows(answer, **lease, created=self._now, expires=self._now + want.duration)
+                    lease = {"id": want.id, "slots": want.occupy, "run_id": want.run_id, "waiting": False}
+                    lease |= {"created": self._now, "expires": self._now + want.duration}
+                    added += self._rows(answer, lease)
         if added:
             connection.execute(concurrency_lease.insert(), added)
 
@@ -151,18 +145,109 @@ class _Round:
                 stale += [ask.queue] if found else []
                 since = self._now - (0.0 if answer.granted else ask.waited)
                 place = {"id": ask.queue, "slots": occupy, "run_id": None, "waiting": True}
-                added += self._rows(answer, **place, created=since, expires=self._now + _PLACE)
+                added += self._rows(answer, place | {"created": since, "expires": self._now + _PLACE})
         return stale, added
 
-    def _rows(self, answer: Answer, *, waiting: bool = False, **fields: Any) -> list[dict[str, Any]]:
+    def _rows(self, answer: Answer, fields: dict[str, Any]) -> list[dict[str, Any]]:
         """The rows of one lease: one for each limit."""
         mine = {"host": self._mine.host, "pid": self._mine.pid, "pid_started": self._mine.started}
-        return [{**fields, **mine, "name": name, "waiting": waiting} for name in answer.names]
+        return [{**fields, **mine, "name": name} for name in answer.names]
 
 
-def _processes_over(leases: Sequence[Any], mine: Process, now: float) -> set[Process]:
-    """The processes whose leases are over."""
-    last = {_process_of(lease): 0.0 for lease in leases}
-    for lease in leases:
-        last[_process_of(lease)] = max(last[_process_of(lease)], lease.expires)
-    return {process for process, expires in last.items() if process != mine and _is_over(process, expires, mine, now)}
+def _over(leases: Sequence[Any], mine: Process, now: float) -> set[str]:
+    """The ids of the leases that are over."""
+    gone = cache(is_gone)
+    stopped = cache(_is_stopped)
+
+    def is_over(lease: Any) -> bool:
+        process, late = _process_of(lease), lease.expires <= now
+        if process == mine:
+            return False
+        if process.host == mine.host:
+            return gone(process) or (late and stopped(process.pid))
+        return bool(late)
+
+    return {lease.id for lease in leases if is_over(lease)}
+
+
+def _is_stopped(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _process_of(lease: Any) -> Process:
+    return Process(host=lease.host, pid=lease.pid, started=lease.pid_started)
+
+
+# --- the statements, made once: they are sent often -------------------------------------------------------------------
+
+
+@cache
+def _statements() -> SimpleNamespace:
+    from sqlalchemy import bindparam, delete, select, update
+
+    from flowbook.store.schema import concurrency_lease as lease
+    from flowbook.store.schema import concurrency_limit as limit
+
+    limits = select(limit).where(limit.c.name.in_(bindparam("names", expanding=True))).order_by(limit.c.name)
+    renewed: Any = {"expires": bindparam("until"), "run_id": bindparam("run")}
+    return SimpleNamespace(
+        limits=limits,
+        locked_limits=limits.with_for_update(),
+        leases=select(lease).where(lease.c.name.in_(bindparam("names", expanding=True))),
+        ids=select(lease.c.id).where(lease.c.id.in_(bindparam("ids", expanding=True))),
+        delete=delete(lease).where(lease.c.id.in_(bindparam("ids", expanding=True))),
+        renew=update(lease).where(lease.c.id == bindparam("lease")).values(renewed),
+        take=update(limit)
+        .where(limit.c.name == bindparam("of"))
+        .values(taken=bindparam("now_taken"), taken_at=bindparam("at")),
+    )
+
+
+def _limits(connection: Connection, exchange: Exchange, *, lock: bool) -> dict[str, Any]:
+    """The rows of the limits that the exchange names."""
+    named = [one.names for one in exchange.asks] + [one.names for one in exchange.returns]
+    names = sorted({name for names in named for name in names})
+    if not names:
+        return {}
+    query = _statements().locked_limits if lock else _statements().limits
+    return {row.name: row for row in connection.execute(query, {"names": names})}
+
+
+def _leases(connection: Connection, asks: Sequence[Ask]) -> list[Any]:
+    """All leases of the limits that are asked for."""
+    names = sorted({name for ask in asks for name in ask.names})
+    return list(connection.execute(_statements().leases, {"names": names})) if names else []
+
+
+def _delete(connection: Connection, ids: Sequence[str]) -> None:
+    if ids:
+        connection.execute(_statements().delete, {"ids": ids})
+
+
+def _take_back(connection: Connection, limits: dict[str, Any], returns: Sequence[Return], now: float) -> None:
+    """Slots that a rate limit has taken were not used."""
+    for name in {name for one in returns for name in one.names if name in limits}:
+        taken = spent_of(limits[name], now) - sum(one.occupy for one in returns if name in one.names)
+        _set_taken(connection, {name: max(0.0, taken)}, now)
+        limits[name] = SimpleNamespace(**limits[name]._asdict() | {"taken": max(0.0, taken), "taken_at": now})
+
+
+def _set_taken(connection: Connection, taken: Mapping[str, float], now: float) -> None:
+    rows = [{"of": name, "now_taken": number, "at": now} for name, number in taken.items()]
+    if rows:
+        connection.execute(_statements().take, rows)
+
+
+def _renew(connection: Connection, renewals: Sequence[Renewal], now: float) -> frozenset[str]:
+    """Let leases last for longer; returns the ids of those that are not there any more."""
+    if not renewals:
+        return frozenset()
+    ids = {one.id for one in renewals}
+    rows = [{"lease": one.id, "until": now + one.duration, "run": one.run_id} for one in renewals]
+    connection.execute(_statements().renew, rows)
+    return frozenset(ids - set(connection.scalars(_statements().ids, {"ids": sorted(ids)})))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.slots import Limit
@@ -60,7 +62,7 @@ def create_limit(database: Database, name: str, slots: int, *, decay: float = 0.
         if _find(connection, name) is not None:
             raise UsageError(
                 f"There is a concurrency limit {name!r} already. "
-                f"Change it with: flowbook concurrency-limit update {name} --limit {slots}"
+                f"Change it with: flowbook concurrency-limit update {quote(name)} --limit {slots}"
             )
         row = {"name": name, "slots": slots, "decay": decay, "active": active, "created": time.time()}
         connection.execute(insert(concurrency_limit).values(**row))
@@ -81,16 +83,15 @@ def update_limit(
 
     from flowbook.store.schema import concurrency_limit
 
-    now = time.time()
     with database.write() as connection:
-        row = _the(connection, name)
+        row, now = _the(connection, name), shared_time(connection)
         changes: dict[str, Any] = {"active": row.active if active is None else active}
         if slots is not None:
             changes["slots"] = _checked_slots(slots)
         if decay is not None:  # what came back until now did so at the old rate
             changes |= {"decay": _checked_decay(decay), "taken": spent_of(row, now), "taken_at": now}
         connection.execute(update(concurrency_limit).where(concurrency_limit.c.name == name).values(**changes))
-        changed = _limit(_the(connection, name))
+        changed = limit_of(_the(connection, name))
     _changed()
     return changed
 
@@ -129,9 +130,7 @@ def all_limits(database: Database) -> dict[str, Limit]:
     from flowbook.store.schema import concurrency_limit
 
     with database.read() as connection:
-        return {
-            row.name: _limit(row) for row in connection.execute(select(concurrency_limit).order_by("name"))
-        }
+        return {row.name: limit_of(row) for row in connection.execute(select(concurrency_limit).order_by("name"))}
 
 
 def uses_of_limits(database: Database) -> list[LimitUse]:
@@ -140,15 +139,15 @@ def uses_of_limits(database: Database) -> list[LimitUse]:
 
     from flowbook.store.schema import concurrency_lease, concurrency_limit
 
-    now = time.time()
     holders: dict[str, list[Holder]] = {}
     with database.read() as connection:
+        now = shared_time(connection)
         limits = list(connection.execute(select(concurrency_limit).order_by("name")))
         for row in connection.execute(select(concurrency_lease).order_by("created", "id")):
             fields = {field: getattr(row, field) for field in ("slots", "waiting", "run_id", "host", "pid")}
             holders.setdefault(row.name, []).append(Holder(**fields, since=row.created))
     return [
-        LimitUse(limit=_limit(row), holders=tuple(holders.get(row.name, ())), spent=spent_of(row, now))
+        LimitUse(limit=limit_of(row), holders=tuple(holders.get(row.name, ())), spent=spent_of(row, now))
         for row in limits
     ]
 
@@ -161,12 +160,23 @@ def use_of_limit(database: Database, name: str) -> LimitUse:
     return uses[name]
 
 
+def shared_time(connection: Connection, clock: Callable[[], float] = time.time) -> float:
+    """Seconds since the epoch, by the clock that all processes share: of the machine, or of the database's."""
+    from sqlalchemy import func, select
+
+    if connection.dialect.name == "sqlite":
+        return clock()
+    return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
+
+
 def spent_of(row: Any, now: float) -> float:
     """How many of the slots that rate limits have taken have not come back yet, from a row of the limit."""
-    return max(0.0, row.taken - row.decay * max(0.0, now - row.taken_at))
+    left: float = row.taken - row.decay * max(0.0, now - row.taken_at)
+    return max(0.0, left)
 
 
-def _limit(row: Any) -> Limit:
+def limit_of(row: Any) -> Limit:
+    """The limit in a row."""
     return Limit(name=row.name, slots=row.slots, decay=row.decay, active=bool(row.active))
 
 
@@ -194,7 +204,7 @@ def _not_found(name: str, known: list[str]) -> NotFound:
     if not known:
         return NotFound(
             f"There is no concurrency limit {name!r}, nor any other. "
-            f"Make one with: flowbook concurrency-limit create {name} 5"
+            f"Make one with: flowbook concurrency-limit create {quote(name)} 5"
         )
     hint = did_you_mean(name, known)
     return NotFound(f"There is no concurrency limit {name!r}.{hint} `flowbook concurrency-limit ls` lists them.")
@@ -208,7 +218,9 @@ def _checked_name(name: str) -> str:
 
 def _checked_slots(slots: int) -> int:
     if slots < 0:
-        raise UsageError(f"A concurrency limit cannot have {slots} slots; give a number from 0 up, which lets nobody in.")
+        raise UsageError(
+            f"A concurrency limit cannot have {slots} slots; give a number from 0 up, which lets nobody in."
+        )
     return slots
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.events import Event
 from flowbook.core.states import FINAL_TYPES
 from flowbook.store.artifacts import ArtifactRows, facts_of
+from flowbook.store.result_rows import CacheUseRows, ResultRows
+from flowbook.store.results import ResultRecord
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -20,7 +22,7 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would ma
 class Batch:
     """Rows to insert and to update for some events, each run once however many of its events there are."""
 
-    def __init__(self, events: Iterable[Event]) -> None:
+    def __init__(self, events: Iterable[Event | ResultRecord]) -> None:
         self.events: list[Row] = []
         self.new_flows: dict[str, Row] = {}
         self.new_tasks: dict[str, Row] = {}
@@ -28,8 +30,13 @@ class Batch:
         self.task_changes: dict[str, Row] = {}
         self.task_names: dict[str, str] = {}
         self.artifacts = ArtifactRows()
+        self.results = ResultRows()
+        self.uses = CacheUseRows()
         for event in events:
-            self._add(event)
+            if isinstance(event, ResultRecord):
+                self.results.add(event)
+            else:
+                self._add(event)
 
     def write(self, connection: Connection) -> None:
         """Put everything into the database, in the caller's transaction."""
@@ -49,6 +56,8 @@ class Batch:
         if self.task_changes:
             connection.execute(_state_update(schema.task_run), list(self.task_changes.values()))
         self.artifacts.write(connection)
+        self.results.write(connection)
+        self.uses.write(connection, self.new_tasks)
         if self.task_names:
             names = [{"of": run_id, "named": name} for run_id, name in self.task_names.items()]
             renamed = update(schema.task_run).where(schema.task_run.c.id == bindparam("of"))
@@ -71,6 +80,8 @@ class Batch:
         )
         if event.kind == "state":
             self._add_state(event)
+            if event.task_run_id is not None:
+                self.uses.add(event)
         elif event.kind == "task-run":
             self.new_tasks[event.task_run_id or ""] = _new_task(event)
         elif event.kind == "name":

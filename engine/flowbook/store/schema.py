@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -97,12 +99,16 @@ task_run = Table(
     sqlite_with_rowid=False,
 )
 
+#: A small result stands in ``content``, a larger one in ``file``, a path below the home folder or an absolute one.
 result = Table(
     "result",
     metadata,
     Column("key", String(64), primary_key=True),
-    Column("file", Text, nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("content", LargeBinary),
+    Column("file", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    Column("serializer", Text, nullable=False),
     Column("task_key", Text),
     Column("seconds", Double),
     Column("created", Double, nullable=False),

@@ -6,6 +6,7 @@ the import.
 
 from flowbook.visualize.dot import to_dot
 from flowbook.visualize.picture import live_svg, static_svg
+from flowbook.visualize.planned import PlannedGraph
 from flowbook.visualize.svg import GraphvizError, render
 
-__all__ = ["GraphvizError", "live_svg", "render", "static_svg", "to_dot"]
+__all__ = ["GraphvizError", "PlannedGraph", "live_svg", "render", "static_svg", "to_dot"]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as some
 
 from flowbook import task
 from flowbook.core.backoff import delays_for, jittered
+from flowbook.core.protocol import Call, Raised, Rules, Sleep, task_life
 from flowbook.errors import UsageError
 from flowbook.tasks import exponential_backoff
 
@@ -63,6 +67,38 @@ def test_listed_delays_are_used_in_order_and_the_last_repeats(retries: int, dela
 @given(seconds, some.floats(0, 10), some.floats(0, 1, exclude_max=True))
 def test_jitter_only_makes_longer_and_at_most_by_its_factor(delay: float, factor: float, uniform: float) -> None:
     assert delay <= jittered(delay, factor, uniform) <= delay * (1 + factor)
+
+
+@given(seconds, some.floats(0, 10), some.lists(some.floats(0, 1, exclude_max=True), min_size=2))
+def test_jitter_grows_with_the_number_that_is_drawn(delay: float, factor: float, drawn: list[float]) -> None:
+    found = [jittered(delay, factor, uniform) for uniform in sorted(drawn)]
+    assert found == sorted(found)
+    assert jittered(delay, factor, 0) == delay
+
+
+@given(some.integers(0, 60), some.floats(0, 1e6))
+def test_exponential_delays_double(retries: int, factor: float) -> None:
+    found = delays_for(retries, exponential_backoff(factor))
+    assert len(found) == retries
+    assert found[:1] == (factor,)[:retries]
+    assert all(later == 2 * earlier for earlier, later in pairwise(found))
+
+
+@given(some.lists(seconds, max_size=8), some.none() | some.floats(0, 10), some.randoms(use_true_random=False))
+def test_a_run_sleeps_for_each_of_its_delays_with_jitter(
+    delays: list[float], factor: float | None, chance: Random
+) -> None:
+    life = task_life(Rules(delays=tuple(delays), jitter=factor, uniform=chance.random))
+    slept, effect = [], next(life)
+    with suppress(StopIteration):
+        while True:
+            if isinstance(effect, Sleep):
+                slept.append(effect.seconds)
+            effect = life.send(Raised(OSError("busy")) if isinstance(effect, Call) else None)
+    most = 1 + (factor or 0)
+    expected = [delay for delay in delays if delay > 0]
+    assert len(slept) == len(expected)
+    assert all(low <= found <= low * most for low, found in zip(expected, slept, strict=True))
 
 
 @given(seconds, some.floats(0, 1, exclude_max=True))

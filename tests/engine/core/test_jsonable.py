@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import decimal
 import enum
 import json
+import uuid
 from collections import OrderedDict
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -14,6 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from pydantic import BaseModel, Field, RootModel, SecretBytes, SecretStr
 
 from flowbook.core.jsonable import plain_text, to_json_value
 
@@ -24,6 +28,22 @@ class Colour(enum.Enum):
 
 class Plain:
     pass
+
+
+class Region(BaseModel):
+    name: str
+    token: SecretStr
+    hidden: int = Field(repr=False)
+
+
+class Names(RootModel[list[str]]):
+    pass
+
+
+@dataclass
+class Size:
+    width: int
+    hidden: str = field(repr=False)
 
 
 class Rude:
@@ -64,6 +84,17 @@ class Rude:
         (np.zeros((3, 2)), "<ndarray 3x2>"),
         (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), "<DataFrame 2x2>"),
         (np.float64(1.5), 1.5),
+        (np.int64(7), 7),
+        (np.bool_(True), True),
+        (np.array(7), 7),
+        (np.datetime64("2024-01-15"), "2024-01-15"),
+        (decimal.Decimal("1.50"), "1.50"),
+        (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (time(6, 30), "06:30:00"),
+        (Region(name="north", token=SecretStr("x"), hidden=1), {"name": "north", "token": "**********"}),
+        (Names(["a", "b"]), ["a", "b"]),
+        (Size(3, "x"), {"width": 3}),
+        ([SecretBytes(b"x")], ["**********"]),
         (Plain(), "<Plain>"),
         (Rude(), "<Rude>"),
     ],

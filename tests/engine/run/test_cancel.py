@@ -81,10 +81,10 @@ def cancelled(call: Callable[[], Any], canceller: Canceller) -> None:
 
 
 def busy() -> None:
-    """Work in Python code, which can be interrupted anywhere."""
+    """Work in Python code, which can be interrupted anywhere, and leave the others some of the processor."""
     deadline = time.monotonic() + SOON
     while time.monotonic() < deadline:
-        sum(range(100))
+        time.sleep(0.001)
 
 
 def test_a_flow_that_sleeps_in_the_main_thread(canceller: Canceller) -> None:
@@ -518,6 +518,7 @@ def test_what_has_ended_cannot_be_cancelled() -> None:
         cancel_flow_run("nobody")
 
 
+@pytest.mark.slow
 def test_a_run_in_the_queue_is_cancelled_at_once(make_notebook: Any) -> None:
     promote(make_notebook("report", "x = 1"))
     asked = request_run("report")
@@ -548,6 +549,7 @@ def test_a_request_is_gone_when_the_run_has_ended(canceller: Canceller) -> None:
     assert engine().requests.pending() == []
 
 
+@pytest.mark.slow
 def test_short_flows_never_look_and_the_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     monkeypatch.setattr(requests.Watcher, "_look", lambda *_: looks.append(1))

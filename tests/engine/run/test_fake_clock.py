@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from flowbook import flow, get_run_logger, task
 from flowbook.errors import NotFound, TaskTimeoutError, UsageError
-from flowbook.futures import wait
+from flowbook.futures import as_completed, wait
 from flowbook.task_runners import ThreadPoolTaskRunner
 from flowbook.testing import FakeClock, Harness, flowbook_test_harness
 
@@ -147,6 +147,64 @@ def test_time_stands_still_while_somebody_is_at_work(harness: Harness) -> None:
 
     assert pipeline() == timedelta(hours=1)
     assert story(harness, "work")[-1] == ("Completed", 0)
+
+
+def test_time_stands_still_while_a_coroutine_is_at_work(harness: Harness) -> None:
+    flaky = failing(1, HOUR)
+
+    @flow
+    async def pipeline() -> timedelta:
+        begun = harness.clock.now()
+        sleeping = flaky.submit()
+        while sleeping.state.name != "AwaitingRetry":
+            await asyncio.sleep(0)
+        time.sleep(0.1)
+        passed = harness.clock.now() - begun
+        sleeping.result()
+        return passed
+
+    assert asyncio.run(pipeline()) == timedelta()
+
+
+@task
+def nothing() -> None: ...
+
+
+@flow
+def submits() -> None:
+    nothing.submit()
+
+
+@flow
+async def submits_and_awaits() -> None:
+    nothing.submit()
+
+
+WAITS: dict[str, Callable[[], Any]] = {
+    "for a result": lambda: nothing.submit().result(),
+    "for a future of several": lambda: next(as_completed([nothing.submit()])),
+    "for a sub-flow": lambda: submits(),
+    "for an input": lambda: nothing(wait_for=[nothing.submit()]),  # type: ignore[call-arg]
+    "for a coroutine": lambda: asyncio.run(submits_and_awaits()),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_time_stands_still_from_the_end_of_a_wait_to_what_follows(harness: Harness, what: str) -> None:
+    flaky = failing(1, HOUR)
+
+    @flow
+    def pipeline() -> timedelta:
+        begun = harness.clock.now()
+        sleeping = flaky.submit()
+        for _ in range(100):
+            WAITS[what]()
+        passed = harness.clock.now() - begun
+        sleeping.result()
+        return passed
+
+    assert pipeline() == timedelta()
+    assert harness.run().duration() == HOUR
 
 
 def test_a_task_takes_as_long_as_it_advances_the_clock(harness: Harness) -> None:
@@ -411,24 +469,49 @@ def test_an_async_flow_with_tasks_in_threads(harness: Harness, how: str) -> None
     assert harness.delays("flaky") == [HOUR, HOUR]
 
 
-def test_flows_on_one_loop_of_which_one_blocks_it(harness: Harness) -> None:
+@pytest.mark.parametrize("blocker", ["flow", "coroutine"])
+@pytest.mark.parametrize("meanwhile", ["a thread's result", "its turn"])
+def test_a_flow_on_a_loop_that_something_else_blocks(harness: Harness, meanwhile: str, blocker: str) -> None:
     flaky = failing(1, HOUR)
 
-    @flow(name="submits")
-    async def submits() -> None:
-        flaky.submit("a")
+    @flow(name="waits")
+    async def waits() -> None:
+        if meanwhile == "a thread's result":
+            flaky.submit("a")
+        else:
+            await asyncio.sleep(0)
 
-    @flow(name="blocks")
     async def blocks() -> None:
+        time.sleep(0.05)
         flaky("b")
 
     async def both() -> None:
-        await asyncio.gather(submits(), blocks())
+        await asyncio.gather(waits(), flow(blocks)() if blocker == "flow" else blocks())
 
     began = time.monotonic()
     asyncio.run(both())
     assert time.monotonic() - began < AT_ONCE
-    assert harness.run("submits").duration() == harness.run("blocks").duration() == HOUR
+    assert harness.delays("flaky") == [HOUR]
+
+
+def test_a_second_attempt_may_wait_for_one_that_sleeps(harness: Harness) -> None:
+    inner, attempts = failing(1, HOUR), [0]
+
+    @task(retries=1, retry_delay_seconds=HOUR)
+    def outer() -> None:
+        attempts[0] += 1
+        if attempts[0] == 1:
+            raise OSError("busy")
+        inner.submit().result()
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def pipeline() -> None:
+        outer.submit()
+
+    began = time.monotonic()
+    pipeline()
+    assert time.monotonic() - began < AT_ONCE
+    assert harness.run().duration() == 2 * HOUR
 
 
 def test_a_sleeping_coroutine_can_be_cancelled(harness: Harness) -> None:

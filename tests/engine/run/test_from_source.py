@@ -180,7 +180,8 @@ def test_type_hints_of_the_file_are_validated(write: Write) -> None:
     assert loaded({"name": "north", "size": "3"}) == 3
 
 
-def test_an_edited_file_is_loaded_as_it_is_now(write: Write) -> None:
+def test_an_edited_file_is_loaded_as_it_is_now(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     path = write("etl.py", ONE)
     assert Flow.from_source(path)(2) == 4
     path.write_text(ONE.replace("2 * n", "5 * n"))

@@ -18,11 +18,13 @@ from typing import Any
 import pytest
 
 from flowbook import flow, get_run_logger, tags, task
+from flowbook.cache_policies import INPUTS
 from flowbook.context import tags as tags_around
-from flowbook.core.states import State
-from flowbook.errors import TaskTimeoutError, UpstreamTaskError, UsageError
+from flowbook.core.states import State, cancelled
+from flowbook.errors import CancelledRun, TaskTimeoutError, UpstreamTaskError, UsageError
 from flowbook.run import future
 from flowbook.run.current import current, current_tags
+from flowbook.run.execution import flowless
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import SequentialTaskRunner
 
@@ -244,6 +246,22 @@ def test_it_can_be_mapped_over() -> None:
     assert pipeline() == ["a", "b", "c"]
     found = nodes()
     assert found["joined-2"].upstream == (found["letters"].id,)
+
+
+def test_only_the_list_of_a_submitted_one_is_cached() -> None:
+    calls = []
+
+    @task(cache_policy=INPUTS)
+    def count(n: int) -> Iterator[int]:
+        calls.append(n)
+        yield from range(n)
+
+    @flow
+    def pipeline() -> list[list[int]]:
+        return [list(count(2)), list(count(2)), count.submit(2).result(), count.submit(2).result(), list(count(2))]
+
+    assert pipeline() == [[0, 1]] * 5
+    assert calls == [2, 2, 2, 2]
 
 
 # Failures and retries
@@ -483,6 +501,47 @@ def test_the_next_attempt_of_a_flow_does_not_inherit_its_generators() -> None:
     assert run_view("last").counts() == {"succeeded": 2}
 
 
+def test_one_whose_run_was_cancelled_meanwhile_hands_on_nothing_more() -> None:
+    cleaned = []
+
+    @task
+    def count() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            cleaned.append(True)
+
+    values = count()
+    next(values)
+    (run,) = flowless
+    run.end_as(cancelled("Stopped."))
+    with pytest.raises(CancelledRun, match="Stopped"):
+        next(values)
+    assert cleaned == [True]
+
+
+def test_a_run_of_its_own_is_committed_when_its_values_have_been_taken() -> None:
+    @task
+    def count() -> Iterator[int]:
+        yield 1
+
+    assert list(count()) == [1]
+    assert states_of_task_runs() == ["Completed"]
+    next(count())  # and closed as it is forgotten
+    assert states_of_task_runs() == ["Completed", "Completed"]
+
+
+def states_of_task_runs() -> list[str]:
+    from sqlalchemy import select
+
+    from flowbook.engine import engine
+    from flowbook.store.schema import task_run
+
+    with engine().database.read() as connection:
+        return list(connection.scalars(select(task_run.c.state_name)))
+
+
 def test_the_garbage_collector_may_come_upon_one_while_a_lock_is_held() -> None:
     ended = threading.Event()
     cleaned = []
@@ -524,13 +583,7 @@ def test_one_that_is_left_when_the_process_ends_has_ended_too(home: Any) -> None
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert "Traceback" not in done.stderr
     assert [run.state_name for run in recent_runs()] == ["Completed"]
-    from sqlalchemy import select
-
-    from flowbook.engine import engine
-    from flowbook.store.schema import task_run
-
-    with engine().database.read() as connection:
-        assert list(connection.scalars(select(task_run.c.state_name))) == ["Completed"]
+    assert states_of_task_runs() == ["Completed"]
 
 
 # Context

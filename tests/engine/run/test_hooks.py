@@ -126,7 +126,7 @@ def test_a_hook_is_given_the_run_and_speaks_in_its_name() -> None:
     assert (name, parameters, count, tags) == ("load", {"table": "orders", "rows": 2}, 1, frozenset({"db"}))
     view = run_view("last")
     (node,) = view.nodes.values()
-    assert end.timestamp() == node.ended
+    assert end.timestamp() == pytest.approx(node.ended)
     assert [(line.message, line.task_run_id) for line in view.logs] == [("loaded 2", node.id)]
 
 

@@ -314,12 +314,14 @@ def test_callables_that_python_does_not_bind_are_not_bound() -> None:
         size = task(len)
         added = task(functools.partial(lambda a, b: a + b, 1))
         bound = shop.price
+        bound_function = task(shop.price.fn)
 
     holder = Holder()
     assert holder.doubled(2) == 4
     assert holder.size([1, 2]) == 2
     assert holder.added(2) == 3
     assert holder.bound(2) == 20
+    assert holder.bound_function(2) == 20
 
 
 def test_what_cannot_be_called_is_refused() -> None:

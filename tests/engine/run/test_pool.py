@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import timedelta
 
 import pytest
 
@@ -16,6 +17,7 @@ from flowbook.errors import CancelledRun, UpstreamTaskError, UsageError
 from flowbook.futures import Future, as_completed, wait
 from flowbook.runs import run_view
 from flowbook.task_runners import ConcurrentTaskRunner, SequentialTaskRunner, TaskRunner, ThreadPoolTaskRunner
+from flowbook.testing import Harness
 
 RUNNERS = [SequentialTaskRunner(), ThreadPoolTaskRunner(max_workers=1), ThreadPoolTaskRunner(max_workers=4)]
 SOON = 10.0  # seconds after which a wait that should be short is a failure
@@ -280,11 +282,11 @@ def test_a_thread_that_made_up_for_a_waiting_one_does_not_stay() -> None:
     assert crowd.most == 1
 
 
-def test_runs_asleep_in_a_retry_delay_nobody() -> None:
+def test_runs_asleep_in_a_retry_delay_nobody(harness: Harness) -> None:
     first_attempts = Counter[int]()
     asleep = threading.Semaphore(0)
 
-    @task(retries=1, retry_delay_seconds=0.6)
+    @task(retries=1, retry_delay_seconds=3600)
     def flaky(n: int) -> int:
         first_attempts[n] += 1
         if first_attempts[n] == 1:
@@ -293,19 +295,18 @@ def test_runs_asleep_in_a_retry_delay_nobody() -> None:
         return n
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
-    def crowded() -> float:
+    def crowded() -> timedelta:
+        began = harness.clock.now()
         futures = [flaky.submit(n) for n in range(200)]
         for _ in range(200):
             assert asleep.acquire(timeout=SOON)
-        began = time.monotonic()
         assert double.submit(1).result(timeout=SOON) == 2
-        quick = time.monotonic() - began
+        quick = harness.clock.now() - began
         assert [future.result(timeout=SOON) for future in futures] == list(range(200))
         return quick
 
-    began = time.monotonic()
-    assert crowded() < 0.3
-    assert time.monotonic() - began < 5  # all slept at the same time: one after the other it takes a minute
+    assert crowded() == timedelta()
+    assert harness.run().duration() == 3600  # all slept at the same time
 
 
 def test_a_retry_is_on_time_though_the_thread_took_other_work() -> None:
@@ -335,12 +336,12 @@ def test_a_retry_is_on_time_though_the_thread_took_other_work() -> None:
     assert attempts[1] - attempts[0] < 1
 
 
-def test_a_task_may_wait_for_one_that_sleeps_before_its_retry() -> None:
+def test_a_task_may_wait_for_one_that_sleeps_before_its_retry(harness: Harness) -> None:
     attempts: list[int] = []
     failed = threading.Event()
     sleeper: list[Future[int]] = []
 
-    @task(retries=1, retry_delay_seconds=0.1)
+    @task(retries=1, retry_delay_seconds=3600)
     def flaky() -> int:
         attempts.append(1)
         if len(attempts) == 1:
@@ -360,6 +361,7 @@ def test_a_task_may_wait_for_one_that_sleeps_before_its_retry() -> None:
         return result
 
     assert both() == 7
+    assert harness.delays("flaky") == [3600]
 
 
 def test_an_earlier_retry_is_not_held_up_by_a_later_one() -> None:

@@ -38,6 +38,9 @@ class Limit:
                 self.waiting.append(promise)
         return promise
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def give_back(self, held: Any) -> None:
         assert held == "slot"
         with self.lock:

@@ -1,0 +1,141 @@
+"""A task cell in the form in which it goes to another process, where there is neither the notebook nor IPython."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from flowbook.errors import NotPicklable
+from flowbook.run.pickles import pack
+from flowbook.run.remote import display
+from flowbook_magics.cell_code import CellCode
+from flowbook_magics.functions import rehomed
+from flowbook_magics.namespace import CellNamespace, running
+
+
+class Written(dict[str, Any]):
+    """The names that a cell has written in another process. `at_home`: functions that belong to the notebook."""
+
+    at_home: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
+    def brought_home(self, notebook: dict[str, Any]) -> dict[str, Any]:
+        """The names as if the cell had run here: its functions look their names up in the notebook."""
+        return {
+            name: rehomed(value, value.__globals__, notebook) if name in self.at_home else value
+            for name, value in self.items()
+        }
+
+    def without_unpicklable(self) -> Written:
+        """These names without those that no other cell reads and that cannot be pickled, which it says.
+
+        Raises NotPicklable for one that another cell reads.
+        """
+        rest = Written()
+        rest.at_home, rest.needed = self.at_home, self.needed
+        for name, value in self.items():
+            try:
+                pack(value)
+            except Exception as error:
+                kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+                if name in self.needed:
+                    raise NotPicklable(
+                        f"{name!r} is a {kind}, which cannot be sent back from the process that executed the cell "
+                        f"({type(error).__name__}: {error}), and another cell reads it. Make it where it is used."
+                    ) from error
+                said = f"{name!r} stays in the process that executed the cell: a {kind} cannot be sent back."
+                sys.stderr.write(f"flowbook: {said}\n")
+            else:
+                rest[name] = value
+        return rest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortableCell:
+    """A cell as a function from the names that it reads to those that it writes, with all that it uses besides."""
+
+    label: str
+    code: CellCode
+    names: Mapping[str, Any]
+    """What it reads of the notebook that is not passed to it."""
+    outdated: frozenset[str]
+    """The inputs of which the notebook has newer versions."""
+    builtins: frozenset[str]
+    writes: frozenset[str]
+    """The names that it binds, and those whose objects it changes: here it changes copies."""
+    needed: frozenset[str]
+    """Those of them that another cell reads."""
+    draws: bool
+
+    def __call__(self, **inputs: Any) -> Written:
+        """Execute the cell; what it shows is shown by the notebook."""
+        home = _home_of(inputs.values())
+        for name, value in {"__name__": "__main__", "display": show, **self.names}.items():
+            home.setdefault(name, value)
+        namespace = CellNamespace(inputs, home, self.builtins)
+        namespace.bind_functions(self.outdated)
+        if self.draws:
+            _draw_here()
+        token = running.set(namespace)
+        try:
+            self.code.run(namespace, show)
+            if self.draws:
+                show_figures()
+            written = Written(namespace.written(self.writes))
+        finally:
+            running.reset(token)
+        written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)
+        written.needed = self.needed
+        return written
+
+
+def show(*values: Any, **_: Any) -> None:
+    """Have the notebook display values as it would its own."""
+    from IPython.core.formatters import DisplayFormatter
+
+    for value in values:
+        data, metadata = DisplayFormatter().format(value)  # type: ignore[no-untyped-call]
+        if data:
+            display(data, metadata)
+
+
+def show_figures(*_: Any, **__: Any) -> None:
+    """Have the notebook display the pyplot figures that are open, and close them."""
+    import base64
+    import io
+
+    from matplotlib import pyplot
+
+    for number in pyplot.get_fignums():
+        figure = pyplot.figure(number)
+        with io.BytesIO() as file:
+            figure.savefig(file, format="png", bbox_inches="tight")
+            image = base64.b64encode(file.getvalue()).decode()
+        display({"text/plain": repr(figure), "image/png": image}, {})
+    pyplot.close("all")
+
+
+def _draw_here() -> None:
+    """Have pyplot draw without a notebook of its own."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    pyplot.show = show_figures
+
+
+def _home_of(values: Iterable[Any]) -> dict[str, Any]:
+    """The names that functions of the notebook see here."""
+    functions: Iterable[Callable[..., Any]] = (value for value in values if isinstance(value, FunctionType))
+    for function in functions:
+        if function.__module__ == "__main__":
+            return _globals_of(function) or {}
+    return {}
+
+
+def _globals_of(value: Any) -> dict[str, Any] | None:
+    return value.__globals__ if isinstance(value, FunctionType) else None

@@ -1,0 +1,204 @@
+"""Task cells executed in other processes: as in the kernel's own, with their output under their cells."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+IN_PROCESSES = """
+import os
+import flowbook_magics.flow_run as _flow_run
+from flowbook.run.processes import ProcessPool as _ProcessPool
+_flow_run.ThreadPool = lambda _: _ProcessPool(2, 2)
+kernel_pid = os.getpid()
+"""
+
+
+@pytest.fixture
+def remote(nb: Notebook) -> Notebook:
+    """A notebook whose flow runs execute their tasks in child processes."""
+    nb.ok(IN_PROCESSES, "runner")
+    return nb
+
+
+def test_values_go_there_and_come_back(remote: Notebook) -> None:
+    remote.ok("import os\nbase = [1, 2]", "setup")
+    remote.ok("%%task first --define\ndoubled = [2 * n for n in base]\nfirst_pid = os.getpid()", "a")
+    remote.ok("%%task second --define\ntotal = sum(doubled)\nsecond_pid = os.getpid()", "b")
+    remote.ok("%flow run", "run")
+    assert remote.value("(doubled, total)") == ([2, 4], 6)
+    assert remote.value("kernel_pid in (first_pid, second_pid)") is False
+    assert remote.states() == [("first", "COMPLETED", "Completed"), ("second", "COMPLETED", "Completed")]
+
+
+def test_output_lands_under_the_cell_while_the_task_runs(remote: Notebook) -> None:
+    remote.ok("import sys, time, warnings", "setup")
+    remote.ok(
+        "%%task chatty --define\nprint('begun')\nsys.stderr.write('aside\\n')\nwarnings.warn('mind the gap')\n"
+        "time.sleep(1)\nprint('ended')\n{'answer': 6 * 7}",
+        "a",
+    )
+    request = remote.send("%flow run", "run")
+    deadline = time.monotonic() + 20
+    while "mind the gap" not in remote.output("a"):
+        assert time.monotonic() < deadline
+        remote._take(remote.client.get_iopub_msg(timeout=20))
+    assert "ended" not in remote.output("a")
+    assert remote.finish(request).status == "ok"
+    assert "begun\n" in remote.outputs["a"].of("stream")
+    assert "aside\n" in remote.outputs["a"].of("stream")
+    assert remote.outputs["a"].of("display") == "{'answer': 42}"
+    assert "begun" not in remote.output("run")
+
+
+def test_what_is_displayed_keeps_its_form(remote: Notebook) -> None:
+    remote.ok(
+        "%%task shows --define\nimport pandas as pd\nfrom matplotlib import pyplot as plt\n"
+        "plt.plot([1, 2])\nplt.show()\ndisplay('early')\npd.DataFrame({'a': [1]})",
+        "a",
+    )
+    remote.ok("%flow run", "run")
+    bundles = [item["data"] for item in remote.outputs["a"].items if item["kind"] == "display"]
+    assert [sorted(bundle) for bundle in bundles] == [
+        ["image/png", "text/plain"],
+        ["text/plain"],
+        ["text/html", "text/plain"],
+    ]
+
+
+def test_an_error_is_shown_under_the_cell_with_its_lines(remote: Notebook) -> None:
+    remote.ok("def divide(a, b):\n    return a / b", "setup")
+    remote.ok("%%task broken --define\nprint('before')\nzero = 0\nratio = divide(1, zero)", "a")
+    remote.fails("%flow run", "run")
+    shown = remote.outputs["a"].of("error")
+    assert "ZeroDivisionError" in shown
+    assert "ratio = divide(1, zero)" in shown
+    assert "return a / b" in shown
+    assert "flowbook" not in shown
+    assert remote.states() == [("broken", "FAILED", "Failed")]
+
+
+def test_functions_and_classes_of_the_notebook_go_along(remote: Notebook) -> None:
+    remote.ok(
+        "import math\nfactor = 3\n"
+        "def scaled(n):\n    return factor * n\n"
+        "class Point:\n    def __init__(self, x):\n        self.x = scaled(x)\n    def __eq__(self, other):\n"
+        "        return isinstance(other, Point) and self.x == other.x",
+        "setup",
+    )
+    remote.ok("%%task make --define\npoints = [Point(n) for n in (1, 2)]\nroot = math.sqrt(scaled(3))", "a")
+    remote.ok("%%task use --define\nsame = points == [Point(1), Point(2)]", "b")
+    remote.ok("%flow run", "run")
+    assert remote.value("(same, root, [p.x for p in points], isinstance(points[0], Point))") == (
+        True,
+        3.0,
+        [3, 6],
+        True,
+    )
+
+
+def test_a_helper_sees_the_version_that_its_cell_sees(remote: Notebook) -> None:
+    remote.ok("rate = 1\ndef rated(n):\n    return rate * n", "a")
+    remote.ok("%%task early --define\nearly = rated(10)", "b")
+    remote.ok("rate = 5", "c")
+    remote.ok("%%task late --define\nlate = rated(10)", "d")
+    remote.ok("%flow run", "run")
+    assert remote.value("(early, late)") == (10, 50)
+
+
+def test_a_helper_that_binds_a_global_binds_it_for_the_cell(remote: Notebook) -> None:
+    remote.ok("memory = 0\ndef remember(n):\n    global memory\n    memory = n", "a")
+    remote.ok("%%task sets --define\nremember(7)\ncopied = memory", "b")
+    remote.ok("%flow run", "run")
+    assert remote.value("(copied, memory)") == (7, 7)
+
+
+def test_a_function_that_a_task_defines_belongs_to_the_notebook(remote: Notebook) -> None:
+    remote.ok("unit = 'm'", "a")
+    remote.ok(
+        "%%task defines --define\n_digits = 2\ndef shown(x):\n    return f'{x} {unit}'\n"
+        "def rounded(x):\n    return round(x, _digits)",
+        "b",
+    )
+    remote.ok("%flow run", "run")
+    remote.ok("unit = 'km'", "c")
+    assert remote.value("(shown(1), rounded(1.234))") == ("1 km", 1.23)
+
+
+def test_an_object_that_a_task_changes_is_changed(remote: Notebook) -> None:
+    remote.ok("rows = [1]", "a")
+    remote.ok("%%task grow --define\nrows.append(2)", "b")
+    remote.ok("%%task count --define\nn = len(rows)", "c")
+    remote.ok("%flow run", "run")
+    assert remote.value("(n, rows)") == (2, [1, 2])
+
+
+def test_awaits_work(remote: Notebook) -> None:
+    remote.ok("import asyncio", "a")
+    remote.ok("%%task waits --define\nawait asyncio.sleep(0)\nwaited = True", "b")
+    remote.ok("%flow run", "run")
+    assert remote.value("waited") is True
+
+
+@pytest.mark.parametrize("line", ["%timeit -n1 -r1 pass", "!true", "get_ipython()"])
+def test_a_cell_that_needs_ipython_says_so(remote: Notebook, line: str) -> None:
+    remote.ok(f"%%task magical --define\n{line}\nx = 1", "a")
+    said = remote.fails("%flow run", "run")
+    assert "Task 'magical' uses IPython" in said
+    assert "Task 'magical' uses IPython" in remote.outputs["a"].of("error")
+
+
+def test_what_cannot_be_sent_there_is_named(remote: Notebook) -> None:
+    remote.ok("import threading\nlock = threading.Lock()", "a")
+    remote.ok("%%task locked --define\nwith lock:\n    x = 1", "b")
+    said = remote.fails("%flow run", "run")
+    assert "Task run 'locked' cannot be sent to another process: its argument 'lock' is a _thread.lock" in said
+
+
+def test_what_cannot_be_sent_back_stays_there_unless_it_is_needed(remote: Notebook) -> None:
+    remote.ok("%%task opens --define\nnumbers = (n for n in range(3))\ntotal = sum(numbers)", "a")
+    remote.ok("%flow run", "run")
+    assert remote.value("(total, 'numbers' in globals())") == (3, False)
+    assert "'numbers' stays in the process that executed the cell: a generator cannot be sent back" in remote.output(
+        "a"
+    )
+    remote.ok("%%task takes --define\nfirst = next(numbers)", "b")
+    said = remote.fails("%flow run --all", "run")
+    assert "'numbers' is a generator, which cannot be sent back" in said
+    assert "another cell reads it" in said
+
+
+def test_the_stop_button_ends_the_process_of_a_task(remote: Notebook) -> None:
+    remote.ok("import os, time", "a")
+    remote.ok(
+        "%%task busy --define\nprint('begun', os.getpid())\n"
+        "try:\n    time.sleep(60)\nfinally:\n    print('ended')\nx = 1",
+        "b",
+    )
+    request = remote.send("%flow run", "run")
+    deadline = time.monotonic() + 20
+    while "begun" not in remote.output("b"):
+        assert time.monotonic() < deadline
+        remote._take(remote.client.get_iopub_msg(timeout=20))
+    remote.manager.interrupt_kernel()
+    began = time.monotonic()
+    assert remote.finish(request).status == "error"
+    assert time.monotonic() - began < 2
+    assert "ended" in remote.output("b")
+    assert [state for _, state, _ in remote.states()] == ["CANCELLED"]
+    pid = int(remote.outputs["b"].of("stream").split()[1])
+    assert remote.value(f"os.path.exists('/proc/{pid}')") is False
+
+
+def test_a_timeout_kills_whatever_a_cell_does(remote: Notebook) -> None:
+    remote.ok("%%task stuck --define --timeout 0.3\nimport ctypes\nctypes.PyDLL(None).sleep(60)\nx = 1", "a")
+    began = time.monotonic()
+    remote.fails("%flow run", "run")
+    assert time.monotonic() - began < 5
+    assert remote.states() == [("stuck", "FAILED", "TimedOut")]
+    assert "ran longer than its timeout of 0.3 seconds" in remote.output("a")
