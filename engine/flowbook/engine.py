@@ -384,6 +384,8 @@ __all__ = [
     "close_engine",
     "close_engines",
     "current_flow",
+    "current_plan",
+    "draw_flow",
     "engine",
     "find_upstream",
     "new_flow_run",

@@ -120,7 +120,7 @@ class Flow(Generic[P, R]):
         options = self.options
         if not options.persist_result:
             return None
-        from flowbook.results import storage_for
+        from flowbook.result_storage import storage_for
 
         return storage_for(
             self._function,

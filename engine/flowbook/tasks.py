@@ -132,7 +132,7 @@ class Task(Generic[P, R]):
         chosen = {name: getattr(self.options, name) for name in _STORING}
         if all(value == _STORING[name] for name, value in chosen.items()):
             return None
-        from flowbook.results import storage_for
+        from flowbook.result_storage import storage_for
 
         return storage_for(self._function, task=self, **chosen)
 

@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowbook.engine import current_plan
 from flowbook.errors import MissingContextError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def transaction(
     With a `key`, a record of the commit is kept in `store` (the results of the home folder), and
     ``transaction.is_committed()`` tells a later run that it has been done, unless `overwrite` is true.
     """
-    opened = Transaction(key, _current.get(), store, overwrite)
+    recorded_as = None if current_plan() is not None else key  # a flow that is only drawn leaves no trace
+    opened = Transaction(recorded_as, _current.get(), store, overwrite)
     token = _current.set(opened)
     try:
         yield opened

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowbook.core.fingerprints import Incomparable, fingerprint
+from flowbook.cache_policies import fingerprint_of_inputs
 from flowbook.cells.freshness import cell_hash
 from flowbook.core.backoff import exponential_backoff
 from flowbook.core.protocol import Raised, Returned
@@ -179,15 +179,12 @@ def _raise_if_interrupted(namespace: CellNamespace) -> None:
 def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, Any]:
     if cell.options.cache == "off":
         return {}
-    from flowbook.results import KeyedStorage
+    from flowbook.result_storage import KeyedStorage
 
     def key(_args: Sequence[Any], inputs: Mapping[str, Any]) -> str | None:
         code = cell_hash(cells.graph, cell.graph_id)
         if cell.options.cache == "source":
             return code
-        try:
-            return f"{code} {fingerprint(dict(inputs)).hex()}"
-        except Incomparable:
-            return None
+        return f"{code} {fingerprint_of_inputs(inputs)}"
 
     return {"storage": KeyedStorage(key), "rules": replace(work.rules, kept=True)}

@@ -10,6 +10,13 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
+ON_DASK = """
+from distributed import LocalCluster as _LocalCluster
+import flowbook_magics.flow_run as _flow_run
+from flowbook.run.dask import DaskPool as _DaskPool, Target as _Target
+_cluster = _LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
+_flow_run.ThreadPool = lambda _: _DaskPool(_Target(cluster=_cluster), 2)
+"""
 IN_PROCESSES = """
 import os
 import flowbook_magics.flow_run as _flow_run
@@ -202,3 +209,59 @@ def test_a_timeout_kills_whatever_a_cell_does(remote: Notebook) -> None:
     assert time.monotonic() - began < 5
     assert remote.states() == [("stuck", "FAILED", "TimedOut")]
     assert "ran longer than its timeout of 0.3 seconds" in remote.output("a")
+
+
+FLOW = """
+import os, time
+from flowbook import flow, task, get_run_logger
+from flowbook.task_runners import DaskTaskRunner, ProcessPoolTaskRunner
+
+rate = 3
+class Item:
+    def __init__(self, n):
+        self.n = n
+
+@task
+def scale(item):
+    get_run_logger().info("scaling %s", item.n)
+    print("said in", os.getpid())
+    return Item(item.n * rate)
+
+@task(name="divide")
+def divide(item):
+    return item.n / 0
+
+@flow(task_runner={runner})
+def pipeline(fail=False):
+    made = scale.submit(scale.submit(Item(2))).result()
+    return divide.submit(made).result() if fail else (isinstance(made, Item), made.n)
+"""
+
+
+@pytest.mark.parametrize(
+    "runner", ["ProcessPoolTaskRunner(1)", "DaskTaskRunner(cluster_kwargs={'n_workers': 1, 'threads_per_worker': 1})"]
+)
+def test_tasks_and_flows_that_a_cell_defines(nb: Notebook, runner: str) -> None:
+    nb.ok(FLOW.format(runner=runner), "a")
+    said = nb.ok("pipeline()", "b")
+    assert "(True, 18)" in said
+    assert said.count("said in") == 2
+    assert f"said in {nb.value('os.getpid()')}" not in said
+    assert "scaling 2" in said
+    shown = nb.fails("pipeline(fail=True)", "c")
+    assert "ZeroDivisionError" in shown
+    assert "return item.n / 0" in shown
+    assert "flowbook/run" not in shown
+
+
+def test_cells_on_dask(nb: Notebook) -> None:
+    nb.ok(ON_DASK, "runner")
+    nb.ok("def helper(n):\n    return n + 1", "setup")
+    nb.ok("%%task first --define\nimport os\nprint('first')\none = helper(0)\nfirst_pid = os.getpid()", "a")
+    nb.ok("%%task second --define\ntwo = helper(one)\ntwo", "b")
+    nb.ok("%flow run", "run")
+    assert nb.value("(one, two)") == (1, 2)
+    assert nb.value("first_pid == __import__('os').getpid()") is False
+    assert "first" in nb.output("a")
+    assert nb.outputs["b"].of("display") == "2"
+    nb.ok("_cluster.close()", "end")

@@ -9,6 +9,7 @@ import click
 
 from flowbook import __version__
 from flowbook.cli.artifact import artifact
+from flowbook.cli.cache import cache
 from flowbook.cli.deployment import deployment
 from flowbook.cli.limits import concurrency_limit
 from flowbook.cli.promote import promote
@@ -60,7 +61,7 @@ def version() -> None:
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 
 
-for _command in (artifact, concurrency_limit, deployment, promote, runs, schedule, worker):
+for _command in (artifact, cache, concurrency_limit, deployment, promote, runs, schedule, worker):
     root.add_command(_command)
 
 

@@ -19,7 +19,7 @@ import logging
 from collections.abc import Sequence
 from shlex import quote
 
-from flowbook.engine import engine
+from flowbook.engine import current_plan, engine
 from flowbook.errors import ConcurrencySlotAcquisitionError, UsageError
 from flowbook.run.current import current
 from flowbook.run.slots import Request
@@ -38,12 +38,14 @@ def request_slots(
     lease_duration: float = 300.0,
     rate: bool = False,
 ) -> Request | None:
-    """Ask for slots for the calling run; None if nothing limits it. See `concurrency` for what is raised."""
+    """Ask for slots for the calling run; None if nothing limits it, or it is only drawn. See `concurrency` for what is raised."""
     asked = [names] if isinstance(names, str) else list(names)
     if isinstance(occupy, bool) or not isinstance(occupy, int) or occupy < 1:
         raise UsageError(f"occupy is {occupy!r}; give the number of slots, a whole number from 1 up.")
     if lease_duration < _SHORTEST_LEASE:
         raise UsageError(f"lease_duration is {lease_duration!r}; give at least {_SHORTEST_LEASE:g} second.")
+    if current_plan() is not None:
+        return None
     slots = engine().slots
     missing = slots.missing(asked) if strict or not _unlimited.issuperset(asked) else []
     for name in missing:

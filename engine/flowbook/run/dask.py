@@ -108,9 +108,14 @@ class Line:
         self._own: Any = None
         self.topic = f"flowbook-{new_id()}"
         self.calls: dict[str, _Call] = {}
-        self.client = self._connect(target)
-        self.client.subscribe_topic(self.topic, self._said)
-        self.client.subscribe_topic("all", self._happened)
+        self.client: Any = None
+        try:
+            self.client = self._connect(target)
+            self.client.subscribe_topic(self.topic, self._said)
+            self.client.subscribe_topic("all", self._happened)
+        except BaseException:  # an interrupt as well
+            self.close(at_once=True)
+            raise
 
     @property
     def is_own(self) -> bool:
@@ -131,10 +136,11 @@ class Line:
             impatient = threading.Timer(_EXIT_GRACE, _kill_workers, (self._own,))
             impatient.daemon = True
             impatient.start()
-        with suppress(Exception):  # what is gone need not be closed
-            for topic in (self.topic, "all"):
-                self.client.unsubscribe_topic(topic)
-            self.client.close()
+        if self.client is not None:
+            with suppress(Exception):  # what is gone need not be closed
+                for topic in (self.topic, "all"):
+                    self.client.unsubscribe_topic(topic)
+                self.client.close()
         if self._own is not None:
             with suppress(Exception):
                 self._own.close()
@@ -150,8 +156,6 @@ class Line:
                 to.adapt(**target.adapt_kwargs)
             return Client(to, **{"set_as_default": False, **target.client_kwargs})  # type: ignore[no-untyped-call]
         except (OSError, ValueError) as error:
-            if self._own is not None:
-                self._own.close()
             where = f"The Dask cluster at {target.address}" if target.address else f"The Dask cluster {to!r}"
             raise UsageError(
                 f"{where} cannot be reached: {error}. Start its scheduler (`dask scheduler`), or correct the address "

@@ -308,13 +308,15 @@ class Execution:
         storage = self.work.storage
         if storage is None:
             return None
-        self.storage_key = storage.key(self)  # before the call, which may change its arguments
+        self.storage_key = storage.key(self) or ""  # before the call, which may change its arguments
         return storage.look_up(self.storage_key) if self.storage_key and storage.reads else None
 
     def _save(self, state: State) -> State:
         storage = self.work.storage
-        key = self.storage_key or (storage.key(self) if storage is not None else None)
-        if storage is None or key is None:
+        if storage is None:
+            return state
+        key = storage.key(self) if self.storage_key is None else self.storage_key
+        if not key:
             return state
         now = self.recorder.clock.time()
         kept = storage.save(key, state.data, now - (self.began or now), self)

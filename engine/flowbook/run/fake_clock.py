@@ -110,8 +110,8 @@ class FakeClock:
         try:
             yield
         finally:
-            activity.reset(token)
             self._end(mine, caller)
+            activity.reset(token)
 
     def ready(self, run: object) -> None:
         """A run of a pool is at work before a thread has taken it."""

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from opcode import opmap
 from typing import Any
 
 from flowbook.core.annotations import allow_failure, unmapped
 from flowbook.errors import UsageError
 
-_DEEPEST = 100
-
 
 class NeedsResult(UsageError, TypeError):
-    """A flow that is only drawn depends on what a task returns. A TypeError, so that ``list()`` does without a length."""
+    """A flow that is only drawn depends on what a task returns. A TypeError, so that ``list()`` needs no length."""
 
 
 class Placeholder:
-    """Stands for what the task runs `sources` return, or for something that is made of it.
+    """Stands for what the runs `sources` return, or for something that is made of it.
 
     Its attributes and items, what a call of it gives and what is computed with it are placeholders of the same runs.
-    Where its value is needed it raises UsageError.
+    Where its value is needed it raises UsageError, which tells who (``task 'extract'``) would have returned it.
     """
 
-    __slots__ = ("__weakref__", "_flow", "_sources", "_task")
+    __slots__ = ("__weakref__", "_flow", "_maker", "_sources")
 
-    def __init__(self, sources: Mapping[str, None], task: str, flow: str) -> None:
-        self._sources = sources  # as an ordered set
-        self._task = task
+    def __init__(self, sources: Iterable[str], maker: str, flow: str) -> None:
+        self._sources = dict.fromkeys(sources)  # as an ordered set
+        self._maker = maker
         self._flow = flow
 
     def __getattr__(self, name: str) -> Placeholder:
@@ -72,7 +70,7 @@ class Placeholder:
         raise self._needed("a number")
 
     def __repr__(self) -> str:
-        return f"<what task {self._task!r} returns>"
+        return f"<what {self._maker} returns>"
 
     def __format__(self, spec: str) -> str:
         return repr(self)
@@ -80,26 +78,31 @@ class Placeholder:
     __hash__ = object.__hash__
 
     def _needed(self, what: str) -> NeedsResult:
+        remedy = "Give the task a value to be drawn with: @task(viz_return_value=...)."
+        if not self._maker.startswith("task "):
+            remedy = "What needs it can be drawn if it happens in a task."
         return NeedsResult(
-            f"Flow {self._flow!r} cannot be drawn without running it: {_place()} it needs to know {what}, of what task "
-            f"{self._task!r} returns. Give the task a value to be drawn with: @task(viz_return_value=...)."
+            f"Flow {self._flow!r} cannot be drawn without running it: {_place()} it needs to know {what}, of what "
+            f"{self._maker} returns. {remedy}"
         )
 
 
-def sources_of(value: Any, depth: int = 0) -> Iterator[str]:
+def sources_of(value: Any) -> Iterator[str]:
     """The ids of the runs that the placeholders in `value` stand for, also deep in lists, tuples, sets and dicts."""
-    if isinstance(value, Placeholder):
-        yield from value._sources
-    elif isinstance(value, allow_failure | unmapped):
-        yield from sources_of(value.value, depth + 1)
-    elif isinstance(value, list | tuple | set | dict) and depth < _DEEPEST:
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from sources_of(part, depth + 1)
+    left, seen = [value], set()
+    while left:
+        part = left.pop()
+        if isinstance(part, Placeholder):
+            yield from part._sources
+        elif isinstance(part, allow_failure | unmapped):
+            left.append(part.value)
+        elif isinstance(part, list | tuple | set | dict) and id(part) not in seen:
+            seen.add(id(part))
+            left.extend(part.values() if isinstance(part, dict) else part)
 
 
 def _made_of(placeholder: Placeholder, *others: Any) -> Placeholder:
-    found = {source: None for other in others for source in sources_of(other)}
-    return Placeholder({**placeholder._sources, **found}, placeholder._task, placeholder._flow)
+    return Placeholder(sources_of((others, placeholder)), placeholder._maker, placeholder._flow)
 
 
 def _operator(name: str) -> Callable[..., Placeholder]:

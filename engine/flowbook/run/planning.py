@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event
 from flowbook.core.jsonable import to_json_value
@@ -21,9 +21,13 @@ from flowbook.run.execution import TaskExecution, Work
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.ids import new_id
+from flowbook.run.pauses import Pauses
 from flowbook.run.placeholder import Placeholder, sources_of
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
+
+if TYPE_CHECKING:
+    from flowbook.run.asked import Asked
 
 
 class _Notes:
@@ -60,6 +64,16 @@ class _NothingRuns:
         """There is nothing to wait for."""
 
 
+class _NoPauses(Pauses):
+    """The pauses of a plan: nobody is asked anything."""
+
+    def begin(self, asked: Asked | None, timeout: float | None, key: str | None) -> None:
+        """There is no pause."""
+
+    def answer_to(self, key: str | None) -> Placeholder:
+        return Placeholder((), "pause_flow_run()", self._run.name)
+
+
 class Plan(FlowExecution):
     """A flow run in which no task and no other flow is executed."""
 
@@ -70,6 +84,7 @@ class Plan(FlowExecution):
         super().__init__(new_id(), work.name, work, parameters, Recorder(self._notes), runner=_NothingRuns())
         self.siblings.discard(self)
         self.producers = _NotedProducers()
+        self.pauses = _NoPauses(self)
 
     def draw(self) -> RunView:
         """Call the function; returns the graph of what it would run. Raises UsageError if that depends on a result."""
@@ -93,7 +108,7 @@ class Plan(FlowExecution):
         """The state in which a task run ends that is not executed."""
         value = run.work.stand_in
         if value is None:
-            value = Placeholder({run.id: None}, run.work.name, self.name)
+            value = Placeholder([run.id], f"task {run.work.name!r}", self.name)
         else:
             self.producers.register(value, run.id, run.upstream)
         state = completed(value)
@@ -105,7 +120,7 @@ class Plan(FlowExecution):
         run_id = new_id()
         node = {"name": self.task_run_name(work.name), "key": work.key, "flow": True, "upstream": list(upstream)}
         self.recorder.emit("task-run", self.id, run_id, node)
-        return completed(Placeholder({run_id: None}, work.name, self.name))
+        return completed(Placeholder([run_id], f"flow {work.name!r}", self.name))
 
     def _follow(self) -> None:
         current.set(self)

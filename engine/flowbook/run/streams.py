@@ -78,8 +78,9 @@ def _started_by(run: Execution | None) -> dict[str, io.TextIOWrapper] | None:
 
 
 def _stream(name: str, say: Say) -> io.TextIOWrapper:
-    raw = io.BufferedWriter(_Said(name, say))
-    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", newline="\n", line_buffering=True)
+    # Without a buffer in between, which would say again what an interrupt has struck while it was said.
+    said: Any = _Said(name, say)
+    return io.TextIOWrapper(said, "utf-8", "backslashreplace", newline="\n", line_buffering=True)
 
 
 class _Said(io.RawIOBase):

@@ -37,7 +37,7 @@ class ResultRows:
         from flowbook.store.schema import result
 
         of_these = select(result.c.key, result.c.file).where(result.c.key.in_(self._latest), result.c.file.is_not(None))
-        self._replaced = dict(connection.execute(of_these).tuples().all())
+        self._replaced = {row.key: row.file for row in connection.execute(of_these)}
         rows = [{name: getattr(self._latest[key], name) for name in COLUMNS} for key in sorted(self._latest)]
         insert = _upsert(connection, result)
         new = {name: insert.excluded[name] for name in COLUMNS if name != "key"}
@@ -98,7 +98,7 @@ def _task_keys(connection: Connection, run_ids: list[str]) -> dict[str, str]:
     from flowbook.store.schema import task_run
 
     query = select(task_run.c.id, task_run.c.key).where(task_run.c.id.in_(run_ids))
-    return dict(connection.execute(query).tuples().all())
+    return {row.id: row.key for row in connection.execute(query)}
 
 
 def _upsert(connection: Connection, table: Table) -> Any:

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from flowbook import task
 from flowbook.core.backoff import delays_for, jittered
-from flowbook.core.protocol import Call, Raised, Rules, Sleep, task_life
+from flowbook.core.protocol import Call, Enter, Raised, Rules, Sleep, task_life
 from flowbook.errors import UsageError
 from flowbook.tasks import exponential_backoff
 
@@ -91,10 +91,12 @@ def test_a_run_sleeps_for_each_of_its_delays_with_jitter(
     life = task_life(Rules(delays=tuple(delays), jitter=factor, uniform=chance.random))
     slept, effect = [], next(life)
     with suppress(StopIteration):
-        while True:
+        for _ in range(5 * len(delays) + 5):
             if isinstance(effect, Sleep):
                 slept.append(effect.seconds)
-            effect = life.send(Raised(OSError("busy")) if isinstance(effect, Call) else None)
+            answer = Raised(OSError("busy")) if isinstance(effect, Call) else None
+            effect = life.send(effect.state if isinstance(effect, Enter) else answer)
+        raise AssertionError("The run does not end.")
     most = 1 + (factor or 0)
     expected = [delay for delay in delays if delay > 0]
     assert len(slept) == len(expected)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from flowbook import flow, get_run_logger, task
+from flowbook.cache_policies import INPUTS
 from flowbook.errors import NotFound, TaskTimeoutError, UsageError
 from flowbook.futures import as_completed, wait
 from flowbook.task_runners import ThreadPoolTaskRunner
@@ -220,6 +221,21 @@ def test_a_task_takes_as_long_as_it_advances_the_clock(harness: Harness) -> None
     pipeline()
     assert harness.run().duration() == 600
     assert [node.duration() for node in harness.run().nodes.values()] == [300, 300]
+
+
+def test_stored_results_expire_by_the_clock(harness: Harness) -> None:
+    calls: list[int] = []
+
+    @task(cache_policy=INPUTS, cache_expiration=timedelta(days=1))
+    def look_up(n: int) -> int:
+        calls.append(n)
+        return n
+
+    for seconds, made in ((0, 1), (24 * HOUR - 1, 1), (1, 2)):
+        harness.clock.advance(seconds)
+        look_up(1)
+        assert len(calls) == made
+    harness.assert_states("look_up", "Running", "Completed")
 
 
 def test_advancing_the_clock_wakes_who_sleeps(harness: Harness) -> None:

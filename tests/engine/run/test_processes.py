@@ -50,6 +50,13 @@ def children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
+def lives(number: int) -> bool:
+    """Whether a process has not ended; one that nobody has asked for its exit code has."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(number).status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 def eventually(condition: Callable[[], Any]) -> None:
     """Wait until `condition` is true; it must be soon."""
     deadline = time.monotonic() + SOON
@@ -192,7 +199,7 @@ def test_records_of_other_loggers_reach_the_handlers_of_the_flow_s_process(caplo
             logger.exception("lost")
         logging.getLogger("shop.quiet").warning("not wanted either")
 
-    with caplog.at_level(logging.INFO, "shop"), caplog.at_level(logging.ERROR, "shop.quiet"):
+    with caplog.at_level(logging.ERROR, "shop.quiet"), caplog.at_level(logging.INFO, "shop"):
         within(lambda: says.submit().result())
     order, lost = [record for record in caplog.records if record.name.startswith("shop")]
     assert (order.name, order.levelname, order.getMessage()) == ("shop.orders", "INFO", "order 7")
@@ -200,6 +207,20 @@ def test_records_of_other_loggers_reach_the_handlers_of_the_flow_s_process(caplo
     assert order.socket.startswith("<unlocked")  # type: ignore[attr-defined]
     assert order.process != os.getpid()
     assert "KeyError: 'x'" in (lost.exc_text or "")
+
+
+def test_the_standard_streams_of_a_child_can_be_used_as_such(capfd: pytest.CaptureFixture[str]) -> None:
+    @task
+    def writes() -> None:
+        sys.stdout.buffer.write("öl".encode()[:1])
+        sys.stdout.buffer.write("öl\n".encode()[1:])
+        sys.stdout.writelines(["a\n", "b\n"])
+        print("no such letter: \udc80", sys.stdout.encoding, sys.stdout.isatty())
+        subprocess.run(["echo", "from another program"], stdout=sys.stdout, check=True)
+
+    within(lambda: writes.submit().result())
+    lines = capfd.readouterr().out.splitlines()
+    assert sorted(lines) == sorted(["öl", "a", "b", "no such letter: \\udc80 utf-8 False", "from another program"])
 
 
 # --- lost processes ---------------------------------------------------------------------------------------------------
@@ -256,7 +277,7 @@ def test_an_idle_process_that_has_died_is_replaced() -> None:
     def body() -> bool:
         first = pid.submit().result()
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: not psutil.pid_exists(first) or psutil.Process(first).status() == psutil.STATUS_ZOMBIE)
+        eventually(lambda: not lives(first))
         time.sleep(0.05)
         return bool(pid.submit().result() != first)
 
@@ -286,6 +307,7 @@ def test_runs_inside_of_a_lost_process_do_not_stay_unfinished() -> None:
     assert [node.look for node in inside.nodes.values()] == ["crashed"]
 
 
+@pytest.mark.slow
 def test_no_child_outlives_a_flow_s_process_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -313,9 +335,10 @@ def test_no_child_outlives_a_flow_s_process_that_is_killed(tmp_path: Path) -> No
         pids = {int(word) for _ in range(3) for word in parent.stdout.readline().split()}
         assert len(pids) == 4
         parent.kill()
-        eventually(lambda: not any(psutil.pid_exists(one) for one in pids))
+        eventually(lambda: not any(map(lives, pids)))
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -355,6 +378,7 @@ def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> Non
 # --- deadlines and interrupts -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
     @task(timeout_seconds=0.3)
     def stuck() -> None:
@@ -373,7 +397,7 @@ def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
     assert isinstance(error, TaskTimeoutError)
     assert 0.3 <= took < 0.6
     assert is_fresh
-    assert not psutil.pid_exists(first)
+    assert not lives(first)
 
 
 def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(tmp_path: Path) -> None:
@@ -388,9 +412,10 @@ def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(tm
 
     within(lambda: starts.submit(tmp_path / "cleared", tmp_path / "pid").wait())
     assert (tmp_path / "cleared").exists()
-    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert not lives(int((tmp_path / "pid").read_text()))
 
 
+@pytest.mark.slow
 def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     before = children()
 

@@ -53,9 +53,8 @@ def test_what_a_module_defines_in_public_is_listed(module: ModuleType) -> None:
 
 #: Names that other modules of flowbook use, and users do not.
 INTERNAL = {
-    "flowbook.cache_policies": {"fingerprint_of", "source_of"},
+    "flowbook.cache_policies": {"check_key", "fingerprint_of_inputs"},
     "flowbook.engine": {"begin_flow"},
-    "flowbook.results": {"ResultCache"},
     "flowbook.tasks": {"unmapped"},
 }
 

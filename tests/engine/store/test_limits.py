@@ -480,6 +480,51 @@ def test_a_slot_says_which_run_holds_it(database: Database) -> None:
     assert state.result() == [run_id]
 
 
+def test_a_limit_limits_the_tasks_with_its_name_as_a_tag(database: Database) -> None:
+    create_limit(database, "a", 2)
+    inside: set[int] = set()
+    most: list[int] = []
+
+    @task(tags=["a", "unlimited"])
+    def load(n: int) -> int:
+        inside.add(n)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.remove(n)
+        return n
+
+    @flow(task_runner=ThreadPoolTaskRunner(8))
+    def report() -> Any:
+        with statements(database) as said:
+            results = load.map(range(50)).result()
+        taken = [words for words in said if words.startswith("INSERT INTO concurrency_lease")]
+        assert len(taken) < 10, "slots are handed on"
+        return results
+
+    assert report() == list(range(50))
+    assert max(most) == 2
+    assert eventually(lambda: use(database).holders == ())
+
+
+def test_a_flow_limits_its_tasks_by_name() -> None:
+    inside: set[int] = set()
+    most: list[int] = []
+
+    @task
+    def load(n: int) -> None:
+        inside.add(n)
+        most.append(len(inside))
+        time.sleep(0.005)
+        inside.remove(n)
+
+    @flow(task_runner=ThreadPoolTaskRunner(8), concurrency_limit={"load": 3})
+    def report() -> None:
+        load.map(range(30)).wait()
+
+    report()
+    assert (len(most), max(most)) == (30, 3)
+
+
 def test_a_task_that_waits_does_not_count_against_its_pool(database: Database) -> None:
     create_limit(database, "a", 1)
     go_on = threading.Event()
@@ -731,3 +776,9 @@ def test_a_slot_that_another_process_gives_back_is_noticed_soon(database: Databa
     request.result(5)
     assert time.monotonic() - began < 1
     request.cancel()
+
+
+@pytest.mark.slow
+def test_importing_loads_nothing_heavy() -> None:
+    code = "import flowbook.concurrency.sync, sys; print(*{'sqlalchemy', 'psutil', 'asyncio'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"

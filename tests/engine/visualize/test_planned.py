@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flowbook import allow_failure, flow, get_run_logger, quote, tags, task, transaction, unmapped
+from flowbook import allow_failure, flow, get_run_logger, pause_flow_run, quote, tags, task, transaction, unmapped
 from flowbook.core.view import RunView
 from flowbook.errors import ParameterError, UsageError
 from flowbook.futures import as_completed, wait
@@ -200,9 +200,17 @@ def branches_on_what_is_known() -> Any:
 
 
 def surrounds() -> Any:
-    with tags("a"), transaction():
+    with tags("a"), transaction(key="drawn"):
         get_run_logger().info("drawn")
         return load(extract())
+
+
+def pauses() -> Any:
+    return load(extract(), pause_flow_run(wait_for_input=int))
+
+
+async def pauses_later() -> Any:
+    return load(await fetch(), await pause_flow_run())
 
 
 def in_threads() -> Any:
@@ -246,6 +254,8 @@ GRAPHS: list[tuple[Callable[..., Any], dict[str, set[str]]]] = [
     (branches_on_what_is_known, {"sizes": set(), "sizes-1": set(), "load": {"sizes-1"}}),
     (surrounds, {"extract": set(), "load": {"extract"}}),
     (in_threads, IN_A_ROW),
+    (pauses, {"extract": set(), "load": {"extract"}}),
+    (pauses_later, {"fetch": set(), "load": {"fetch"}}),
 ]
 
 
@@ -349,6 +359,18 @@ def test_a_flow_that_depends_on_a_result_says_on_which_and_where(use: Callable[[
     assert said in message
     assert "what task 'extract' returns" in message
     assert "@task(viz_return_value=...)" in message
+
+
+def test_a_flow_that_depends_on_a_sub_flow_is_told_what_helps() -> None:
+    @flow
+    def choosy() -> None:
+        if report():
+            load()
+
+    with pytest.raises(
+        UsageError, match=r"of what flow 'report' returns\. What needs it can be drawn if it happens in"
+    ):
+        choosy.visualize()
 
 
 def test_an_error_that_a_placeholder_may_have_caused_says_so() -> None:

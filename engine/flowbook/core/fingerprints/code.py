@@ -16,7 +16,7 @@ from types import (
 from typing import Any
 
 from flowbook.core.fingerprints.ownership import is_own, is_own_class, is_own_function
-from flowbook.core.fingerprints.reader import Reader, ReadsInto, name_of
+from flowbook.core.fingerprints.reader import Reader, ReadsInto, name_of, of_class
 from flowbook.core.fingerprints.references import references_of
 
 
@@ -43,7 +43,7 @@ def _read_globals(reader: Reader, fn: FunctionType) -> None:
         if name in references.assigned or name not in fn.__globals__:
             continue
         value, rest = fn.__globals__[name], chain[1:]
-        while rest and isinstance(value, ModuleType) and is_own(value) and rest[0] in vars(value):
+        while rest and issubclass(type(value), ModuleType) and is_own(value) and rest[0] in vars(value):
             value, rest = vars(value)[rest[0]], rest[1:]
         reader.read_used(".".join(chain), value, changed=name in references.changed)
 
@@ -69,32 +69,34 @@ def read_class(reader: Reader, cls: type) -> None:
         return
     lenient, reader.lenient = reader.lenient, True
     reader.put("class", name_of(cls).encode())
-    reader.read_many("bases", cls.__bases__)
-    members = vars(cls)
+    reader.read_many("bases", of_class(cls, "__bases__"))
+    members = of_class(cls, "__dict__")
     for name in sorted(members):
         value = _content(members[name])
-        if name == "__annotations__" and isinstance(value, dict):
+        if name == "__annotations__" and type(value) is dict:
             reader.read_mapping("annotations", {key: _hint(hint) for key, hint in value.items()})
-        elif not name.startswith("__") or isinstance(value, FunctionType):
+        elif not name.startswith("__") or type(value) is FunctionType:
             reader.read_used(name, value, changed=True)
     reader.lenient = lenient
 
 
 def _content(member: Any) -> Any:
     """What a member of a class body consists of."""
-    if isinstance(member, staticmethod | classmethod):
+    kind = type(member)
+    if issubclass(kind, staticmethod | classmethod):
         return member.__func__
-    if isinstance(member, property):
+    if issubclass(kind, property):
         return (member.fget, member.fset, member.fdel)
-    return None if isinstance(member, MemberDescriptorType) else member
+    return None if kind is MemberDescriptorType else member
 
 
 def _hint(hint: Any) -> str:
-    if isinstance(hint, str):
-        return hint
-    if isinstance(hint, GenericAlias | UnionType) or type(hint).__module__ == "typing":
+    kind = type(hint)
+    if kind is str:
+        return str(hint)
+    if kind in (GenericAlias, UnionType) or kind.__module__ == "typing":
         return repr(hint)
-    return name_of(hint if isinstance(hint, type) else type(hint))
+    return name_of(hint if issubclass(kind, type) else kind)
 
 
 @lru_cache(maxsize=4096)
@@ -125,7 +127,7 @@ def _read_method(reader: Reader, value: MethodType) -> None:
     reader.put("method")
     reader.read(value.__func__)
     owner = value.__self__
-    if reader.lenient and not isinstance(owner, type):
+    if reader.lenient and not issubclass(type(owner), type):
         read_class(reader, type(owner))
     else:
         reader.read(owner)
@@ -134,7 +136,7 @@ def _read_method(reader: Reader, value: MethodType) -> None:
 def _read_builtin(reader: Reader, value: BuiltinFunctionType) -> None:
     reader.put("builtin", f"{value.__module__}.{value.__qualname__}".encode())
     owner = value.__self__
-    if not (owner is None or isinstance(owner, ModuleType) or reader.lenient):
+    if not (reader.lenient or owner is None or isinstance(owner, ModuleType)):
         reader.read(owner)
 
 

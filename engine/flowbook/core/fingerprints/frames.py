@@ -6,12 +6,14 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from flowbook.core.fingerprints.reader import of_class
+
 _HOMES = frozenset({"numpy", "pandas"})
 
 
 def parts_of_array(value: Any) -> Iterator[Any] | None:
     """The content of an array, an index, a series or a frame as plain values and views of memory; None for others."""
-    homes = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
+    homes = {str(of_class(cls, "__module__")).partition(".")[0] for cls in of_class(type(value), "__mro__")}
     if homes.isdisjoint(_HOMES):
         return None
     numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")

@@ -19,10 +19,9 @@ def is_own_function(fn: FunctionType) -> bool:
 
 def is_own_class(cls: type) -> bool:
     """The same for a class, by the module that it says it is from."""
-    module = sys.modules.get(cls.__module__) if isinstance(cls.__module__, str) else None
-    if module is None:  # made by ``exec`` with a name of its own
-        return cls.__module__ != "builtins"
-    return is_own(module)
+    name = type.__getattribute__(cls, "__module__")
+    module = sys.modules.get(name) if type(name) is str else None
+    return is_own(module) if module is not None else True  # made by ``exec`` with a name of its own
 
 
 def is_own(module: ModuleType) -> bool:

@@ -14,9 +14,9 @@ _FIXED = (str, bytes, int, float, complex, tuple, frozenset, FunctionType, Built
 _DEEPEST = 200
 _MOST_FIRST_SEEN = 5000
 
-#: The values that code changes in place, and their digests as they were at first; with the value, so that its id stays
-#: its own.
-_seen_first: OrderedDict[int, tuple[Any, bytes]] = OrderedDict()
+#: The values that code changes in place, and their digests as they were at first, by id and by what was read of them;
+#: with the value, so that its id stays its own.
+_seen_first: OrderedDict[tuple[int, str], tuple[Any, bytes]] = OrderedDict()
 
 
 class Incomparable(Exception):
@@ -94,16 +94,16 @@ class Reader:
     def read_used(self, name: str, value: Any, *, changed: bool) -> None:
         """Read something that code uses by `name`, and seems to have `changed` in place."""
         self.put("name", name.encode())
-        if (changed or id(value) in _seen_first) and may_change(value):
-            self.put("used", self.first_seen(value, lambda reader: reader.read(value)))
+        if (changed or (id(value), "value") in _seen_first) and may_change(value):
+            self.put("used", self.first_seen(value, "value", lambda reader: reader.read(value)))
             return
         reader = self._inner(lenient=True)
         reader._seen, reader._inside = self._seen, self._inside
         self.put("used", reader._attempt(value, lambda: reader.read(value)))
 
-    def first_seen(self, value: Any, read: Callable[[Reader], None]) -> bytes:
-        """The digest of `value` as it was when it was first seen in this process."""
-        found = _seen_first.get(id(value))
+    def first_seen(self, value: Any, what: str, read: Callable[[Reader], None]) -> bytes:
+        """The digest of what `read` reads of `value`, as it was when it was first seen in this process."""
+        found = _seen_first.get((id(value), what))
         if found is not None:
             return found[1]
         if id(value) in self._inside:
@@ -111,7 +111,7 @@ class Reader:
         reader = self._inner(lenient=True)
         reader._inside = self._inside | {id(value)}
         digest = reader._attempt(value, lambda: read(reader))
-        _seen_first[id(value)] = (value, digest)
+        _seen_first[id(value), what] = (value, digest)
         if len(_seen_first) > _MOST_FIRST_SEEN:
             _seen_first.popitem(last=False)
         return digest
@@ -149,10 +149,17 @@ ReadsInto = Callable[[Reader, Any], None]
 
 def may_change(value: Any) -> bool:
     """Whether there is something in `value` that may change in place."""
-    return value is not None and not isinstance(value, _FIXED)
+    return value is not None and not issubclass(type(value), _FIXED)
 
 
 def name_of(thing: Any) -> str:
     """``module.name`` of a class or function."""
+    if issubclass(type(thing), type):
+        return f"{of_class(thing, '__module__')}.{of_class(thing, '__qualname__')}"
     name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__)
     return f"{getattr(thing, '__module__', None)}.{name}"
+
+
+def of_class(cls: type, name: str) -> Any:
+    """An attribute that every class has, whatever its metaclass says."""
+    return type.__getattribute__(cls, name)

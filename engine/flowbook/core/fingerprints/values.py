@@ -19,7 +19,7 @@ from uuid import UUID
 from flowbook.core.fingerprints.code import read_class
 from flowbook.core.fingerprints.frames import parts_of_array
 from flowbook.core.fingerprints.ownership import is_own_class
-from flowbook.core.fingerprints.reader import Incomparable, Reader, ReadsInto, name_of
+from flowbook.core.fingerprints.reader import Incomparable, Reader, ReadsInto, name_of, of_class
 
 
 def _read_text(reader: Reader, value: Any) -> None:
@@ -78,21 +78,22 @@ READERS: dict[type, ReadsInto] = {
 
 def read_other(reader: Reader, value: Any) -> None:
     """Read a value of a type that has no reader of its own."""
+    cls = type(value)
     parts = parts_of_array(value)
     decorated = _decorated(value)
     if parts is not None:
-        reader.put(name_of(type(value)))
+        reader.put(name_of(cls))
         for part in parts:
             reader.put("bytes", part) if isinstance(part, memoryview) else reader.read(part)
-    elif isinstance(value, Enum):
-        reader.put("enum", f"{name_of(type(value))}.{value.name}".encode())
+    elif issubclass(cls, Enum):
+        reader.put("enum", f"{name_of(cls)}.{value._name_}".encode())
         reader.read(value._value_)
-    elif isinstance(value, PurePath) and type(value).__module__.startswith("pathlib"):
-        reader.put("path", f"{type(value).__name__} {value}".encode("utf-8", "surrogateescape"))
+    elif issubclass(cls, PurePath) and cls.__module__.startswith("pathlib"):
+        reader.put("path", f"{cls.__name__} {value}".encode("utf-8", "surrogateescape"))
     elif decorated is not None:
-        reader.put("decorated", name_of(type(value)).encode())
+        reader.put("decorated", name_of(cls).encode())
         reader.read(decorated)
-    elif isinstance(value, type):
+    elif issubclass(cls, type):
         read_class(reader, value)
     elif reader.lenient:
         _read_leniently(reader, value)
@@ -142,17 +143,16 @@ def _read_leniently(reader: Reader, value: Any) -> None:
     """Read a value without running anything of its class."""
     cls = type(value)
     kind = f"a {name_of(cls)}"
-    if isinstance(value, dict):
+    base: Any = next((base for base in (dict, set, frozenset, list, tuple, deque) if issubclass(cls, base)), None)
+    if base is dict:
         reader.read_mapping(kind, dict(dict.items(value)))
-    elif isinstance(value, set | frozenset):
-        base: Any = set if isinstance(value, set) else frozenset
+    elif base in (set, frozenset):
         reader.read_unordered(kind, base.__iter__(value))
-    elif isinstance(value, list | tuple | deque):
-        base = list if isinstance(value, list) else tuple if isinstance(value, tuple) else deque
+    elif base is not None:
         reader.read_many(kind, list(base.__iter__(value)))
     elif is_own_class(cls):
         read_class(reader, cls)
-        reader.put("state", reader.first_seen(value, lambda inner: inner.read(dict(_attributes(value)))))
+        reader.put("state", reader.first_seen(value, "state", lambda inner: inner.read(dict(_attributes(value)))))
     else:
         reader.put(kind)
 
@@ -161,8 +161,8 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     """The attributes of an object by name, taken from where they are stored."""
     with suppress(AttributeError):
         yield from object.__getattribute__(value, "__dict__").items()
-    for cls in type(value).__mro__:
-        for name, member in vars(cls).items():
+    for cls in of_class(type(value), "__mro__"):
+        for name, member in of_class(cls, "__dict__").items():
             if type(member) is _SLOT:
                 with suppress(AttributeError):
                     yield name, member.__get__(value)

@@ -112,10 +112,11 @@ def upgrade() -> None:
     op.create_table(
         "result",
         sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("data", sa.LargeBinary(), nullable=True),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
         sa.Column("file", sa.Text(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("serializer", sa.Text(), nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("task_key", sa.Text(), nullable=True),
         sa.Column("seconds", sa.Double(), nullable=True),
         sa.Column("created", sa.Double(), nullable=False),
