@@ -1,11 +1,11 @@
 """Cache policies: what makes two calls of a task the same call.
 
 ``INPUTS`` compares the arguments, ``TASK_SOURCE`` what the function does, ``FLOW_PARAMETERS`` the parameters of the
-flow run around it, ``RUN_ID`` that run itself (outside of a flow: the task run); ``DEFAULT`` is ``INPUTS + TASK_SOURCE +
-RUN_ID``. Policies are added with ``+``; ``INPUTS - "debug"`` leaves an argument out. With ``NO_CACHE`` results are not
-reused. The names and meanings are Prefect 3's (https://docs.prefect.io/v3/concepts/caching), but for one: the keys of
-these policies belong to one task, so that two tasks with the same arguments never share a result. Keys of rules of your
-own (a subclass, a ``cache_key_fn``) are shared by all tasks that make the same key.
+flow run around it, ``RUN_ID`` that run itself (outside of a flow: the task run); ``DEFAULT`` is ``INPUTS +
+TASK_SOURCE + RUN_ID``. Policies are added with ``+``; ``INPUTS - "debug"`` leaves an argument out. With ``NO_CACHE``
+results are not reused. The names and meanings are Prefect 3's (https://docs.prefect.io/v3/concepts/caching), but for
+one: the keys of these policies belong to one task, so that two tasks with the same arguments never share a result.
+Keys of rules of your own (a subclass, a ``cache_key_fn``) are shared by all tasks that make the same key.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
 from flowbook.run.slots import Slots as SlotsOfStore
 from flowbook.run.stopping import drive_here, drive_task_here
+from flowbook.run.turns import Turns
 from flowbook.settings import Settings, current_settings
 from flowbook.store.processes import this_process
 
@@ -369,8 +370,10 @@ async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], 
     return state
 
 
-def begin_flow(run: FlowExecution) -> None:
-    """Say that the flow run begins."""
+def begin_flow(run: FlowExecution, *, in_turns: bool = False) -> None:
+    """Say that the flow run begins; one of a generator function is executed in turns."""
+    if in_turns:
+        run.turns = Turns(run, engine().watcher)
     if run.parent is None:
         logs.announce(run, "Created flow run %r for flow %r", run.name, run.work.name)
     else:

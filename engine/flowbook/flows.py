@@ -208,7 +208,7 @@ class Flow(Generic[P, R]):
 
         def announced() -> FlowExecution:
             run = begin()
-            engine.begin_flow(run)
+            engine.begin_flow(run, in_turns=True)
             return run
 
         return engine.values_of(announced, lambda state: _answer(state, return_state), is_async=self.isasync)

@@ -80,7 +80,7 @@ class ResultStore:
             return load(record, self._reader(record))
         except MissingResult:
             newer = self.record(record.key)
-            if newer is None or newer.signature == record.signature:
+            if newer is None or newer == record:
                 raise
             return load(newer, self._reader(newer))
 

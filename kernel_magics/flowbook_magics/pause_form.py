@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 #: Seconds for a front end to say that its forms work while the kernel is busy.
-SAYS_WITHIN = 3.0
+SAYS_WITHIN = 5.0
 _BY = "the notebook"
 _YES_OR_NO = ("true", "false")
 _WRONG = "color: var(--jp-error-color1, #b00)"
@@ -122,7 +122,7 @@ class _Form:
         self._pause = pause
         self._fields = pause.asked.fields() if pause.asked is not None else ()
         self._inputs = {field.name: _input_for(field) for field in self._fields}
-        self._problems = {name: ipywidgets.HTML() for name in (*self._inputs, None)}
+        self._problems = {name: ipywidgets.HTML(layout={"display": "none"}) for name in (*self._inputs, None)}
         self._button = ipywidgets.Button(description="Resume", button_style="primary")
         self._button.on_click(lambda _: self._submit())
         self._here = _report(changed)
@@ -172,6 +172,7 @@ class _Form:
         for name, place in self._problems.items():
             said = problems.get(name)
             place.value = f'<span role="alert" style="{_WRONG}">{escape(said)}</span>' if said else ""
+            place.layout.display = None if said else "none"
 
 
 class _Prompt:

@@ -40,8 +40,7 @@ def test_a_form_in_the_output_of_the_running_cell(lab: Any, page: Page) -> None:
     lab.open(page, "pause.ipynb")
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     resume = page.get_by_role("button", name="Resume", exact=True)
-    try: resume.wait_for()
-    except Exception: page.screenshot(path="/tmp/shots/fail.png"); raise
+    resume.wait_for()
     expect(page.locator("strong", has_text="Publish").first).to_be_visible()
     expect(page.get_by_text("whoever approves", exact=True)).to_be_visible()
     page.get_by_label("Name", exact=True).fill("Ada")

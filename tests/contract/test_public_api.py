@@ -12,8 +12,8 @@ SYMBOLS: dict[str, str] = {
     "flowbook": "Flow State Task allow_failure flow get_run_logger pause_flow_run quote resume_flow_run tags task "
     "transaction unmapped",
     "flowbook.annotations": "allow_failure quote unmapped",
-    "flowbook.artifacts": "Artifact create_image_artifact create_link_artifact create_markdown create_markdown_artifact "
-    "create_progress_artifact create_table_artifact update_progress_artifact",
+    "flowbook.artifacts": "Artifact create_image_artifact create_link_artifact create_markdown "
+    "create_markdown_artifact create_progress_artifact create_table_artifact update_progress_artifact",
     "flowbook.cache_policies": "CachePolicy DEFAULT FLOW_PARAMETERS INPUTS NONE NO_CACHE RUN_ID TASK_SOURCE",
     "flowbook.concurrency.asyncio": "concurrency rate_limit",
     "flowbook.concurrency.sync": "concurrency rate_limit",
@@ -26,8 +26,8 @@ SYMBOLS: dict[str, str] = {
     "flowbook.results": "MissingResult ResultPersistor ResultStore cache_statistics",
     "flowbook.runtime": "deployment flow_run task_run",
     "flowbook.serializers": "CompressedSerializer JSONSerializer PickleSerializer Serializer",
-    "flowbook.states": "AwaitingRetry Cancelled Cancelling Completed Crashed Failed Late Paused Pending Retrying Running "
-    "Scheduled State StateType",
+    "flowbook.states": "AwaitingRetry Cancelled Cancelling Completed Crashed Failed Late Paused Pending Retrying "
+    "Running Scheduled State StateType",
     "flowbook.task_runners": "ConcurrentTaskRunner DaskTaskRunner ProcessPoolTaskRunner SequentialTaskRunner "
     "ThreadPoolTaskRunner",
     "flowbook.tasks": "Task exponential_backoff task task_input_hash",
@@ -36,8 +36,8 @@ SYMBOLS: dict[str, str] = {
 }
 
 OPTIONS: dict[str, str] = {
-    "flowbook.tasks:task": "name description tags version task_run_name retries retry_delay_seconds retry_jitter_factor "
-    "retry_condition_fn timeout_seconds log_prints cache_policy cache_key_fn cache_expiration refresh_cache "
+    "flowbook.tasks:task": "name description tags version task_run_name retries retry_delay_seconds "
+    "retry_jitter_factor retry_condition_fn timeout_seconds log_prints cache_policy cache_key_fn cache_expiration refresh_cache "
     "persist_result result_serializer result_storage result_storage_key cache_result_in_memory on_running "
     "on_completion on_failure on_commit on_rollback viz_return_value",
     "flowbook.flows:flow": "name description version flow_run_name retries retry_delay_seconds timeout_seconds "

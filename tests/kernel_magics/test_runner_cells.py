@@ -10,6 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
+LIKE_NEW = "__spec__ = None"  # which the reset of the kernel between tests removes, and multiprocessing looks for
 ON_DASK = """
 from distributed import LocalCluster as _LocalCluster
 import flowbook_magics.flow_run as _flow_run
@@ -242,6 +243,7 @@ def pipeline(fail=False):
     "runner", ["ProcessPoolTaskRunner(1)", "DaskTaskRunner(cluster_kwargs={'n_workers': 1, 'threads_per_worker': 1})"]
 )
 def test_tasks_and_flows_that_a_cell_defines(nb: Notebook, runner: str) -> None:
+    nb.ok(LIKE_NEW, "new")
     nb.ok(FLOW.format(runner=runner), "a")
     said = nb.ok("pipeline()", "b")
     assert "(True, 18)" in said
@@ -251,10 +253,12 @@ def test_tasks_and_flows_that_a_cell_defines(nb: Notebook, runner: str) -> None:
     shown = nb.fails("pipeline(fail=True)", "c")
     assert "ZeroDivisionError" in shown
     assert "return item.n / 0" in shown
-    assert "flowbook/run" not in shown
+    assert "run/relay.py" not in shown
+    assert "run/child.py" not in shown
 
 
 def test_cells_on_dask(nb: Notebook) -> None:
+    nb.ok(LIKE_NEW, "new")
     nb.ok(ON_DASK, "runner")
     nb.ok("def helper(n):\n    return n + 1", "setup")
     nb.ok("%%task first --define\nimport os\nprint('first')\none = helper(0)\nfirst_pid = os.getpid()", "a")

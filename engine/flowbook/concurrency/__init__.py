@@ -38,7 +38,7 @@ def request_slots(
     lease_duration: float = 300.0,
     rate: bool = False,
 ) -> Request | None:
-    """Ask for slots for the calling run; None if nothing limits it, or it is only drawn. See `concurrency` for what is raised."""
+    """Slots for the calling run, asked for; None if nothing limits it, or it is only drawn. See `concurrency`."""
     asked = [names] if isinstance(names, str) else list(names)
     if isinstance(occupy, bool) or not isinstance(occupy, int) or occupy < 1:
         raise UsageError(f"occupy is {occupy!r}; give the number of slots, a whole number from 1 up.")

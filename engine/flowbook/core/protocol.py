@@ -39,7 +39,7 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class TakeSlots:
-    """Take the slots of the run's concurrency limit number `limit`. Outcome: None, or Raised when interrupted meanwhile.
+    """Take the slots of the run's limit number `limit`. Outcome: None, or Raised when interrupted meanwhile.
 
     They are given back as the run leaves the state Running.
     """

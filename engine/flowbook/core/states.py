@@ -78,7 +78,7 @@ class State:
         return None if self.time is None else datetime.fromtimestamp(self.time, UTC)
 
     def at(self, time: float | None, attempt: int | None = None) -> State:
-        """This state entered at `time`; with a number, by that attempt. (`dataclasses.replace` takes thrice as long.)"""
+        """This state entered at `time`, by attempt number `attempt`. (`dataclasses.replace` takes thrice as long.)"""
         return State(
             type=self.type,
             name=self.name,
@@ -130,7 +130,7 @@ class State:
         return self.type in FINAL_TYPES
 
     def may_be_retried(self) -> bool:
-        """The run failed, or crashed for a reason that another attempt may not meet: not because it was told to exit."""
+        """The run failed, or crashed for a reason that another attempt may not meet (not that it was told to exit)."""
         return self.is_failed() or (self.is_crashed() and isinstance(self.data, Exception))
 
     def ended_by_interrupt(self) -> bool:

@@ -27,8 +27,9 @@ async def iterate(begin: Callable[[], Execution], answer: Callable[[State], Any]
     """
     run = begin()
     iteration = AsyncIteration(run)
+    advance = run.ataking(iteration.advance)
     resume: Resume | None = None
-    while await iteration.advance(resume):
+    while await advance(resume):
         try:
             sent = yield iteration.take()
         except GeneratorExit:

@@ -85,12 +85,8 @@ class Child:
             self._channel.send(parts)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if not self._busy:
-            if number == signal.SIGTERM:
-                raise SystemExit
-            return
         self._stopped = True
-        error = KeyboardInterrupt if number == signal.SIGINT else StopThread
+        error = SystemExit if not self._busy else KeyboardInterrupt if number == signal.SIGINT else StopThread
         if self._sending:
             self._deferred = error
         else:

@@ -122,6 +122,7 @@ class Execution:
     """What task runs and flow runs have in common."""
 
     __slots__ = (
+        "__weakref__",
         "args",
         "began",
         "id",
@@ -206,6 +207,14 @@ class Execution:
     def conclude(self, outcome: Returned | Raised) -> Returned | Raised:
         """What follows from the call, once everything that it has begun has ended as well."""
         return outcome
+
+    def taking(self, advance: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """How the values of a generator function are taken: by `advance`, which a run may watch over."""
+        return advance
+
+    def ataking(self, advance: Callable[[Any], Awaitable[bool]]) -> Callable[[Any], Awaitable[bool]]:
+        """`taking`, on a running event loop."""
+        return advance
 
     async def aconclude(self, outcome: Returned | Raised) -> Returned | Raised:
         """`conclude`, on a running event loop."""

@@ -11,10 +11,11 @@ import ast
 import builtins
 import linecache
 import pickle
+import sys
 import traceback
 from dataclasses import dataclass
 from itertools import islice
-from types import CodeType, TracebackType
+from types import CodeType, FunctionType, TracebackType
 from typing import Any
 
 _MOST_FRAMES = 100  # at either end of a traceback
@@ -29,6 +30,8 @@ class Frame:
     name: str
     qualname: str
     module: str
+    first: int
+    """The first line of its code."""
     lineno: int
     position: tuple[int | None, ...]
     line: str
@@ -191,6 +194,7 @@ def _frames_of(error: BaseException) -> list[Frame]:
                 name=code.co_name,
                 qualname=code.co_qualname,
                 module=str(names.get("__name__", "")),
+                first=code.co_firstlineno,
                 lineno=tb.tb_lineno,
                 position=next(islice(code.co_positions(), tb.tb_lasti // 2, None), (None,) * 4),
                 line=linecache.getline(code.co_filename, tb.tb_lineno, names).strip(),
@@ -209,9 +213,9 @@ def _traceback_of(frames: tuple[Frame, ...]) -> TracebackType | None:
 
 
 def _link_of(frame: Frame) -> TracebackType:
-    """A traceback of one frame that looks like `frame`: of code that raises something at its very place."""
+    """A traceback of one frame that looks like `frame`: of a function that raises something at its very place."""
     try:
-        exec(_code_that_raises(frame), {"__name__": frame.module, "__file__": frame.filename})  # noqa: S102 - ours
+        FunctionType(_code_that_raises(frame), {"__name__": frame.module, "__file__": frame.filename})()
     except ZeroDivisionError as raised:
         assert raised.__traceback__ is not None and raised.__traceback__.tb_next is not None
         return raised.__traceback__.tb_next
@@ -219,10 +223,16 @@ def _link_of(frame: Frame) -> TracebackType:
 
 
 def _code_that_raises(frame: Frame) -> CodeType:
+    """The code of a function that begins where that of the frame does: there a notebook looks for its lines."""
     first, last, column, last_column = frame.position if None not in frame.position else (frame.lineno, None, 0, None)
     place: dict[str, Any] = {"lineno": first, "end_lineno": last, "col_offset": column, "end_col_offset": last_column}
-    what = ast.Name("ZeroDivisionError", ast.Load(), **place)
-    code = compile(ast.Module([ast.Raise(what, None, **place)], []), frame.filename, "exec")
+    what = ast.Raise(ast.Name("ZeroDivisionError", ast.Load(), **place), None, **place)
+    parameters = ast.arguments([], [], None, [], [], None, [])
+    whole = ast.FunctionDef("f", parameters, [what], [], lineno=frame.first, col_offset=0)
+    if sys.version_info >= (3, 12):
+        whole.type_params = []
+    module = compile(ast.Module([whole], []), frame.filename, "exec")
+    code: CodeType = next(constant for constant in module.co_consts if isinstance(constant, CodeType))
     return code.replace(co_name=frame.name, co_qualname=frame.qualname)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,13 @@ from flowbook.run.timeouts import OutOfTime, StopThread
 if TYPE_CHECKING:
     from flowbook.run.generators import Course
     from flowbook.run.runner import Runner
+    from flowbook.run.turns import Turns
 
 
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("limits", "names", "parent", "pauses", "producers", "runner", "unfinished", "upstream")
+    __slots__ = ("limits", "names", "parent", "pauses", "producers", "runner", "turns", "unfinished", "upstream")
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -53,6 +55,7 @@ class FlowExecution(Execution):
         self.unfinished: set[Execution] = set()
         self.upstream: Sequence[str] = ()
         self.pauses = Pauses(self)
+        self.turns: Turns | None = None  # those of a generator function
         self.siblings.add(self)
 
     def life(self) -> Life:
@@ -109,6 +112,8 @@ class FlowExecution(Execution):
                 self.produced(state.data)
         if state.is_final():
             say(self, "Finished in state %s", state)
+            if self.turns is not None:
+                self.turns.over()
         if not goes_on:  # it is the same attempt
             self._run_hooks(state)
         return state
@@ -149,6 +154,12 @@ class FlowExecution(Execution):
 
     async def acall(self, effect: Call) -> Returned | Raised:
         return await self.aconclude(await super().acall(effect))
+
+    def taking(self, advance: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        return advance if self.turns is None else partial(self.turns.take, advance)
+
+    def ataking(self, advance: Callable[[Any], Awaitable[bool]]) -> Callable[[Any], Awaitable[bool]]:
+        return advance if self.turns is None else partial(self.turns.atake, advance)
 
     def conclude(self, outcome: Returned | Raised) -> Returned | Raised:
         outcome = self._close_runner(outcome)

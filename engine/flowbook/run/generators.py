@@ -48,8 +48,9 @@ def iterate(begin: Callable[[], Execution], answer: Callable[[State], Any]) -> G
     """The values of the run that `begin` gives as the first of them is asked for; returns the answer to its end."""
     run = begin()
     iteration = Iteration(run)
+    advance = run.taking(iteration.advance)
     resume: Resume | None = None
-    while iteration.advance(resume):
+    while advance(resume):
         try:
             sent = yield iteration.take()
         except GeneratorExit:

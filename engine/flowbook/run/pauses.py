@@ -55,12 +55,15 @@ class Pauses:
         """The pause was answered."""
         self._answers[pause.key] = answer
 
-    def resume(self, given: Mapping[str, Any] | None, *, by: str, texts: bool = False) -> None:
-        """Have the run go on with an input, on the word of `by`. Raises UsageError if it is not paused."""
+    def resume(self, data: Mapping[str, Any]) -> None:
+        """Have the run go on as a request says: with its ``input``, on the word of ``by``.
+
+        Raises UsageError if it is not paused.
+        """
         pause = self.current
         if pause is None:
             raise not_paused(self._run.title, self._run.state)
-        pause.answer(given, by=by, texts=texts)
+        pause.answer(data.get("input"), by=data["by"], texts=bool(data.get("texts")))
 
 
 class Pause:

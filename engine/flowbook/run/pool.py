@@ -1,8 +1,8 @@
 """The driver that performs many lives in a few threads.
 
 A task run is queued only when its inputs are there, and a run that sleeps or waits for a slot is parked, so neither
-holds a thread. A thread that waits for another run does not count against the size of the pool. So a bounded pool cannot
-deadlock, and a thousand runs waiting for their retry do not delay the others.
+holds a thread. A thread that waits for another run does not count against the size of the pool. So a bounded pool
+cannot deadlock, and a thousand runs waiting for their retry do not delay the others.
 """
 
 from __future__ import annotations

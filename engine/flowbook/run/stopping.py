@@ -40,7 +40,7 @@ _SIGNAL: int | None = getattr(signal, "SIGURG", None)
 
 def drive_here(run: FlowExecution, watcher: Watcher) -> State:
     """Execute a flow run in the calling thread, where it can be cancelled and resumed; returns its final state."""
-    stoppable = _InThread(run)
+    stoppable = InThread(run)
     try:
         try:
             watcher.enter(run.id, stoppable)
@@ -62,7 +62,7 @@ async def drive_task_here(
 
     from flowbook.run import aio
 
-    stoppable = _InTask(run, stop)
+    stoppable = InTask(run, stop)
     try:
         watcher.enter(run.id, stoppable)
         return await aio.drive(run)
@@ -73,7 +73,7 @@ async def drive_task_here(
         watcher.leave(run.id)
 
 
-class _Stoppable:
+class Stoppable:
     """A flow run that is executed here."""
 
     def __init__(self, run: FlowExecution) -> None:
@@ -97,7 +97,7 @@ class _Stoppable:
 
     def resume(self, data: Mapping[str, Any]) -> bool:
         """Have it go on, if it is paused."""
-        self.run.pauses.resume(data.get("input"), by=data["by"], texts=bool(data.get("texts")))
+        self.run.pauses.resume(data)
         return True
 
     def ended_by(self, error: BaseException) -> State:
@@ -148,7 +148,7 @@ class _Stoppable:
         return not self._left.is_set() and _may_raise_in(frame)
 
 
-class _InThread(_Stoppable):
+class InThread(Stoppable):
     """A flow run that is executed in the thread that began it, which does nothing else meanwhile."""
 
     def take_leave(self) -> None:
@@ -171,10 +171,10 @@ class _InThread(_Stoppable):
                 interrupt_threads([self.thread], self.run.stopped_by)
 
 
-class _InTask(_Stoppable):
+class InTask(Stoppable):
     """A flow run that is executed by an asyncio task, beside others on its loop."""
 
-    def __init__(self, run: FlowExecution, stop: Callable[[BaseException], None] | None) -> None:
+    def __init__(self, run: FlowExecution, stop: Callable[[BaseException], None] | None = None) -> None:
         import asyncio
 
         super().__init__(run)
@@ -219,7 +219,7 @@ class _InTask(_Stoppable):
             self._task.cancel(str(error))
 
 
-_struck: set[_Stoppable] = set()
+_struck: set[Stoppable] = set()
 """The runs that the next signal strikes, in the main thread."""
 
 

@@ -723,7 +723,7 @@ def test_a_completed_run_has_its_result_after_a_kill(home: Path, length: int) ->
         env={**os.environ, "FLOWBOOK_LOGGING_LEVEL": "ERROR"},
     )
     assert process.stdout is not None
-    while int(process.stdout.readline()) < 60:
+    while int(process.stdout.readline()) < 600:
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()

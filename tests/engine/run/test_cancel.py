@@ -8,7 +8,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -359,6 +359,69 @@ def test_an_async_flow_inside_another(canceller: Canceller) -> None:
         asyncio.run(outer())
     assert canceller.took() < PROMISED
     assert [find_run(number).state_name for number in (1, 2)] == ["Cancelled", "Cancelled"]
+
+
+def test_a_generator_is_cancelled_while_it_makes_a_value(canceller: Canceller) -> None:
+    closed: list[bool] = []
+
+    @flow
+    def numbers() -> Iterator[int]:
+        try:
+            yield 1
+            canceller.cancel()
+            busy()
+        finally:
+            closed.append(True)
+
+    taken: list[int] = []
+    with pytest.raises(CancelledRun, match=REASON):
+        for n in numbers():
+            taken.append(n)
+    assert canceller.took() < PROMISED
+    assert (taken, closed) == ([1], [True])
+    assert find_run("last").state_name == "Cancelled"
+
+
+def test_a_generator_is_cancelled_between_two_values(canceller: Canceller) -> None:
+    closed: list[bool] = []
+
+    @flow
+    def numbers() -> Iterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            closed.append(True)
+
+    values = numbers()
+    assert next(values) == 1
+    cancel_flow_run("last")
+    while find_run("last").ended is None:
+        time.sleep(0.01)
+    with pytest.raises(CancelledRun, match=REASON):
+        next(values)
+    assert closed == [True]
+    assert find_run("last").state_name == "Cancelled"
+
+
+def test_an_async_generator_is_cancelled(canceller: Canceller) -> None:
+    @flow
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        canceller.cancel()
+        await asyncio.sleep(SOON)
+
+    async def program() -> list[int]:
+        taken = []
+        with pytest.raises(CancelledRun, match=REASON):
+            async for n in numbers():
+                taken.append(n)
+        await asyncio.sleep(0)
+        return taken
+
+    assert asyncio.run(program()) == [1]
+    assert canceller.took() < PROMISED
+    assert find_run("last").state_name == "Cancelled"
 
 
 def test_only_the_run_that_was_meant_is_cancelled(canceller: Canceller) -> None:

@@ -328,6 +328,18 @@ def test_a_sync_flow_pauses_where_a_loop_runs(person: Person) -> None:
     assert asyncio.run(cell()) == 4
 
 
+def test_a_generator_pauses(person: Person) -> None:
+    @flow
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield pause_flow_run(wait_for_input=int)
+
+    person.once_paused(lambda: resume_flow_run("last", {"value": 2}))
+    assert list(numbers()) == [1, 2]
+    assert not person.errors
+    assert states_of("last") == ["Pending", "Running", "Paused", "Running", "Completed"]
+
+
 def test_tasks_that_have_begun_go_on_meanwhile(person: Person) -> None:
     ended = threading.Event()
 
