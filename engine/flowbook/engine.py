@@ -17,7 +17,6 @@ from flowbook.core.annotations import allow_failure
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.names import name_of_run
 from flowbook.core.states import State, cancelled
-from flowbook.core.view import RunView
 from flowbook.run import inline, logs
 from flowbook.run.blocking import notice_interrupt
 from flowbook.run.current import current, current_tags, speaker
@@ -30,13 +29,14 @@ from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
 from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
-from flowbook.run.slots import Slots as SlotsOfStore
 from flowbook.run.stopping import drive_here, drive_task_here
 from flowbook.run.turns import Turns
 from flowbook.settings import Settings, current_settings
 from flowbook.store.processes import this_process
 
 if TYPE_CHECKING:
+    from flowbook.core.view import RunView
+    from flowbook.run.slots import Slots as SlotsOfStore
     from flowbook.store.database import Database
     from flowbook.store.journal import Journal
     from flowbook.store.requests import RunRequests
@@ -71,6 +71,7 @@ def engine() -> Engine:
 
 
 def _open(settings: Settings) -> Engine:
+    from flowbook.run.slots import Slots as SlotsOfStore
     from flowbook.store.database import Database
     from flowbook.store.journal import Journal
     from flowbook.store.leases import DatabaseSlots

@@ -95,6 +95,23 @@ def test_a_flow_of_a_cell(nb: Notebook) -> None:
     assert is_usable(nb)
 
 
+@pytest.mark.parametrize("source", ["%flow run endless", "await endless()", "%flow run calls"])
+def test_an_async_flow(nb: Notebook, source: str) -> None:
+    nb.ok("import asyncio, threading\nfrom flowbook import flow, task", "setup")
+    nb.ok(
+        "@flow\nasync def endless():\n    print('begun', flush=True)\n    await asyncio.sleep(60)\n"
+        "@task\nasync def sleeps():\n    print('begun', flush=True)\n    await asyncio.sleep(60)\n"
+        "@flow\ndef calls():\n    return sleeps.submit().result()",
+        "a",
+    )
+    reply, took = interrupt_once_running(nb, source, "run")
+    assert took < 2
+    assert reply.ename in ("KeyboardInterrupt", "CancelledError")
+    assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
+    assert nb.value("[t.name for t in threading.enumerate() if t.name == 'flowbook-coroutine']") == []
+    assert is_usable(nb)
+
+
 def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:
     nb.ok("import time\npatient = False", "setup")
     nb.ok("%%task busy --define\nprint('begun', flush=True)\nwhile not patient: time.sleep(0.01)\nx = 1", "a")

@@ -9,36 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbook.core.backoff import jittered
 from flowbook.core.states import PENDING, State, awaiting_retry, ended_by, reused, running
 from flowbook.core.storage import Found
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(NamedTuple):
     """Record that the run enters `state`, and run the hooks for it. Outcome: the state with its time."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Call the user's function. Outcome: Returned or Raised."""
 
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Let `seconds` pass. Outcome: None, or Raised when interrupted meanwhile."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSlots:
+class TakeSlots(NamedTuple):
     """Take the slots of the run's limit number `limit`. Outcome: None, or Raised when interrupted meanwhile.
 
     They are given back as the run leaves the state Running.
@@ -47,27 +43,23 @@ class TakeSlots:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(NamedTuple):
     """Look for a stored result of the same work. Outcome: Found, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """Store the result of a completed run. Outcome: the state to enter, which may refer to what is stored."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Wait for the runs in what the function returned. Outcome: the state that follows from it."""
 
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class MayRetry:
+class MayRetry(NamedTuple):
     """Ask the user's condition whether the run, which is about to be `state`, may be retried. Outcome: a bool."""
 
     state: State
@@ -76,8 +68,7 @@ class MayRetry:
 Effect = Enter | Call | Sleep | TakeSlots | LookUp | Save | Settle | MayRetry
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """The function returned `value`."""
 
     value: Any

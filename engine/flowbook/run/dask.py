@@ -5,8 +5,8 @@ and logs, and what happens inside of it, comes by Dask's own events (`Worker.log
 batches of some 20 ms; what was not sent by then comes with the outcome.
 
 Dask gives the tasks of a worker that goes away to another one. For a task run whose function has been called that is
-not what the user asked for: it ends as Crashed, and is called again only if it has retries. A cluster of our own is
-told so. On any other one, the worker that calls the function leaves a mark at the scheduler, and none calls it again
+not what the user asked for: it ends as Crashed, and is called again only if it has retries. A local cluster of our own
+is told so. On any other one, the worker that calls the function leaves a mark at the scheduler, and none calls it again
 that finds the mark.
 """
 
@@ -106,6 +106,8 @@ class Line:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._own: Any = None
+        self.calls_again = True
+        """Whether the cluster would have another worker call a function, if the one that has called it goes away."""
         self.topic = f"flowbook-{new_id()}"
         self.calls: dict[str, _Call] = {}
         self.client: Any = None
@@ -116,11 +118,6 @@ class Line:
         except BaseException:  # an interrupt as well
             self.close(at_once=True)
             raise
-
-    @property
-    def is_own(self) -> bool:
-        """Whether the cluster was started for us."""
-        return self._own is not None
 
     def capacity(self) -> int:
         """How many tasks the cluster can execute side by side, once it has grown as far as it may; 0: unknown."""
@@ -151,6 +148,10 @@ class Line:
         to: Any = target.cluster or target.address
         if to is None:
             to = self._own = _started(target)
+            scheduler: Any = getattr(to, "scheduler", None)
+            if hasattr(scheduler, "allowed_failures"):
+                scheduler.allowed_failures = 0
+                self.calls_again = False
         try:
             if target.adapt_kwargs:
                 to.adapt(**target.adapt_kwargs)
@@ -188,23 +189,20 @@ def _started(target: Target) -> Any:
     if target.cluster_class is None:
         options.setdefault("dashboard_address", ":0")  # several flow runs at once
     try:
-        cluster = make(**options)
+        return make(**options)
     except RuntimeError as error:
         why = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
         raise UsageError(f"A Dask cluster could not be started: {why}. {_GUARD}") from error
-    scheduler: Any = getattr(cluster, "scheduler", None)
-    if hasattr(scheduler, "allowed_failures"):
-        scheduler.allowed_failures = 0
-    return cluster
 
 
 def _kill_workers(cluster: Any) -> None:
     """End the processes of a local cluster that is being closed: it would wait some seconds for code that goes on."""
+    from distributed import Nanny
+
     for worker in list(getattr(cluster, "workers", {}).values()):
-        pid = getattr(worker, "pid", None)
-        if pid and pid != os.getpid():
+        if isinstance(worker, Nanny) and worker.pid:
             with suppress(OSError):
-                os.kill(pid, _KILL)
+                os.kill(worker.pid, _KILL)
 
 
 _KILL = signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM
@@ -269,7 +267,7 @@ class _Call:
     @property
     def mark(self) -> str | None:
         """The name of the mark that the function has been called, if there is a need for one."""
-        return None if self.line.is_own else f"flowbook-{self.id}"
+        return f"flowbook-{self.id}" if self.line.calls_again else None
 
     def start(self) -> None:
         """Give the order to Dask; returns at once."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import CancelledError
-from concurrent.futures import Future as Promise
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -48,6 +46,8 @@ from flowbook.run.recorder import Recorder
 from flowbook.run.timeouts import call_within
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future as Promise
+
     from flowbook.run.flow_execution import FlowExecution
     from flowbook.run.generators import Course
 
@@ -512,6 +512,8 @@ class TaskExecution(Execution):
         return None if promise is None else Later(promise, lambda kept: self._took(slots, kept))
 
     def _took(self, slots: Slots, promise: Promise[Any]) -> Raised | None:
+        from concurrent.futures import CancelledError
+
         try:
             self.held.append((slots, promise.result()))
         except CancelledError:

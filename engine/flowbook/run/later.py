@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future as Promise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook.run.blocking import may_block, release
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future as Promise
 
 
 class Later:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future as Promise
-from concurrent.futures import InvalidStateError
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,8 @@ from flowbook.errors import FlowPauseTimeout, UsageError
 from flowbook.run.blocking import may_block, release
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future as Promise
+
     from flowbook.run.asked import Asked
     from flowbook.run.flow_execution import FlowExecution
 
@@ -70,6 +70,8 @@ class Pause:
     """One pause of a flow run. `title` is the run's, `asked` the input that it waits for, if any."""
 
     def __init__(self, run: FlowExecution, asked: Asked | None, timeout: float | None, key: str) -> None:
+        from concurrent.futures import Future as Promise
+
         self.title = f"{run.kind.lower()} {run.name!r}"
         self.flow_run_id = run.id
         self.asked = asked
@@ -80,6 +82,8 @@ class Pause:
 
     def answer(self, given: Mapping[str, Any] | None, *, by: str, texts: bool = False) -> None:
         """End the pause. Raises ParameterError for an input that does not fit, and UsageError if it is over."""
+        from concurrent.futures import InvalidStateError
+
         value = self._checked(given, texts=texts)
         try:
             self._promise.set_result((value, by))

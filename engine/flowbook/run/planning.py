@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.events import Event
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.states import State, completed
-from flowbook.core.view import RunView, reduce_run
 from flowbook.errors import UsageError
 from flowbook.run.current import current
 from flowbook.run.execution import TaskExecution, Work
@@ -27,6 +26,7 @@ from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
 
 if TYPE_CHECKING:
+    from flowbook.core.view import RunView
     from flowbook.run.asked import Asked
 
 
@@ -102,6 +102,8 @@ class Plan(FlowExecution):
                 "of a task's result, for which there is only a placeholder here, give that task a value to be drawn "
                 "with: @task(viz_return_value=...)."
             ) from error
+        from flowbook.core.view import reduce_run
+
         return reduce_run(self.id, self._notes.events)
 
     def take_down(self, run: TaskExecution) -> State:

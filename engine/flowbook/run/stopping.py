@@ -8,7 +8,6 @@ soon after is recorded as ended all the same, and its code left alone.
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import threading
 import time
@@ -124,7 +123,7 @@ class Stoppable:
             return
         if not self.run.has_ended():
             logger_of(self.run).warning(
-                "%s is cancelled, but its code has not ended: it may wait in native code, and goes on until it returns.",
+                "%s is cancelled. Its code has not ended: it may wait in native code, and goes on until it returns.",
                 self.run.title,
             )
             self.run.give_up(self.run.stopped_by())
@@ -158,6 +157,8 @@ class InThread(Stoppable):
         _struck.discard(self)
         if stopped:
             forget_interrupt()
+            import ctypes
+
             # An exception that is under way to this thread does not arrive.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), None)
 

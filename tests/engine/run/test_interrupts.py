@@ -20,7 +20,7 @@ import pytest
 from flowbook import flow, task
 from flowbook.engine import engine
 from flowbook.errors import CancelledRun
-from flowbook.futures import Future, wait
+from flowbook.futures import Future, as_completed, wait
 from flowbook.task_runners import SequentialTaskRunner, ThreadPoolTaskRunner
 
 SOON = 10.0
@@ -415,6 +415,115 @@ def test_an_interrupt_ends_a_sequential_flow(home: Path, ctrl_c: Interrupter) ->
     assert interrupted(pipeline, ctrl_c) < PROMISED
     assert began == [0]
     assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_ctrl_c_ends_an_async_flow(home: Path, ctrl_c: Interrupter) -> None:
+    @task
+    async def sleep() -> None:
+        await asyncio.sleep(SOON)
+
+    @task
+    def spin() -> None:
+        busy_until(threading.Event())
+
+    @flow
+    async def inner() -> None:
+        await sleep()
+
+    @flow
+    async def pipeline() -> None:
+        spin.submit()
+        ctrl_c.press(0.1)
+        await asyncio.gather(sleep(), inner())
+
+    assert interrupted(lambda: asyncio.run(pipeline()), ctrl_c) < PROMISED
+    states = states_in(home)
+    assert states["flow_run"] == ["Cancelled"] * 2
+    assert set(states["task_run"]) == {"Cancelled"}
+
+
+def test_ctrl_c_ends_an_async_task_of_a_sync_flow_where_a_loop_runs(home: Path, ctrl_c: Interrupter) -> None:
+    @task
+    async def sleep() -> None:
+        ctrl_c.press(0.1)
+        await asyncio.sleep(SOON)
+
+    @flow(task_runner=SequentialTaskRunner())
+    def pipeline() -> None:
+        sleep.submit()
+
+    async def cell() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a kernel
+        pipeline()
+
+    assert interrupted(lambda: asyncio.run(cell()), ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+    assert not [thread for thread in threading.enumerate() if thread.name == "flowbook-coroutine"]
+
+
+def test_ctrl_c_ends_a_task_outside_of_flows(home: Path, ctrl_c: Interrupter) -> None:
+    @task(retries=1)
+    def spin() -> None:
+        ctrl_c.press(0.05)
+        busy_until(threading.Event())
+
+    assert interrupted(spin, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": [], "task_run": ["Cancelled"]}
+
+
+@pytest.mark.parametrize("how", ["result", "as_completed", "list"])
+def test_ctrl_c_while_the_flow_waits_for_futures(home: Path, ctrl_c: Interrupter, how: str) -> None:
+    @task
+    def spin(n: int) -> None:
+        busy_until(threading.Event())
+
+    @flow
+    def pipeline() -> None:
+        futures = spin.map([1, 2])
+        ctrl_c.press(0.1)
+        if how == "result":
+            futures[0].result(timeout=SOON)
+        elif how == "as_completed":
+            list(as_completed(futures, timeout=SOON))
+        else:
+            futures.result()
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"] * 2}
+
+
+def test_ctrl_c_while_a_task_waits_for_a_slot(home: Path, ctrl_c: Interrupter) -> None:
+    began = threading.Event()
+
+    @task
+    def spin() -> None:
+        began.set()
+        busy_until(threading.Event())
+
+    @flow(concurrency_limit={"spin": 1})
+    def pipeline() -> None:
+        spin.submit()
+        began.wait(SOON)
+        ctrl_c.press(0.1)
+        spin()
+
+    assert interrupted(pipeline, ctrl_c) < PROMISED
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"] * 2}
+
+
+def test_ctrl_c_while_a_background_task_is_waited_for(home: Path, ctrl_c: Interrupter) -> None:
+    ended = threading.Event()
+
+    @task
+    def spin() -> None:
+        busy_until(ended)
+
+    future = spin.delay()
+    ctrl_c.press(0.1)
+    assert interrupted(future.result, ctrl_c) < PROMISED
+    ended.set()
+    future.wait(SOON)
+    assert future.state.is_completed(), "it is a run of its own, and nobody has stopped it"
 
 
 def test_an_interrupt_is_raised_though_a_state_was_asked_for(ctrl_c: Interrupter) -> None:
