@@ -20,10 +20,11 @@ from flowbook.core.states import State, cancelled
 from flowbook.run import inline, logs
 from flowbook.run.blocking import notice_interrupt
 from flowbook.run.current import current, current_tags, speaker
-from flowbook.run.execution import Execution, Slots, TaskExecution, Work, flowless, result_of
+from flowbook.run.execution import Execution, TaskExecution, flowless
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
+from flowbook.run.outcomes import result_of
 from flowbook.run.planning import Plan, handed_out
 from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
@@ -31,6 +32,7 @@ from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
 from flowbook.run.stopping import drive_here, drive_task_here
 from flowbook.run.turns import Turns
+from flowbook.run.work import Slots, Work
 from flowbook.settings import Settings, current_settings
 from flowbook.store.processes import this_process
 
@@ -263,10 +265,13 @@ async def run_task_async(run: TaskExecution) -> State:
     if isinstance(run.flow, Plan):
         return run.flow.take_down(run)
     from flowbook.run import aio
+    from flowbook.run.heartbeat import beating
 
-    state = await aio.drive_task(run)
-    if run.flow is None:
-        run.recorder.flush()
+    if run.flow is not None:
+        return await aio.drive_task(run)
+    with beating():
+        state = await aio.drive_task(run)
+    run.recorder.flush()
     return state
 
 

@@ -20,10 +20,11 @@ from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run import inline
-from flowbook.run.execution import Hook, Slots, Storage, Work, run_name
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.hooks import check_hooks, hooks_by_state
+from flowbook.run.outcomes import run_name
 from flowbook.run.planning import handed_out
+from flowbook.run.work import Hook, Slots, Storage, Work
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:

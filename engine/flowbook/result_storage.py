@@ -22,7 +22,8 @@ from flowbook.results import ResultStore, StoredResult
 from flowbook.serializers import Serializer
 
 if TYPE_CHECKING:
-    from flowbook.run.execution import Execution, Storage
+    from flowbook.run.execution import Execution
+    from flowbook.run.work import Storage
 
 _log = logging.getLogger("flowbook.results")
 

@@ -33,9 +33,7 @@ def current_settings() -> Settings:
     """The settings as the environment says now; raises UsageError naming the variable that is wrong."""
     said = os.environ.get
     home = os.path.abspath(os.path.expanduser(said("FLOWBOOK_HOME") or "~/.flowbook"))  # noqa: PTH100, PTH111
-    return _settings(
-        home, said("FLOWBOOK_DATABASE_URL"), said("FLOWBOOK_LOGGING_LEVEL"), said("FLOWBOOK_TASK_WORKERS")
-    )
+    return _settings(home, said("FLOWBOOK_DATABASE_URL"), said("FLOWBOOK_LOGGING_LEVEL"), said("FLOWBOOK_TASK_WORKERS"))
 
 
 @lru_cache(maxsize=16)  # they are asked for with each run

@@ -20,10 +20,11 @@ from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.collected import collected
-from flowbook.run.execution import Execution, Hook, Storage, Work
+from flowbook.run.execution import Execution
 from flowbook.run.future import Future, FutureList
 from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
 from flowbook.run.placeholder import Placeholder
+from flowbook.run.work import Hook, Storage, Work
 
 __all__ = ["Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 

@@ -36,7 +36,6 @@ class CellCode:
             if value is not None:
                 show(value)
 
-
     def names(self) -> frozenset[str]:
         """The names that the code looks up outside of its functions' own ones."""
         codes = [self.body] if self.last is None else [self.body, self.last]

@@ -14,7 +14,7 @@ from flowbook.cells.freshness import cell_hash
 from flowbook.core.backoff import exponential_backoff
 from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import CellError
-from flowbook.run.execution import Work
+from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode

@@ -13,11 +13,11 @@ from flowbook.core.text import sentence
 from flowbook.core.view import NodeView, RunView
 from flowbook.errors import CellError, FlowbookError, NotFound, did_you_mean
 from flowbook.flows import Flow
-from flowbook.run.execution import Work
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
+from flowbook.run.work import Work
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.parameters import set_parameters

@@ -15,9 +15,9 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.errors import CellError, UpstreamTaskError
-from flowbook.run.execution import Work
 from flowbook.run.future import Future
 from flowbook.run.pool import ThreadPool
+from flowbook.run.work import Work
 from flowbook_magics.flow_run import find_flow, raise_first_failure
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell

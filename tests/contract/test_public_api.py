@@ -37,8 +37,9 @@ SYMBOLS: dict[str, str] = {
 
 OPTIONS: dict[str, str] = {
     "flowbook.tasks:task": "name description tags version task_run_name retries retry_delay_seconds "
-    "retry_jitter_factor retry_condition_fn timeout_seconds log_prints cache_policy cache_key_fn cache_expiration refresh_cache "
-    "persist_result result_serializer result_storage result_storage_key cache_result_in_memory on_running "
+    "retry_jitter_factor retry_condition_fn timeout_seconds log_prints cache_policy cache_key_fn cache_expiration "
+    "refresh_cache persist_result result_serializer result_storage result_storage_key cache_result_in_memory "
+    "on_running "
     "on_completion on_failure on_commit on_rollback viz_return_value",
     "flowbook.flows:flow": "name description version flow_run_name retries retry_delay_seconds timeout_seconds "
     "task_runner validate_parameters log_prints persist_result result_storage result_serializer "

@@ -95,7 +95,7 @@ def test_a_flow_of_a_cell(nb: Notebook) -> None:
     assert is_usable(nb)
 
 
-@pytest.mark.parametrize("source", ["%flow run endless", "await endless()", "%flow run calls"])
+@pytest.mark.parametrize("source", ["%flow run endless", "await endless()", "%flow run calls", "calls()"])
 def test_an_async_flow(nb: Notebook, source: str) -> None:
     nb.ok("import asyncio, threading\nfrom flowbook import flow, task", "setup")
     nb.ok(
@@ -110,6 +110,15 @@ def test_an_async_flow(nb: Notebook, source: str) -> None:
     assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
     assert nb.value("[t.name for t in threading.enumerate() if t.name == 'flowbook-coroutine']") == []
     assert is_usable(nb)
+
+
+def test_an_awaited_task(nb: Notebook) -> None:
+    nb.ok("import asyncio\nfrom flowbook import task", "setup")
+    nb.ok("@task\nasync def sleeps():\n    print('begun', flush=True)\n    await asyncio.sleep(60)", "a")
+    reply, took = interrupt_once_running(nb, "await sleeps()", "run")
+    assert took < 2
+    assert reply.ename == "CancelledError"
+    assert nb.states() == [("sleeps", "CANCELLED", "Cancelled")]
 
 
 def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:

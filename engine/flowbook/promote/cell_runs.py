@@ -18,8 +18,8 @@ from flowbook.promote.marks import mark, show_values
 from flowbook.promote.plan import Plan, Step
 from flowbook.promote.task_cells import join_records
 from flowbook.promote.unattended import BEGIN, FINISH, SET_PARAMETERS, enter_cell
-from flowbook.run.execution import Work
 from flowbook.run.future import Future
+from flowbook.run.work import Work
 
 
 async def run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> None:

@@ -23,8 +23,8 @@ from flowbook.promote.local_code import changed_imports
 from flowbook.promote.notebook import load_snapshot, snapshot_path
 from flowbook.promote.parameters import schema_from_json, validate
 from flowbook.promote.plan import Plan, plan_of
-from flowbook.run.execution import Work
 from flowbook.run.inline import Sequential
+from flowbook.run.work import Work
 from flowbook.runs import run_folder
 from flowbook.store.deployments import manifest_of
 from flowbook.store.processes import this_process

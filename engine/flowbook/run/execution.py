@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from flowbook.core.annotations import allow_failure
 from flowbook.core.events import state_to_json
 from flowbook.core.parameters import arguments_by_name
 from flowbook.core.protocol import (
@@ -19,7 +18,6 @@ from flowbook.core.protocol import (
     MayRetry,
     Raised,
     Returned,
-    Rules,
     Save,
     Settle,
     TakeSlots,
@@ -29,93 +27,27 @@ from flowbook.core.records import Run, TaskRun
 from flowbook.core.states import (
     PENDING,
     State,
-    StateType,
     broken_off,
     check_transition,
-    completed,
     failed,
     not_ready,
 )
-from flowbook.core.storage import Found, Kept
+from flowbook.core.storage import Found
 from flowbook.errors import CancelRequested, IllegalTransition, UpstreamTaskError, UsageError
 from flowbook.run.current import current
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.later import Later
 from flowbook.run.logs import logger_of, say
+from flowbook.run.outcomes import result_of, run_name, settled
 from flowbook.run.recorder import Recorder
 from flowbook.run.timeouts import call_within
+from flowbook.run.work import Caller, Hook, Slots, Work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future as Promise
 
     from flowbook.run.flow_execution import FlowExecution
     from flowbook.run.generators import Course
-
-
-Hook = Callable[[Any, Run, State], Any]
-"""Code of the user that is told of a state: called with the task or flow, the run and the state."""
-
-
-class Storage(Protocol):
-    """Where the results of a task or flow are kept."""
-
-    @property
-    def reads(self) -> bool:
-        """Whether a stored result may stand for a call."""
-
-    def key(self, run: Execution) -> str | None:
-        """What the result of this run is stored under; None when it is not to be stored."""
-
-    def look_up(self, key: str) -> Found | None:
-        """The stored result; None if there is none that can be used."""
-
-    def save(self, key: str, value: Any, seconds: float, run: Execution) -> Kept:
-        """Store a result that took so many seconds to make."""
-
-
-class Slots(Protocol):
-    """Concurrency limits, see :mod:`flowbook.run.slots`."""
-
-    def request(self, names: Sequence[str], occupy: int = 1, run_id: str | None = None) -> Promise[Any] | None:
-        """A promise of slots, or None if none of the names is limited."""
-
-    def give_back(self, held: Any) -> None:
-        """Let others have the slots."""
-
-
-class Caller(Protocol):
-    """Calls the functions of task runs elsewhere than in this thread."""
-
-    def call(self, run: TaskExecution, effect: Call) -> Returned | Raised:
-        """The outcome of the call, when it has ended."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """What is to be executed: a function under rules. The same for every run of a task or flow."""
-
-    name: str
-    fn: Callable[..., Any]
-    rules: Rules = Rules()
-    is_async: bool = False
-    log_prints: bool | None = None
-    storage: Storage | None = None
-    key: str = ""
-    tags: frozenset[str] = frozenset()
-    hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
-    retry_if: Hook | None = None
-    run_name: str | Callable[..., str] | None = None
-    """What names a task run as it begins: a template over its parameters, or a function."""
-    subject: Any = None
-    """The task or flow itself, for hooks."""
-    stand_in: Any = None
-    """What stands for the result where a flow is only drawn."""
-    cell: str | None = None
-    quiet: bool = False
-    gather: Callable[[], Mapping[str, Any]] | None = None
-    """Collects the arguments when the run begins, for work whose inputs are not passed by its caller (a cell's)."""
-    completing: Callable[[Execution, State], None] | None = None
-    """Called as a run has completed, before anybody else knows."""
 
 
 class Execution:
@@ -532,74 +464,6 @@ class TaskExecution(Execution):
             current.reset(token)
         self.future.name = self.name
         self.recorder.emit("name", self.flow.id if self.flow else None, self.id, {"name": self.name})
-
-
-def run_name(template: str | Callable[..., str], parameters: Mapping[str, Any], option: str) -> str:
-    """The name that a template or a function gives to a run with these parameters. Raises UsageError."""
-    if callable(template):
-        import inspect
-
-        takes_them = "parameters" in inspect.signature(template).parameters
-        name = template(parameters=dict(parameters)) if takes_them else template()
-    else:
-        try:
-            name = template.format(**parameters)
-        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
-            raise UsageError(
-                f"{option} is {template!r}, which cannot be filled in: {error!r}. "
-                f"It may name {', '.join(map(repr, parameters)) or 'no parameter'}."
-            ) from None
-    if not isinstance(name, str) or not name:
-        raise UsageError(f"{option} gave {name!r}; it must give a string that is not empty.")
-    return name
-
-
-def settled(value: Any) -> State:
-    """The state that follows from what a function returned, by Prefect's rules: a value, a state, futures, lists."""
-    if isinstance(value, State):
-        if not value.is_final():
-            said = f"It returned the state {value}, which is no end; return Completed(...) or Failed(...) instead."
-            return failed(UsageError(said), message=said)
-        return replace(value, time=None)
-    ends: list[State] = []
-
-    def ended(found: Future[Any] | State | allow_failure[Any]) -> Any:
-        if isinstance(found, allow_failure):
-            return replace_futures(found.value, _end_of)
-        if isinstance(found, Future):
-            found.wait()
-            found = found.state
-        ends.append(found)
-        return found.result(raise_on_failure=False)
-
-    resolved = replace_futures(value, ended)
-    bad = [state for state in ends if not state.is_completed()]
-    if not bad:
-        return completed(resolved)
-    error = bad[0].result(raise_on_failure=False)
-    return failed(error, message=f"{len(bad)}/{len(ends)} of the returned runs did not complete: {bad[0].message}")
-
-
-def result_of(found: Future[Any] | State | allow_failure[Any]) -> Any:
-    """What the run returned, waiting for it; raises UpstreamTaskError if it did not complete."""
-    if isinstance(found, allow_failure):
-        return replace_futures(found.value, _end_of)
-    if isinstance(found, Future):
-        found.wait()
-        name, state = found.name, found.state
-    else:
-        name, state = "given as a state", found
-    if not state.is_completed():
-        why = f": {state.message}" if state.message and state.is_failed() else "."
-        raise UpstreamTaskError(f"It needs the result of task run {name!r}, which is {state.name}{why}")
-    return state.result()
-
-
-def _end_of(found: Future[Any] | State | allow_failure[Any]) -> Any:
-    """What the run returned, or the exception that it ended with."""
-    if isinstance(found, allow_failure):
-        return replace_futures(found.value, _end_of)
-    return found.result(raise_on_failure=False)
 
 
 def _without_our_frames(error: BaseException) -> BaseException:

@@ -13,12 +13,13 @@ from flowbook.core.protocol import Call, Life, Raised, Returned, flow_life
 from flowbook.core.records import FlowRun
 from flowbook.core.states import State, broken_off, cancelled
 from flowbook.errors import IllegalTransition
-from flowbook.run.execution import Execution, Slots, Work, flowless
+from flowbook.run.execution import Execution, flowless
 from flowbook.run.logs import say
 from flowbook.run.pauses import Pauses
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
 from flowbook.run.timeouts import OutOfTime, StopThread
+from flowbook.run.work import Slots, Work
 
 if TYPE_CHECKING:
     from flowbook.run.generators import Course

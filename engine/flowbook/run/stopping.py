@@ -60,11 +60,13 @@ async def drive_task_here(
     import asyncio
 
     from flowbook.run import aio
+    from flowbook.run.heartbeat import beating
 
     stoppable = InTask(run, stop)
     try:
         watcher.enter(run.id, stoppable)
-        return await aio.drive(run)
+        with beating():
+            return await aio.drive(run)
     except (CancelRequested, IllegalTransition, asyncio.CancelledError) as error:
         return stoppable.ended_by(error)
     finally:

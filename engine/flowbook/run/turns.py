@@ -1,4 +1,4 @@
-"""A flow run of a generator function is executed in turns, one for each value; it can be cancelled in one or between."""
+"""A flow run of a generator function goes in turns, one for each value; it can be cancelled in one or between."""
 
 from __future__ import annotations
 
