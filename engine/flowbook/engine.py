@@ -121,6 +121,7 @@ def close_engine(database_url: str) -> None:
             run.end_as(cancelled("Not run to its end: the process ended before it."))
     del _engines[database_url]
     opened.watcher.close()
+    opened.requests.close()
     opened.slots.close()
     opened.journal.close()
     opened.database.close()

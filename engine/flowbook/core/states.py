@@ -191,7 +191,8 @@ def running(attempt: int = 1) -> State:
 
 def awaiting_retry(delay: float, attempt: int, after: State) -> State:
     """An attempt ended in the state `after`, and the next begins in `delay` seconds."""
-    said = f"Attempt {attempt} failed with {after.message or after.name}. Retrying in {delay:.1f} seconds..."
+    why = (after.message or after.name).removesuffix(".")
+    said = f"Attempt {attempt} failed with {why}. Retrying in {delay:.1f} seconds..."
     return State(type=_S.SCHEDULED, name="AwaitingRetry", message=said, attempt=attempt)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from flowbook.core.events import state_from_json, state_to_json
 from flowbook.core.parameters import arguments_by_name
 from flowbook.core.protocol import Call, Raised, Returned
-from flowbook.core.states import State, cancelled, crashed
+from flowbook.core.states import cancelled, crashed
 from flowbook.errors import FlowbookError, NotPicklable, WorkerLost
 from flowbook.run.channel import Part
 from flowbook.run.clock import SystemClock
@@ -118,7 +118,7 @@ class Relay:
 
     def __init__(self, run: TaskExecution) -> None:
         self._run = run
-        self._unfinished: dict[tuple[str | None, str | None], State | None] = {}
+        self._unfinished: dict[tuple[str | None, str | None], None] = {}
 
     def read(self, parts: Sequence[Part]) -> Any:
         """The message; Raised, if it cannot be read."""
@@ -155,7 +155,7 @@ class Relay:
     def close(self, outcome: Returned | Raised) -> None:
         """The run has ended with `outcome`: so have those inside of it of which the end was not said."""
         lost = isinstance(outcome, Raised) and isinstance(outcome.error, WorkerLost)
-        for (flow_run_id, task_run_id), _ in reversed(self._unfinished.items()):
+        for flow_run_id, task_run_id in reversed(self._unfinished):
             end = state_to_json(_GONE if lost else _STOPPED)
             self._run.recorder.emit("state", flow_run_id, task_run_id, end)
         self._unfinished.clear()

@@ -1,5 +1,8 @@
 """The writer: one thread that commits events in groups.
 
+Threads that record may be interrupted anywhere. So they tell the writer by means that are one step to an interrupt (a
+queue and locks in C): a `threading.Event` that was interrupted half-way would keep its lock, and everybody waiting.
+
 Recording an event is an append to a queue. The thread takes what has gathered within about 20 ms, or at once when
 somebody waits for it, and commits it together with the rows that it changes. One fsync then serves hundreds of events.
 """
@@ -10,6 +13,7 @@ import random
 import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from flowbook.core.events import Event
@@ -34,8 +38,7 @@ class Journal:
         self.pending_results: dict[str, ResultRecord] = {}
         """Stored results by key that are not committed yet."""
         self._queue: deque[Event | ResultRecord | _Flush] = deque()
-        self._wake = threading.Event()
-        self._hurry = threading.Event()
+        self._bell: SimpleQueue[bool] = SimpleQueue()  # rung to wake the writer; with True, to hurry it
         self._asleep = True
         self._closed = False
         self._failure: Exception | None = None
@@ -51,7 +54,7 @@ class Journal:
         """Record `event`; it is durable after the next `flush`, or some 20 ms later by itself."""
         self._queue.append(event)
         if self._asleep:
-            self._wake.set()
+            self._bell.put(False)
         if len(self._queue) > _FULL:
             self.flush()
 
@@ -59,9 +62,8 @@ class Journal:
         """Return when everything appended so far is committed; raises StoreError if it cannot be."""
         flush = _Flush()
         self._queue.append(flush)
-        self._hurry.set()
-        self._wake.set()
-        flush.done.wait()
+        self._bell.put(True)
+        flush.done.acquire()
         if flush.error is not None:
             reason = getattr(flush.error, "orig", None) or flush.error  # without SQLAlchemy's statement and its values
             raise StoreError(
@@ -72,20 +74,26 @@ class Journal:
         """Commit what is left and end the thread."""
         self.flush()
         self._closed = True
-        self._wake.set()
+        self._bell.put(True)
         self._thread.join()
 
     def _write_forever(self) -> None:
         while not self._closed:
             self._asleep = True
-            if not self._queue:
-                self._wake.wait()
-            self._wake.clear()
+            hurry = False if self._queue else self._bell.get()
             self._asleep = False
-            self._hurry.wait(_GATHER)
-            self._hurry.clear()
+            self._gather(hurry)
             for _ in range(-(-len(self._queue) // _BATCH)):  # what comes meanwhile gathers for the next group
                 self._commit(*self._take())
+
+    def _gather(self, hurry: bool) -> None:
+        """Let events come together for a while, unless somebody waits for them."""
+        until = time.monotonic() + _GATHER
+        while not hurry and (left := until - time.monotonic()) > 0:
+            try:
+                hurry = self._bell.get(timeout=left)
+            except Empty:
+                return
 
     def _take(self) -> tuple[list[Event | ResultRecord], list[_Flush]]:
         events: list[Event | ResultRecord] = []
@@ -107,7 +115,7 @@ class Journal:
         for flush in flushes:
             # Also what failed earlier, when nobody waited: whoever flushes next must know.
             flush.error, self._failure = self._failure, None
-            flush.done.set()
+            flush.done.release()
 
     def _write(self, events: list[Event | ResultRecord]) -> None:
         batch = Batch(events)
@@ -137,5 +145,6 @@ class _Flush:
     """A mark in the queue, and who waits for it."""
 
     def __init__(self) -> None:
-        self.done = threading.Event()
+        self.done = threading.Lock()  # released when it is done
+        self.done.acquire()
         self.error: Exception | None = None

@@ -7,9 +7,9 @@ for requests, does what they say, and removes them; or it says why not, for whoe
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -32,6 +32,15 @@ class RunRequests:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looking = threading.Lock()
+        self._connection: Any = None
+
+    def close(self) -> None:
+        """Let go of the connection that looks are made on."""
+        with self._looking:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     # For those who ask
 
@@ -73,11 +82,18 @@ class RunRequests:
     # For those who are asked
 
     def pending(self) -> list[Request]:
-        """All requests that nobody has answered. There are hardly ever any, and the look costs next to nothing."""
+        """All requests that nobody has answered."""
+        from sqlalchemy import select
+
+        from flowbook.store.schema import run_request
+
+        if not self._is_any():
+            return []
+        query = select(run_request).where(run_request.c.kind != _REFUSED).order_by(run_request.c.created)
         with self._database.read() as connection:
             return [
                 Request(id=row.id, flow_run_id=row.flow_run_id, kind=row.kind, data=json.loads(row.data))
-                for row in connection.execute(self._look)
+                for row in connection.execute(query)
             ]
 
     def remove(self, request_id: str) -> None:
@@ -99,14 +115,22 @@ class RunRequests:
         with self._database.write() as connection:
             connection.execute(update(run_request).where(run_request.c.id == request_id).values(**said))
 
-    @cached_property
-    def _look(self) -> Any:
-        """The query, made once: it is sent several times a second."""
-        from sqlalchemy import select
-
-        from flowbook.store.schema import run_request
-
-        return select(run_request).where(run_request.c.kind != _REFUSED).order_by(run_request.c.created)
+    def _is_any(self) -> bool:
+        """Whether there are any: asked several times a second, so on a connection that is kept, without SQLAlchemy."""
+        with self._looking:
+            if self._connection is None:
+                self._connection = self._database.engine.raw_connection()
+            try:
+                cursor = self._connection.cursor()
+                cursor.execute("SELECT 1 FROM run_request LIMIT 1")
+                return cursor.fetchone() is not None
+            except Exception:
+                self._connection.invalidate()  # the next look is made on another one
+                self._connection = None
+                raise
+            finally:
+                if self._connection is not None:
+                    self._connection.rollback()
 
     @staticmethod
     def _add(connection: Connection, flow_run_id: str, kind: Kind, data: Mapping[str, Any]) -> str:
