@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowbook.flow_runs import cancel_flow_run
+from flowbook.runs import recent_runs
+
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook, Reply
 
@@ -119,6 +122,31 @@ def test_an_awaited_task(nb: Notebook) -> None:
     assert took < 2
     assert reply.ename == "CancelledError"
     assert nb.states() == [("sleeps", "CANCELLED", "Cancelled")]
+
+
+@pytest.mark.parametrize("source", ["sleeps()", "await awaits()", "%flow run sleeps", "%flow run awaits", "%flow run"])
+def test_a_run_that_another_process_cancels(nb: Notebook, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    nb.ok("import asyncio, time\nfrom flowbook import flow", "setup")
+    nb.ok(
+        "@flow\ndef sleeps():\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "@flow\nasync def awaits():\n    print('begun', flush=True)\n    await asyncio.sleep(60)",
+        "a",
+    )
+    nb.ok("%%task busy --define\nprint('begun', flush=True)\nwhile True: time.sleep(0.01)", "b")
+    request = nb.send(source, "run")
+    while not any("begun" in nb.output(name) for name in nb.outputs):
+        nb._take(nb.client.get_iopub_msg(timeout=20))
+    monkeypatch.setenv("FLOWBOOK_HOME", nb.home)
+    while not recent_runs(1):
+        time.sleep(0.01)
+    began = time.monotonic()
+    cancel_flow_run("last")
+    reply = nb.finish(request)
+    assert time.monotonic() - began < 2
+    assert reply.ename == ("FlowRunFailed" if source.startswith("%") else "CancelledRun")
+    assert "Cancelled on request of " in nb.output("run")
+    assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
+    assert is_usable(nb)
 
 
 def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:
