@@ -177,6 +177,7 @@ def new_task_run(
         flow.producers.release()
     upstream, awaits = find_upstream((*args, *kwargs.values(), *wait_for), flow)
     shown = name or work.name
+    tags = work.tags | current_tags.get()
     return TaskExecution(
         new_id(),
         flow.task_run_name(shown) if flow else shown,
@@ -189,17 +190,18 @@ def new_task_run(
         wait_for=tuple(wait_for),
         awaits=tuple(awaits),
         map_index=map_index,
-        tags=current_tags.get(),
-        limits=_limits_of(work, flow),
+        tags=tags,
+        limits=_limits_of(work, flow, tags),
         process=None if flow else this_process().as_text(),
     )
 
 
-def _limits_of(work: Work, flow: FlowExecution | None) -> tuple[tuple[Slots, tuple[str, ...]], ...]:
+def _limits_of(
+    work: Work, flow: FlowExecution | None, tags: frozenset[str]
+) -> tuple[tuple[Slots, tuple[str, ...]], ...]:
     """The concurrency limits that a task run may be under: those of its flow run, and those of its tags."""
     if isinstance(flow, Plan):
         return ()
-    tags = work.tags | current_tags.get()
     limits: list[tuple[Slots, tuple[str, ...]]] = []
     if flow is not None and flow.limits is not None:
         limits.append((flow.limits, (work.name,)))

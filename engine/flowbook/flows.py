@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import random
 import sys
-import types
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from flowbook import engine
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
-from flowbook.core.methods import receiver_of, unwrap_method, wrap_method
+from flowbook.core.methods import wrap_method
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
-from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run import inline
+from flowbook.run.decorated import Decorated
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.hooks import check_hooks, hooks_by_state
-from flowbook.run.outcomes import run_name
+from flowbook.run.outcomes import answer, run_name
 from flowbook.run.planning import handed_out
 from flowbook.run.work import Hook, Slots, Storage, Work
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
@@ -69,26 +67,22 @@ class FlowOptions:
             raise UsageError(f"task_runner is {self.task_runner!r}; give an instance such as ThreadPoolTaskRunner().")
 
 
-class Flow(Generic[P, R]):
+class Flow(Decorated, Generic[P, R]):
     """A function whose calls are flow runs. Made by the decorator `flow`.
 
     A flow of a generator function gives a generator when it is called, and its run goes on as the values are taken.
     """
 
-    receiver: tuple[Any, ...] = ()
-    """The instance or class that a method was taken from."""
+    fn: Callable[P, R]
+    options: FlowOptions
 
     def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
-        self.binding, fn = unwrap_method(fn, "@flow")
-        functools.update_wrapper(self, fn)
-        self.fn = self._function = fn
-        self.options = options or FlowOptions()
+        super().__init__(fn, options or FlowOptions(), "@flow")
+        fn = self._function
         self.name = self.options.name or getattr(fn, "__name__", "flow").replace("_", "-")
         self.description = self.options.description or inspect.getdoc(fn)
         self.version = self.options.version
         self.task_runner = self.options.task_runner
-        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
-        self.isgenerator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
         self.work = self._work()
 
     def _work(self) -> Work:
@@ -145,7 +139,7 @@ class Flow(Generic[P, R]):
         parameters = bind(self.fn, f"flow {self.name!r}", args, given)
         plan = engine.current_plan()
         if plan is not None:
-            drawn = _answer(plan.take_down_flow(self.work, engine.resolve_parameters(parameters)[1]), wants_state)
+            drawn = answer(plan.take_down_flow(self.work, engine.resolve_parameters(parameters)[1]), wants_state)
             return handed_out(drawn, is_async=self.isasync, is_generator=self.isgenerator)  # type: ignore[no-any-return]
         if self.isgenerator:
             values: Any = self._iterate(lambda: self.begin(parameters), wants_state)
@@ -193,11 +187,11 @@ class Flow(Generic[P, R]):
             return self._finish_async(run, return_state)
         if self.isgenerator:
             return _exhaust(self._iterate(lambda: run, return_state))
-        return _answer(engine.run_flow(run), return_state)
+        return answer(engine.run_flow(run), return_state)
 
     async def _finish_async(self, run: FlowExecution, return_state: bool) -> Any:
         if not self.isgenerator:
-            return _answer(await engine.run_flow_async(run), return_state)
+            return answer(await engine.run_flow_async(run), return_state)
         async for _ in self._iterate(lambda: run, return_state=False):
             pass
         return run.state if return_state else None
@@ -212,7 +206,7 @@ class Flow(Generic[P, R]):
             engine.begin_flow(run, in_turns=True)
             return run
 
-        return engine.values_of(announced, lambda state: _answer(state, return_state), is_async=self.isasync)
+        return engine.values_of(announced, lambda state: answer(state, return_state), is_async=self.isasync)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters by name as a run would get them, coerced to their type hints. Raises ParameterError."""
@@ -293,38 +287,11 @@ class Flow(Generic[P, R]):
         """
         return self._add("on_crashed", hook)
 
-    def _add(self, option: str, hook: Hook) -> Hook:
-        changed: dict[str, Any] = {option: (*getattr(self.options, option), hook)}
-        self.options = replace(self.options, **changed)
-        self.work = self._work()
-        return hook
-
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A flow in a class body is a method: the instance, or the class, is its first argument."""
-        receiver = () if self.receiver else receiver_of(self._function, self.binding, instance, owner)
-        return self._taken_from(receiver) if receiver else self
-
-    def _taken_from(self, receiver: tuple[Any, ...]) -> Flow[P, R]:
-        """This flow with its first argument filled in, which is no parameter of its runs. It shares all else."""
-        bound: Flow[P, R] = object.__new__(Flow)
-        bound.__dict__.update(self.__dict__)
-        bound.receiver = receiver
-        bound.fn = bound.__dict__["__wrapped__"] = types.MethodType(self._function, receiver[0])
+    def _taken_from(self, receiver: tuple[Any, ...]) -> Self:
+        """As any method; the instance or class is no parameter of the flow's runs."""
+        bound = super()._taken_from(receiver)
         bound.work = replace(self.work, fn=bound._call_by_name, subject=bound)
         return bound
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled by name where its module has it under its name, as functions are; else by its parts."""
-        from flowbook.run.pickles import name_elsewhere
-
-        return name_elsewhere(self) or super().__reduce_ex__(protocol)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "work"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.work = self._work()
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"
@@ -407,11 +374,6 @@ def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowO
         if option in changes:
             changes[option] = tuple(changes[option] or ())
     return replace(base or FlowOptions(), **changes)
-
-
-def _answer(state: State, return_state: bool) -> Any:
-    """What the caller of a flow is given when its run has ended."""
-    return state if return_state and not state.ended_by_interrupt() else state.result()
 
 
 def _exhaust(values: Generator[Any, Any, R]) -> R:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import random
-import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,21 +14,22 @@ from flowbook import engine
 from flowbook.cache_policies import CacheKeyFunction, CachePolicy, task_input_hash
 from flowbook.core.annotations import allow_failure, quote, unmapped
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
-from flowbook.core.methods import receiver_of, unwrap_method, wrap_method
+from flowbook.core.methods import wrap_method
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.collected import collected
+from flowbook.run.decorated import Decorated
 from flowbook.run.execution import Execution
 from flowbook.run.future import Future, FutureList
 from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
+from flowbook.run.outcomes import answer
 from flowbook.run.placeholder import Placeholder
 from flowbook.run.work import Hook, Storage, Work
 
 __all__ = ["Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 
 TransactionHook = Callable[[Any], Any]
-H = TypeVar("H", bound=Callable[..., Any])
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -82,7 +82,7 @@ class TaskOptions:
         )
 
 
-class Task(Generic[P, R]):
+class Task(Decorated, Generic[P, R]):
     """A function whose calls are task runs. Made by the decorator `task`.
 
     Call it for its result, ``.submit()`` it for a future, ``.map()`` it over lists. The task of a generator function
@@ -90,21 +90,17 @@ class Task(Generic[P, R]):
     Only such a list is cached.
     """
 
-    receiver: tuple[Any, ...] = ()
-    """The instance or class that a method was taken from."""
+    fn: Callable[P, R]
+    options: TaskOptions
 
     def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None) -> None:
-        self.binding, fn = unwrap_method(fn, "@task")
-        functools.update_wrapper(self, fn)
-        self.fn = self._function = fn
-        self.options = options or TaskOptions()
+        super().__init__(fn, options or TaskOptions(), "@task")
+        fn = self._function
         self.name = str(self.options.name or getattr(fn, "__name__", type(fn).__name__))
         self.description = self.options.description or inspect.getdoc(fn)
         self.tags = set(self.options.tags)
         self.version = self.options.version
         self.task_key = f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', self.name)}"
-        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
-        self.isgenerator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
         self.work = self._work()
 
     def _work(self) -> Work:
@@ -217,12 +213,6 @@ class Task(Generic[P, R]):
         """Decorator: have ``hook(transaction)`` called when the transaction that a run completed in is rolled back."""
         return self._add("on_rollback", hook)
 
-    def _add(self, option: str, hook: H) -> H:
-        changed: dict[str, Any] = {option: (*getattr(self.options, option), hook)}
-        self.options = replace(self.options, **changed)
-        self.work = self._work()
-        return hook
-
     def _run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], call: _Call) -> Any:
         args = (*self.receiver, *args)
         if self.isgenerator:
@@ -247,32 +237,6 @@ class Task(Generic[P, R]):
         begin = functools.partial(engine.new_task_run, work, args, kwargs, wait_for=call.wait_for)
         return engine.values_of(begin, call.answer, is_async=self.isasync)
 
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """A task in a class body is a method: the instance, or the class, is its first argument."""
-        receiver = () if self.receiver else receiver_of(self._function, self.binding, instance, owner)
-        return self._taken_from(receiver) if receiver else self
-
-    def _taken_from(self, receiver: tuple[Any, ...]) -> Task[P, R]:
-        """This task with its first argument filled in. It shares all else, since methods are taken all the time."""
-        bound: Task[P, R] = object.__new__(Task)
-        bound.__dict__.update(self.__dict__)
-        bound.receiver = receiver
-        bound.fn = bound.__dict__["__wrapped__"] = types.MethodType(self._function, receiver[0])
-        return bound
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled by name where its module has it under its name, as functions are; else by its parts."""
-        from flowbook.run.pickles import name_elsewhere
-
-        return name_elsewhere(self) or super().__reduce_ex__(protocol)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "work"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.work = self._work()
-
     def __repr__(self) -> str:
         return f"<Task {self.name!r}>"
 
@@ -286,7 +250,7 @@ class _Call:
 
     def answer(self, state: State) -> Any:
         """What the caller is given when the run has ended."""
-        return state if self.return_state and not state.ended_by_interrupt() else state.result()
+        return answer(state, self.return_state)
 
 
 @overload

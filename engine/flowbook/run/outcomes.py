@@ -32,6 +32,11 @@ def run_name(template: str | Callable[..., str], parameters: Mapping[str, Any], 
     return name
 
 
+def answer(state: State, return_state: bool) -> Any:
+    """What the caller of a task or flow is given when its run has ended in `state`."""
+    return state if return_state and not state.ended_by_interrupt() else state.result()
+
+
 def settled(value: Any) -> State:
     """The state that follows from what a function returned, by Prefect's rules: a value, a state, futures, lists."""
     if isinstance(value, State):

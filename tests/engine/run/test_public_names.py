@@ -56,7 +56,6 @@ INTERNAL = {
     "flowbook.cache_policies": {"check_key", "fingerprint_of_inputs"},
     "flowbook.engine": {"begin_flow"},
     "flowbook.flow_runs": {"resume_with_texts"},
-    "flowbook.tasks": {"unmapped"},
 }
 
 
