@@ -6,14 +6,19 @@ import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowbook.engine import close_engines
+from flowbook.settings import current_settings
 from flowbook.testing import Harness, flowbook_test_harness
 
+if TYPE_CHECKING:
+    from tests.postgres import OwnServer, Server
+
 MakeNotebook = Callable[..., Path]
+Sql = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +29,53 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("FLOWBOOK_DATABASE_URL", raising=False)
     yield folder
     close_engines()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started when the first test needs it."""
+    from tests.postgres import server_for_tests
+
+    with server_for_tests() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> Iterator[str]:
+    """A new, empty PostgreSQL database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnServer]:
+    """A PostgreSQL server that the test may restart."""
+    from tests.postgres import own_server
+
+    with own_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Runs a test on SQLite, and on PostgreSQL as well; the URL of the database."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("FLOWBOOK_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    yield current_settings().database_url
+    close_engines()
+
+
+@pytest.fixture
+def sql() -> Sql:
+    """What another process would do to the database: runs a statement, and returns its rows."""
+    from sqlalchemy import NullPool, create_engine, text
+
+    def run(statement: str) -> list[tuple[Any, ...]]:
+        with create_engine(current_settings().database_url, poolclass=NullPool).begin() as connection:
+            result = connection.execute(text(statement))
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    return run
 
 
 @pytest.fixture

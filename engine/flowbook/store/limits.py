@@ -160,12 +160,12 @@ def use_of_limit(database: Database, name: str) -> LimitUse:
     return uses[name]
 
 
-def shared_time(connection: Connection, clock: Callable[[], float] = time.time) -> float:
-    """Seconds since the epoch, by the clock that all processes share: of the machine, or of the database's."""
+def shared_time(connection: Connection, clock: Callable[[], float] | None = None) -> float:
+    """Seconds since the epoch, by `clock` or by the one that all processes share: the machine's, or the database's."""
     from sqlalchemy import func, select
 
-    if connection.dialect.name == "sqlite":
-        return clock()
+    if clock is not None or connection.dialect.name == "sqlite":
+        return (clock or time.time)()
     return float(connection.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
 
 

