@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flowbook.context import tags
     from flowbook.core.annotations import allow_failure, quote, unmapped
     from flowbook.core.states import State
+    from flowbook.deployments import deploy, serve
     from flowbook.flow_runs import pause_flow_run, resume_flow_run
     from flowbook.flows import Flow, flow
     from flowbook.logging import get_run_logger
@@ -26,11 +27,13 @@ _HOMES = {
     "State": "flowbook.core.states",
     "Task": "flowbook.tasks",
     "allow_failure": "flowbook.core.annotations",
+    "deploy": "flowbook.deployments",
     "flow": "flowbook.flows",
     "get_run_logger": "flowbook.logging",
     "pause_flow_run": "flowbook.flow_runs",
     "quote": "flowbook.core.annotations",
     "resume_flow_run": "flowbook.flow_runs",
+    "serve": "flowbook.deployments",
     "tags": "flowbook.context",
     "task": "flowbook.tasks",
     "transaction": "flowbook.transactions",
@@ -42,11 +45,13 @@ __all__ = [
     "State",
     "Task",
     "allow_failure",
+    "deploy",
     "flow",
     "get_run_logger",
     "pause_flow_run",
     "quote",
     "resume_flow_run",
+    "serve",
     "tags",
     "task",
     "transaction",

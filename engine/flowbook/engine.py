@@ -58,6 +58,18 @@ class Engine:
     watcher: Watcher
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """A flow run that was recorded before it began, and that this process has claimed under `fence`.
+
+    `parent_id` is that of the flow run in whose graph it is shown.
+    """
+
+    fence: int
+    parent_id: str | None = None
+    tags: frozenset[str] = frozenset()
+
+
 _engines: dict[str, Engine] = {}
 _opening = threading.Lock()
 
@@ -82,6 +94,8 @@ def _open(settings: Settings) -> Engine:
     database = Database(settings.database_url)
     journal = Journal(database)
     requests = RunRequests(database)
+    watcher = Watcher(requests, beat=lambda: journal.claims.renew(database))
+    journal.claims.lost = lambda flow_run_id: _lose(watcher, flow_run_id)
     opened = Engine(
         settings=settings,
         database=database,
@@ -90,11 +104,21 @@ def _open(settings: Settings) -> Engine:
         slots=SlotsOfStore(DatabaseSlots(database)),
         background=inline.started(lambda: ThreadPool(settings.task_workers)),
         requests=requests,
-        watcher=Watcher(requests),
+        watcher=watcher,
     )
     logs.install(settings.logging_level)
     _engines[settings.database_url] = opened
     return opened
+
+
+def _lose(watcher: Watcher, flow_run_id: str) -> None:
+    """End a flow run that is not ours any more. What it records from now on is not written."""
+    run = watcher.find(flow_run_id)
+    if run is not None:
+        run.cancel(
+            "This process was taken for dead, so the run is not its any more: it was stopped, asleep, or cut off from "
+            "the database for too long."
+        )
 
 
 def close_engines() -> None:
@@ -312,21 +336,28 @@ def new_flow_run(
     *,
     name: str | None = None,
     flow_run_id: str | None = None,
-    recorded: bool = False,
+    claimed: Claimed | None = None,
     trigger: str = "call",
     upstream: Sequence[str] = (),
     limits: Slots | None = None,
 ) -> FlowExecution:
     """A flow run, inside the current one if there is one; its id may be chosen beforehand.
 
-    A `recorded` run is in the store already: a scheduled one, which this process has claimed.
+    A `claimed` run is in the store already, and this process has it.
     """
     parent = current_flow()
-    recorder = parent.recorder if parent else engine().recorder
+    opened = engine()
+    recorder = parent.recorder if parent else opened.recorder
     run_id = flow_run_id or new_id()
     name = name or name_of_run(run_id)
-    tags = current_tags.get()
+    tags = current_tags.get() | (claimed.tags if claimed else frozenset())
     run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits)
+    if claimed is not None:
+        run.shown_in = claimed.parent_id
+        run.recovers = True
+    elif parent is not None:
+        run.recovers = parent.recovers
+    opened.journal.claims.hold(run_id, claimed.fence if claimed else 0)
     process = this_process()
     recorder.emit(
         "flow-run",
@@ -340,7 +371,7 @@ def new_flow_run(
             "host": process.host,
             "pid": process.pid,
             "pid_started": process.started,
-            **({"known": True} if recorded else {}),
+            **({"known": True} if claimed else {}),
             **({"parent": parent.id} if parent else {}),
             **({"tags": sorted(run.tags)} if run.tags else {}),
         },
@@ -352,9 +383,13 @@ def new_flow_run(
     return run
 
 
-def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner) -> FlowExecution:
-    """A flow run that another process executes and records, so that this one can add task runs to it."""
-    return FlowExecution(flow_run_id, work.name, work, {}, engine().recorder, runner=runner)
+def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, fence: int) -> FlowExecution:
+    """A flow run that another process has claimed under `fence`, so that this one can add task runs to it."""
+    opened = engine()
+    opened.journal.claims.hold(flow_run_id, fence)
+    run = FlowExecution(flow_run_id, work.name, work, {}, opened.recorder, runner=runner)
+    run.recovers = True
+    return run
 
 
 def run_flow(run: FlowExecution) -> State:
@@ -390,6 +425,7 @@ def begin_flow(run: FlowExecution, *, in_turns: bool = False) -> None:
 
 
 __all__ = [
+    "Claimed",
     "Engine",
     "attach_to_flow_run",
     "await_all",

@@ -57,6 +57,22 @@ def load_from_entrypoint(entrypoint: str, kind: type[T], *, folder: Path | None 
         return _load_from_module(where, name, kind, folder)
 
 
+def load_from_code(code: bytes, path: Path, name: str, kind: type[T]) -> T:
+    """The object of class `kind` that is called `name` in `code`, which was the content of the file `path` once.
+
+    Raises UsageError if executing it fails, or there is no such object.
+    """
+    root, module_name = _place(path)
+    with _searched(root):
+        module = _execute(path, _free_name(module_name, path), code)
+    return _choose(module, name, kind, str(path))
+
+
+def place_of(path: Path) -> tuple[Path, str]:
+    """The folder that imports begin in for a file, and what the file is called from there."""
+    return _place(path)
+
+
 def _local_path(source: str | os.PathLike[str], folder: Path | None = None) -> Path:
     if not isinstance(source, str | os.PathLike):
         raise UsageError(f"The source of a flow is a local folder or file, not {source!r}.")
@@ -161,8 +177,8 @@ def _spec(name: str) -> Any:
         return None
 
 
-def _execute(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Afresh(name, str(path)))
+def _execute(path: Path, name: str, code: bytes | None = None) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Afresh(name, str(path), code))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -183,11 +199,16 @@ def _execute(path: Path, name: str) -> ModuleType:
 
 
 class _Afresh(SourceFileLoader):
-    """Compiles the file as it is now: what is cached of one that was edited within the last second may be older."""
+    """Compiles `content`, else the file as it is now: what is cached of one that was just edited may be older."""
+
+    def __init__(self, fullname: str, path: str, content: bytes | None = None) -> None:
+        super().__init__(fullname, path)
+        self.content = content
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        code: CodeType = self.source_to_code(self.get_data(path), path)
+        content = self.get_data(path) if self.content is None else self.content
+        code: CodeType = self.source_to_code(content, path)
         return code
 
 

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from flowbook import engine, runs
-from flowbook.core.states import State, StateType
+from flowbook.core.events import state_to_json
+from flowbook.core.states import State, StateType, scheduled
 from flowbook.errors import FlowbookError, MissingContextError, ParameterError, UsageError
 from flowbook.run.current import current
 from flowbook.run.flow_execution import FlowExecution
@@ -169,3 +170,10 @@ def _who() -> str:
         user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     process = this_process()
     return f"{user}@{process.host}, pid {process.pid}"
+
+
+def subflow_of_deployment(parent: FlowExecution, flow_run_id: str, flow: str) -> None:
+    """Show a run of a deployment as a node in the graph of `parent`, which has asked for it and waits for it."""
+    node = {"name": parent.task_run_name(flow), "key": f"deployment.{flow}", "flow": True}
+    parent.recorder.emit("task-run", parent.id, flow_run_id, node)
+    parent.recorder.emit("state", parent.id, flow_run_id, state_to_json(scheduled()))

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from flowbook import engine
@@ -26,6 +27,7 @@ from flowbook.run.work import Hook, Slots, Storage, Work
 from flowbook.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from flowbook.deployments import Deployment
     from flowbook.visualize import PlannedGraph
 
 __all__ = ["Flow", "FlowOptions", "flow", "load_flow_from_entrypoint"]
@@ -159,12 +161,13 @@ class Flow(Decorated, Generic[P, R]):
         parameters: Mapping[str, Any],
         *,
         flow_run_id: str | None = None,
-        recorded: bool = False,
+        claimed: engine.Claimed | None = None,
+        name: str | None = None,
         trigger: str = "call",
     ) -> FlowExecution:
         """A run with these parameters by name, validated.
 
-        Its id may be chosen beforehand; a `recorded` run is in the store already, and this process takes it over.
+        Its id may be chosen beforehand; a `claimed` run is in the store already, and this process has it.
         """
         parameters, upstream = engine.resolve_parameters(parameters)
         if self.options.validate_parameters:
@@ -173,9 +176,9 @@ class Flow(Decorated, Generic[P, R]):
             self.work,
             parameters,
             inline.started(self.options.task_runner.start),
-            name=self._run_name(parameters),
+            name=self._run_name(parameters) or name,
             flow_run_id=flow_run_id,
-            recorded=recorded,
+            claimed=claimed,
             trigger=trigger,
             upstream=upstream,
             limits=self._limits(),
@@ -243,6 +246,29 @@ class Flow(Decorated, Generic[P, R]):
         from flowbook.entrypoints import load_from_source
 
         return load_from_source(source, entrypoint, cls)
+
+    def to_deployment(self, name: str | None = None, **options: Any) -> Deployment:
+        """This flow as a deployment, for `flowbook.serve` or `flowbook.deploy`. Options: those of `deploy`."""
+        return _deployments().build(self, name, options, f"to_deployment() of flow {self.name!r}")  # type: ignore[no-any-return]
+
+    def serve(self, name: str | None = None, **options: Any) -> None:
+        """Make this flow a deployment, and execute its runs from this process until it is stopped (Ctrl-C, SIGTERM).
+
+        Options: ``cron``, ``interval``, ``rrule``, ``schedule`` or ``schedules``, with ``timezone``, ``catchup``
+        (``one``, ``all``, ``skip``) and ``jitter`` (seconds); ``parameters``, ``description``, ``tags``, ``version``,
+        ``paused``, ``concurrency_limit`` or ``overlap``; ``limit`` (runs at a time, 8), ``pause_on_shutdown`` (True),
+        ``print_starting_message`` (True). Raises UsageError for one that does not exist or does not fit.
+        """
+        _deployments().serve_one(self, name, options)
+
+    def deploy(self, name: str, **options: Any) -> str:
+        """Make this flow a deployment whose runs the workers of ``work_pool_name`` execute; returns its id.
+
+        Options: those of `serve` about schedules and runs, ``work_queue_name``, ``job_variables`` (``env``,
+        ``working_dir``, ``memory_mb``), ``print_next_steps`` (True). What it runs is kept as it is now. Raises
+        UsageError for an option that does not exist or does not fit, NotFound if there is no such pool.
+        """
+        return _deployments().deploy_one(self, name, options)  # type: ignore[no-any-return]
 
     def with_options(self, **changes: Any) -> Flow[P, R]:
         """The same function as a flow with some options changed."""
@@ -374,6 +400,11 @@ def _options(given: Mapping[str, Any], base: FlowOptions | None = None) -> FlowO
         if option in changes:
             changes[option] = tuple(changes[option] or ())
     return replace(base or FlowOptions(), **changes)
+
+
+def _deployments() -> Any:
+    """The module that knows workers and schedules, which a flow that is only called never needs."""
+    return import_module("flowbook.deployments")
 
 
 def _exhaust(values: Generator[Any, Any, R]) -> R:

@@ -24,8 +24,11 @@ from flowbook.core.interval import interval_fires
 from flowbook.core.recurrence import DEFAULT_START, recurrence
 from flowbook.core.rrule import parse_rrule
 from flowbook.core.schedule_arguments import (
+    CATCHUPS,
     anchor_time,
+    check_choice,
     check_flag,
+    check_jitter,
     check_text,
     interval_length,
     parameter_dict,
@@ -59,12 +62,18 @@ class Schedule:
 
     `timezone` is an IANA name (UTC when none is given), `parameters` go to the runs, `slug` names the
     schedule within its deployment, and one that is not `active` is kept but makes no runs.
+
+    `catchup` says what becomes of fires that were missed while nothing ran: of ``one`` the latest makes a run, of
+    ``all`` each does (at most a thousand), of ``skip`` none. A run begins up to `jitter` seconds after its fire, by an
+    amount that is the same whoever computes it.
     """
 
     timezone: str = ""
     active: bool = True
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     slug: str | None = None
+    catchup: str = "one"
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         if type(self) is Schedule:
@@ -73,6 +82,8 @@ class Schedule:
         check_flag("active", self.active)
         if self.slug is not None:
             check_text("slug", self.slug, "nightly")
+        check_choice("catchup", self.catchup, CATCHUPS)
+        check_jitter(self.jitter)
         load_zone(self.timezone)
 
     @property
@@ -265,6 +276,8 @@ def to_dict(schedule: Schedule) -> dict[str, Any]:
         "active": schedule.active,
         "parameters": dict(schedule.parameters),
         "slug": schedule.slug,
+        **({"catchup": schedule.catchup} if schedule.catchup != "one" else {}),
+        **({"jitter": schedule.jitter} if schedule.jitter else {}),
     }
     match schedule:
         case CronSchedule():

@@ -40,6 +40,7 @@ class Unattended:
             self.run["flow_run_id"],
             Work(name=self.run["flow"], fn=lambda: None, quiet=True),
             ThreadPool(engine.engine().settings.task_workers),
+            fence=self.run["fence"],
         )
 
     def submit(self, cell: NotebookCell) -> None:
@@ -105,7 +106,11 @@ def run_flow(name: str) -> Any:
     """Run the flow of this name, which the cells have defined, as the run that this process was started for."""
     unattended = _unattended()
     flow = find_flow(unattended.session, name)
-    run = flow.begin(unattended.run["parameters"], flow_run_id=unattended.run["flow_run_id"], recorded=True)
+    said = unattended.run
+    claimed = engine.Claimed(fence=said["fence"], parent_id=said["parent_id"], tags=frozenset(said["tags"]))
+    run = flow.begin(
+        said["parameters"], flow_run_id=said["flow_run_id"], claimed=claimed, name=said["name"], trigger=said["trigger"]
+    )
     return flow.finish(run)
 
 

@@ -10,6 +10,10 @@ from zoneinfo import ZoneInfo
 from flowbook.core.recurrence import DEFAULT_START
 from flowbook.core.schedule_errors import InvalidSchedule
 from flowbook.core.wallclock import LAST_YEAR
+from flowbook.errors import did_you_mean
+
+#: What may become of fires that were missed.
+CATCHUPS = ("one", "all", "skip")
 
 _SHORTEST = timedelta(seconds=1)
 _LONGEST = timedelta(days=36525)  # a century
@@ -77,3 +81,21 @@ def check_text(name: str, value: object, example: str) -> None:
     """Refuse anything but a string for the argument `name`."""
     if not isinstance(value, str):
         raise InvalidSchedule(name, f'{name} must be text such as "{example}", not {value!r:.60}.')
+
+
+def check_choice(field: str, value: Any, known: tuple[str, ...]) -> None:
+    """Raise InvalidSchedule unless `value` is one of the `known` words."""
+    if value not in known:
+        raise InvalidSchedule(
+            field, f"{field} is {value!r:.60}; it is one of {', '.join(known)}.{_meant(value, known)}"
+        )
+
+
+def _meant(value: Any, known: tuple[str, ...]) -> str:
+    return did_you_mean(value, known) if isinstance(value, str) else ""
+
+
+def check_jitter(seconds: Any) -> None:
+    """Raise InvalidSchedule unless `seconds` is a number of seconds from 0 to a day."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86_400:
+        raise InvalidSchedule("jitter", f"jitter must be a number of seconds from 0 to 86400, not {seconds!r:.60}.")

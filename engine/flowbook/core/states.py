@@ -196,6 +196,11 @@ def awaiting_retry(delay: float, attempt: int, after: State) -> State:
     return State(type=_S.SCHEDULED, name="AwaitingRetry", message=said, attempt=attempt)
 
 
+def awaiting_restart(message: str) -> State:
+    """The run has ended and is going to be begun anew, by whatever worker is free."""
+    return State(type=_S.SCHEDULED, name="AwaitingRetry", message=message)
+
+
 def completed(data: Any = None, *, attempt: int = 0, name: str = "Completed", message: str | None = None) -> State:
     """The run ended well with the value `data`."""
     return State(type=_S.COMPLETED, name=name, message=message, attempt=attempt, data=data)

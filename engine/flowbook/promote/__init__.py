@@ -10,11 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowbook.promote.promotion import Promoted, promote
+    from flowbook.promote.promotion import promote
     from flowbook.promote.requests import request_run
+    from flowbook.promote.saving import Promoted
 
 _HOMES = {
-    "Promoted": "flowbook.promote.promotion",
+    "Promoted": "flowbook.promote.saving",
     "promote": "flowbook.promote.promotion",
     "request_run": "flowbook.promote.requests",
 }

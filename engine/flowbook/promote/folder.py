@@ -31,6 +31,15 @@ class RunFolder:
         """``run.json``: what the kernel needs to know of its run."""
         write_file(self.path / "run.json", json.dumps(facts, indent=1).encode())
 
+    def write_snapshot(self) -> Path:
+        """``snapshot.ipynb``: the notebook as it was promoted, for the kernel to read; returns its path."""
+        import nbformat
+
+        path = self.path / "snapshot.ipynb"
+        content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
+        write_file(path, content.encode())
+        return path
+
     def write_kernel(self, pid: int | None, sockets: str = "") -> None:
         """``kernel.json``: by this a worker ends a kernel whose parent was killed. None as `pid` removes it."""
         path = self.path / "kernel.json"

@@ -98,34 +98,6 @@ def snapshot(notebook: NotebookNode) -> tuple[str, bytes]:
     return hashlib.sha256(content).hexdigest(), content
 
 
-def save_snapshot(home: Path, sha: str, content: bytes) -> None:
-    """Keep a snapshot in the home folder; one that is there already is not written again."""
-    from flowbook.store.files import write_file
-
-    path = snapshot_path(home, sha)
-    if not path.is_file():
-        write_file(path, content)
-
-
-def load_snapshot(home: Path, sha: str) -> NotebookNode:
-    """The snapshot as a notebook; raises NotebookError if it is gone or was changed."""
-    path = snapshot_path(home, sha)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise NotebookError(
-            f"The snapshot {path} cannot be read: {error.strerror}. Promote the notebook again."
-        ) from None
-    if hashlib.sha256(content).hexdigest() != sha:
-        raise NotebookError(f"The snapshot {path} was changed since it was made. Promote the notebook again.")
-    return parse_notebook(content, str(path))
-
-
-def snapshot_path(home: Path, sha: str) -> Path:
-    """Where a snapshot is."""
-    return home / "snapshots" / f"{sha}.ipynb"
-
-
 def _json(content: bytes, called: str) -> dict[str, Any]:
     try:
         plain = json.loads(content.decode("utf-8-sig"))

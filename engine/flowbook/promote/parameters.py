@@ -54,14 +54,17 @@ def schema_from_json(plain: Iterable[Mapping[str, Any]]) -> Schema:
     return tuple(Parameter(**fields) for fields in plain)
 
 
-def validate(schema: Schema, given: Mapping[str, Any], title: str) -> dict[str, Any]:
-    """The given values as the types of their parameters; raises ParameterError naming the field that does not fit."""
+def validate(schema: Schema, given: Mapping[str, Any], title: str, *, only_names: bool = False) -> dict[str, Any]:
+    """The given values as the types of their parameters; raises ParameterError naming the field that does not fit.
+
+    With `only_names` just the names are looked at.
+    """
     by_name = {parameter.name: parameter for parameter in schema}
     values = {}
     for name, value in given.items():
         if name not in by_name:
             raise unknown_parameter(name, title, by_name)
-        values[name] = _coerced(by_name[name], value, title)
+        values[name] = value if only_names else _coerced(by_name[name], value, title)
     return values
 
 
@@ -88,7 +91,7 @@ def from_texts(schema: Schema, texts: Iterable[str], title: str) -> dict[str, An
         if name not in by_name:
             raise unknown_parameter(name, title, by_name)
         parameter = by_name[name]
-        values[name] = from_text(value, _hint_of(parameter), parameter.default_value())
+        values[name] = from_text(value, hint_of(parameter), parameter.default_value())
     return values
 
 
@@ -98,7 +101,7 @@ def to_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _coerced(parameter: Parameter, value: Any, title: str) -> Any:
-    hint = _hint_of(parameter)
+    hint = hint_of(parameter)
     if hint is UNKNOWN:
         return value
     if value is None and parameter.default == "None":  # ``x: str = None`` means Optional
@@ -106,7 +109,7 @@ def _coerced(parameter: Parameter, value: Any, title: str) -> Any:
     return coerce_one(value, hint, f"parameter {parameter.name!r} of {title}", parameter.name)
 
 
-def _hint_of(parameter: Parameter) -> Any:
+def hint_of(parameter: Parameter) -> Any:
     """The type of a parameter: as annotated, else that of its default, if that is a number, a list or a dict."""
     if parameter.annotation is not None:
         return type_of(parameter.annotation)

@@ -47,6 +47,9 @@ class Plan:
         """``run.json``; `snapshot` is where the kernel can read the cells."""
         return {
             "flow_run_id": self.run.id,
+            "fence": self.run.fence,
+            "tags": list(self.run.tags),
+            "parent_id": self.run.parent_id,
             "number": self.run.number,
             "name": self.run.name,
             "flow": self.run.flow,

@@ -6,19 +6,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flowbook.errors import NotFound, ParameterError
-from flowbook.promote.parameters import Schema, to_plain, validate
+from flowbook.errors import ParameterError, UsageError
+from flowbook.promote.parameters import Schema
+from flowbook.promote.saving import plain_parameters
 from flowbook.store.database import Database
-from flowbook.store.deployments import find_deployment, manifest_of
+from flowbook.store.deployments import Deployment, all_deployments, manifest_of
 
 
-def deployed(database: Database, name: str) -> dict[str, Any] | None:
-    """What the newest version of the deployment captured, None if there is no such deployment."""
-    try:
-        found = find_deployment(database, name)
-    except NotFound:
-        return None
-    return manifest_of(database, found.id, found.version)
+def deployed_as(database: Database, name: str) -> Deployment | None:
+    """The deployment that a notebook of this name makes a new version of; None if there is none yet.
+
+    Raises UsageError if there are several, or if it is one of a Python flow.
+    """
+    known = [found for found in all_deployments(database) if found.name == name]
+    of_notebooks = [
+        found for found in known if manifest_of(database, found.id, found.version)["kind"] not in ("python", "pickle")
+    ]
+    if len(of_notebooks) > 1:
+        full = ", ".join(f"{each.flow}/{each.name}" for each in of_notebooks)
+        raise UsageError(f"There are several deployments {name!r} ({full}); use another --name.")
+    return of_notebooks[0] if of_notebooks else None
+
+
+def deployed_from(database: Database, flow: str, name: str) -> Deployment | None:
+    """The deployment of this flow and name."""
+    return next((found for found in all_deployments(database) if (found.flow, found.name) == (flow, name)), None)
 
 
 def kept_parameters(
@@ -31,7 +43,7 @@ def kept_parameters(
         if name in given:
             continue
         try:
-            kept.update(to_plain(validate(schema, {name: value}, title)))
+            kept.update(plain_parameters(schema, {name: value}, title))
         except ParameterError as error:
             dropped.append(f"The parameter {name!r} of the version before is not kept: {error}")
     return kept, dropped

@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
-    __slots__ = ("limits", "names", "parent", "pauses", "producers", "runner", "turns", "unfinished", "upstream")
+    __slots__ = (
+        "limits",
+        "names",
+        "parent",
+        "pauses",
+        "producers",
+        "recovers",
+        "runner",
+        "shown_in",
+        "turns",
+        "unfinished",
+        "upstream",
+    )
     kind = "Flow run"
     logger = "flowbook.flow_runs"
 
@@ -57,6 +69,8 @@ class FlowExecution(Execution):
         self.upstream: Sequence[str] = ()
         self.pauses = Pauses(self)
         self.turns: Turns | None = None  # those of a generator function
+        self.shown_in = parent.id if parent else None  # the flow run in whose graph it is a node
+        self.recovers = False  # whether a retry in another process finds the results of its tasks
         self.siblings.add(self)
 
     def life(self) -> Life:
@@ -106,11 +120,11 @@ class FlowExecution(Execution):
         self.state = state
         if state.is_running():
             self.began = self.began or state.time
-        if self.parent is not None:
+        if self.shown_in is not None:
             # In the graph of its parent a sub-flow is a node like any task run, under its own id.
-            self.recorder.emit("state", self.parent.id, self.id, plain)
-            if state.is_completed():
-                self.produced(state.data)
+            self.recorder.emit("state", self.shown_in, self.id, plain)
+        if self.parent is not None and state.is_completed():
+            self.produced(state.data)
         if state.is_final():
             say(self, "Finished in state %s", state)
             if self.turns is not None:

@@ -46,6 +46,15 @@ def install(level: int) -> None:
     _root.setLevel(level)
 
 
+def quiet_terminal() -> None:
+    """Let the terminal show only what no run says: in a process whose terminal is a file, runs have the record."""
+    for handler in _root.handlers:
+        if isinstance(handler, _TerminalHandler):
+            handler.addFilter(
+                lambda record: getattr(record, "run", None) is None and not getattr(record, "recorded", False)
+            )
+
+
 def hand_on() -> None:
     """Hand flowbook's records to the handlers of the root logger too, such as pytest's, unless there are such here."""
     _root.propagate = all(isinstance(handler, _Handler) for handler in _root.handlers)

@@ -19,6 +19,7 @@ _log = logging.getLogger("flowbook.engine")
 
 LOOK_EVERY = 0.4  # seconds; with the time that a run has to stop, it ends within two
 _FIRST_LOOK = 0.5  # seconds after a run has begun
+BEAT_EVERY = 10.0  # seconds
 
 
 class Inbox(Protocol):
@@ -47,8 +48,12 @@ class Asked(Protocol):
 class Watcher:
     """Tells the flow runs of this process what is asked of them."""
 
-    def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, inbox: Inbox, *, beat: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._inbox = inbox
+        self._beat = beat  # says that the runs of this process live
+        self._next_beat = 0.0
         self._clock = clock
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -104,6 +109,9 @@ class Watcher:
                 continue
             try:
                 self._look(grown)
+                if now >= self._next_beat and any(now - began >= BEAT_EVERY for _, began in self._runs.copy().values()):
+                    self._next_beat = now + BEAT_EVERY
+                    self._beat()
                 failing = False
             except Exception as error:  # the runs do not fail with it, and the next look may succeed
                 if not failing:

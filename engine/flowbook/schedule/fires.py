@@ -1,21 +1,26 @@
 """Due times become runs: exactly one run for each, however many schedulers look.
 
-A time is a row of ``fire`` under a unique key, inserted in the transaction that inserts its run. Times that were missed
-while nothing ran follow the catch-up rule ``one``: the latest of them gets a run, the others are recorded as missed.
+The next due time of each schedule stands in the database, so a scheduler keeps nothing in mind: it asks for the
+schedules that are due, and makes their runs in the transaction that moves their next due time on. A fire is a row under
+a unique key as well, inserted in the transaction that inserts its run.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
+from flowbook.core.deploying import Collision
+from flowbook.core.templates import RunMoment, has_placeholder, render
 from flowbook.run.ids import new_id
 from flowbook.schedules import InvalidSchedule, Schedule, from_dict
-from flowbook.store.deployments import Deployment, StoredSchedule, live_schedules, manifest_of
-from flowbook.store.queue import add_run
+from flowbook.store.deployments import Deployment
+from flowbook.store.queue import NewRun, add_runs, is_active, is_waiting
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -26,105 +31,296 @@ _log = logging.getLogger("flowbook.schedule")
 
 #: A fire is on time when it is noticed within so many seconds; each of those gets a run.
 ON_TIME = 15.0
-#: So many missed fires of one schedule are recorded at once; older ones are passed over.
-MOST_MISSED = 5_000
+#: So many missed fires of one schedule are made up for at most; older ones are recorded as missed.
+MOST_CAUGHT_UP = 1_000
+#: So many schedules are dealt with in one transaction, so that the first runs need not wait for the last.
+CHUNK = 100
+#: A due time that was computed so many seconds after now was computed by a clock that was wrong.
+_CLOCK_WENT_BACK = 60.0
 
-_FIRST_WINDOW, _WIDER = 60.0, 4.0
+_JUST_AFTER = 1e-6  # seconds; the fire at the moment of deploying is none of the schedule's
+_FIRST_WINDOW, _WIDER, _LONGEST = 60.0, 4.0, 40e9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Planned:
-    """A schedule in force, with what it makes runs of."""
+class Decision:
+    """What becomes of the fires of one schedule that are due: times in seconds since the epoch, ascending.
 
-    stored: StoredSchedule
-    schedule: Schedule
-    deployment: Deployment
+    `missed` is the first and the last of those that make no run. `next_due` is None if the schedule has ended.
+    """
 
-    def next_after(self, time: float) -> float | None:
-        """The first fire after `time`, both in seconds since the epoch; None if there is none."""
-        found = next(self.schedule.fires(_moment(time)), None)
-        return None if found is None else found.timestamp()
+    runs: Sequence[float] = ()
+    missed: tuple[float, float] | None = None
+    next_due: float | None = None
 
 
-def schedules_in_force(database: Database) -> list[Planned]:
-    """The schedules that make runs now. One that cannot be read is reported, and the others go on."""
-    found = []
-    for stored, deployment in live_schedules(database):
-        try:
-            found.append(Planned(stored=stored, schedule=from_dict(stored.spec), deployment=deployment))
-        except InvalidSchedule as error:
-            _log.error("A schedule of deployment %r is not in force: %s", deployment.name, error)
+@dataclass(slots=True)
+class _Made:
+    """What one transaction is going to write."""
+
+    runs: list[tuple[Deployment, NewRun]] = field(default_factory=list)
+    fires: list[dict[str, Any]] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)
+
+
+def make_due_runs(database: Database, now: float) -> list[str]:
+    """Make the runs of all fires that are due at `now`, seconds since the epoch; returns the ids of those made here."""
+    made: list[str] = []
+    while True:
+        first = next_due(database)
+        if first is None or first > now:
+            return made
+        with database.write() as connection:
+            rows = _due_schedules(connection, now)
+            made += _deal_with(connection, rows, now)
+        if not rows:  # another scheduler is at it
+            return made
+
+
+def next_due(database: Database) -> float | None:
+    """When the next fire of any schedule is due, in seconds since the epoch; None if no schedule is in force."""
+    from sqlalchemy import func, select
+
+    from flowbook.store.schema import schedule
+
+    with database.read() as connection:
+        found: float | None = connection.scalar(select(func.min(schedule.c.next_due)))
     return found
 
 
-def make_due_runs(database: Database, planned: Planned, now: float) -> list[str]:
-    """Make the runs of the fires of one schedule that are due at `now`; returns the ids of those made here."""
-    from sqlalchemy.exc import IntegrityError
+def set_right(database: Database, now: float) -> int:
+    """Compute the due times anew that a clock has computed which was ahead of the one now; returns how many.
 
-    parameters = {
-        **manifest_of(database, planned.deployment.id, planned.deployment.version)["parameters"],
-        **planned.schedule.parameters,
-    }
-    made = []
-    try:
-        with database.write() as connection:
-            due = due_fires(planned.schedule, _last_fire(connection, planned.stored), now)
-            for fire_time in due:
-                runs = fire_time == due[-1] or fire_time > now - ON_TIME
-                run_id = None
-                if runs:
-                    run_id = new_id()
-                    add_run(
-                        connection, run_id, planned.deployment, parameters, due=fire_time, trigger="schedule", now=now
-                    )
-                    made.append(run_id)
-                _record_fire(connection, planned.stored, fire_time, run_id)
-    except IntegrityError:  # another scheduler was first, so its runs are there and ours are not
-        return []
-    return made
-
-
-def due_fires(schedule: Schedule, after: float, now: float) -> list[float]:
-    """The fires after `after` up to `now`, ascending, at most the latest `MOST_MISSED`; in seconds since the epoch.
-
-    The time before `now` is looked at in windows that grow, so that years of a dense schedule cost little.
+    Fires of times that have not come are not missed. Those that made a run stay, so that none makes a second one.
     """
-    if now <= after:
-        return []
+    from sqlalchemy import delete, select, update
+
+    from flowbook.store.schema import fire, schedule
+
+    wrong = (schedule.c.as_of > now + _CLOCK_WENT_BACK,)
+    with database.read() as connection:
+        if connection.execute(select(schedule.c.id).where(*wrong).limit(1)).first() is None:
+            return 0
+    with database.write() as connection:
+        ids = list(connection.scalars(select(schedule.c.id).where(*wrong)))
+        mine = (fire.c.schedule_id.in_(ids), fire.c.outcome != "run")
+        connection.execute(delete(fire).where(*mine, fire.c.fire_time > now))
+        connection.execute(update(fire).where(*mine, fire.c.until > now).values(until=now))
+        connection.execute(
+            update(schedule).where(schedule.c.id.in_(ids), schedule.c.next_due.is_not(None)).values(next_due=now)
+        )
+        connection.execute(update(schedule).where(schedule.c.id.in_(ids)).values(as_of=now))
+    _log.warning("The clock was set back; the next runs of %d schedules were computed anew.", len(ids))
+    return len(ids)
+
+
+def decide(schedule: Schedule, since: float, now: float) -> Decision:
+    """What becomes of the fires from `since` up to `now`, in seconds since the epoch."""
+    first = _first_from(schedule, since)
+    if first is None or first > now:
+        return Decision(next_due=first)
+    following = _first_from(schedule, now + _JUST_AFTER)
+    on_time = [time for time in _between(schedule, max(since, now - ON_TIME), now) if time > now - ON_TIME]
+    if first > now - ON_TIME:
+        return Decision(runs=on_time, next_due=following)
+    runs = on_time
+    if schedule.catchup == "all":
+        runs = last_fires(schedule, since, now, MOST_CAUGHT_UP)
+    elif schedule.catchup == "one" and not on_time:
+        runs = last_fires(schedule, since, now, 1)
+    until = last_fires(schedule, since, runs[0] - _JUST_AFTER if runs else now, 1)
+    return Decision(runs=runs, missed=(first, until[0]) if until else None, next_due=following)
+
+
+def last_fires(schedule: Schedule, since: float, until: float, most: int) -> list[float]:
+    """The last `most` fires from `since` to `until`, ascending, all in seconds since the epoch.
+
+    The time before `until` is looked at in windows that grow, so that years of a dense schedule cost little.
+    """
     window = _FIRST_WINDOW
     while True:
-        start = max(after, now - window)
-        found = list(_until(schedule, start, now))
-        if start == after or len(found) >= MOST_MISSED:
-            return found[-MOST_MISSED:]
+        begin = max(since, until - window)
+        found = list(_between(schedule, begin, until))
+        if begin == since or len(found) >= most or window > _LONGEST:
+            return found[-most:]
         window *= _WIDER
 
 
-def _until(schedule: Schedule, after: float, now: float) -> Iterator[float]:
-    for fire in schedule.fires(_moment(after)):
+def previous_fire(schedule: Schedule, time: float) -> float:
+    """The fire before the one at `time`; `time` itself if there is none. In seconds since the epoch."""
+    found = last_fires(schedule, time - _LONGEST, time - _JUST_AFTER, 1)
+    return found[0] if found else time
+
+
+def moment_of(schedule: Schedule, run_id: str, time: float) -> RunMoment:
+    """What placeholders in the parameters of the run for the fire at `time` mean."""
+    return RunMoment(
+        run_id=run_id,
+        scheduled=_moment(time).astimezone(schedule.zone),
+        previous=lambda: _moment(previous_fire(schedule, time)).astimezone(schedule.zone),
+    )
+
+
+def run_for_fire(
+    deployment: Deployment, schedule: Schedule, time: float, *, trigger: str, due: float, **options: Any
+) -> NewRun:
+    """The run of `deployment` for a fire at `time`, that begins at `due`, with its placeholders replaced."""
+    run_id = new_id()
+    parameters: Any = {**deployment.parameters, **schedule.parameters}
+    if has_placeholder(parameters):
+        parameters = render(parameters, moment_of(schedule, run_id, time))
+    return NewRun(id=run_id, parameters=parameters, due=due, trigger=trigger, **options)
+
+
+def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[str]:
+    """Make the runs of these schedules, and move their due times on; returns the ids of the runs."""
+    from sqlalchemy import bindparam, insert, update
+
+    from flowbook.store import schema
+
+    decided = [(row, *_decided(row, now)) for row in rows]
+    known = _recorded(connection, [(row.id, fires.runs[0]) for row, _, fires in decided if fires.runs])
+    made = _Made()
+    for row, planned, fires in decided:
+        if planned is not None:
+            _plan(connection, made, row, planned, fires, known)
+        made.moved.append({"of": row.id, "due": fires.next_due, "now": now})
+    add_runs(connection, made.runs, now)
+    if made.fires:
+        connection.execute(insert(schema.fire), made.fires)
+    if made.moved:
+        table = schema.schedule
+        moved = update(table).where(table.c.id == bindparam("of"))
+        connection.execute(moved.values(next_due=bindparam("due"), as_of=bindparam("now")), made.moved)
+    return [run.id for _, run in made.runs]
+
+
+def _due_schedules(connection: Connection, now: float) -> list[Any]:
+    """Some schedules that are due, with their deployments; on PostgreSQL those that no other scheduler deals with."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import deployment, schedule
+
+    columns = [column.label(f"of_{column.name}") for column in deployment.c]
+    query = (
+        select(schedule, *columns)
+        .join(deployment, deployment.c.id == schedule.c.deployment_id)
+        .where(schedule.c.next_due <= now)
+        .order_by(schedule.c.next_due)
+        .limit(CHUNK)
+        .with_for_update(skip_locked=True, of=schedule)
+    )
+    return list(connection.execute(query))
+
+
+def _decided(row: Any, now: float) -> tuple[Schedule | None, Decision]:
+    """The schedule of a row, and what becomes of its fires. One that cannot be read is reported and ends."""
+    try:
+        planned = _parsed(row.spec)
+        return planned, decide(planned, max(row.next_due, row.since + _JUST_AFTER), now)
+    except InvalidSchedule as error:
+        _log.error("A schedule of deployment %r is not in force any more: %s", row.of_name, error)
+        return None, Decision()
+
+
+def _plan(
+    connection: Connection,
+    made: _Made,
+    row: Any,
+    planned: Schedule,
+    fires: Decision,
+    known: set[tuple[str, float]],
+) -> None:
+    from flowbook.store.deployments import deployment_from
+
+    deployment = deployment_from(row, "of_")
+    room = _room(connection, deployment)
+    for time in fires.runs:
+        if (row.id, time) in known:
+            continue
+        run = None
+        if room is None or room > 0:
+            due = time + _jitter(row.id, time, planned.jitter)
+            run = run_for_fire(deployment, planned, time, trigger="schedule", due=due)
+            made.runs.append((deployment, run))
+            room = None if room is None else room - 1
+        made.fires.append(_fire(row, time, outcome="skipped" if run is None else "run", run=run))
+    if fires.missed is not None:
+        first, until = fires.missed
+        made.fires.append(_fire(row, first, outcome="missed", until=None if until == first else until))
+
+
+def _room(connection: Connection, deployment: Deployment) -> int | None:
+    """For how many more runs there is room, where a fire that finds none makes no run; else None."""
+    from sqlalchemy import func, or_, select
+
+    from flowbook.store.schema import flow_run
+
+    settings = deployment.settings
+    if settings.concurrency_limit is None or settings.collision is not Collision.CANCEL_NEW:
+        return None
+    mine = (flow_run.c.deployment_id == deployment.id, or_(is_active(), is_waiting()))
+    return settings.concurrency_limit - (
+        connection.scalar(select(func.count()).select_from(flow_run).where(*mine)) or 0
+    )
+
+
+def _recorded(connection: Connection, firsts: Sequence[tuple[str, float]]) -> set[tuple[str, float]]:
+    """The fires of these schedules, from the given times on, that are dealt with already: by a clock that was ahead."""
+    if not firsts:
+        return set()
+    from sqlalchemy import select
+
+    from flowbook.store.schema import fire
+
+    earliest = min(time for _, time in firsts)
+    query = select(fire.c.schedule_id, fire.c.fire_time).where(
+        fire.c.schedule_id.in_([schedule_id for schedule_id, _ in firsts]), fire.c.fire_time >= earliest
+    )
+    return {(row.schedule_id, row.fire_time) for row in connection.execute(query)}
+
+
+def _fire(
+    row: Any, time: float, *, outcome: str, run: NewRun | None = None, until: float | None = None
+) -> dict[str, Any]:
+    return {
+        "schedule_id": row.id,
+        "fire_time": time,
+        "deployment_id": row.deployment_id,
+        "flow_run_id": None if run is None else run.id,
+        "outcome": outcome,
+        "until": until,
+    }
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(spec: str) -> Schedule:
+    import json
+
+    return from_dict(json.loads(spec))
+
+
+def _jitter(schedule_id: str, time: float, most: float) -> float:
+    """Seconds from 0 to `most`, always the same for one fire."""
+    if not most:
+        return 0.0
+    digest = sha256(f"{schedule_id} {time}".encode()).digest()
+    return most * int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _first_from(schedule: Schedule, time: float) -> float | None:
+    """The first fire at `time` or after it."""
+    found = next(schedule.fires(_moment(time) - timedelta(microseconds=1)), None)
+    return None if found is None else found.timestamp()
+
+
+def _between(schedule: Schedule, since: float, until: float) -> Iterator[float]:
+    """The fires from `since` to `until`, both included."""
+    for fire in schedule.fires(_moment(since) - timedelta(microseconds=1)):
         time = fire.timestamp()
-        if time > now:
+        if time > until:
             return
         yield time
-
-
-def _last_fire(connection: Connection, stored: StoredSchedule) -> float:
-    """The fires up to here are dealt with."""
-    from sqlalchemy import func, select
-
-    from flowbook.store.schema import fire
-
-    last = connection.scalar(select(func.max(fire.c.fire_time)).where(fire.c.schedule_id == stored.id))
-    return stored.since if last is None else max(stored.since, last)
-
-
-def _record_fire(connection: Connection, stored: StoredSchedule, time: float, run_id: str | None) -> None:
-    from sqlalchemy import insert
-
-    from flowbook.store.schema import fire
-
-    row = {"schedule_id": stored.id, "fire_time": time, "deployment_id": stored.deployment_id, "flow_run_id": run_id}
-    connection.execute(insert(fire).values(**row, outcome="run" if run_id else "missed"))
 
 
 def _moment(time: float) -> datetime:

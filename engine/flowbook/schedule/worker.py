@@ -1,22 +1,33 @@
-"""A worker: claims runs that are due, and has each executed by a process of its own."""
+"""A worker: claims runs that are due, and has each executed as the type of its pool says."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from flowbook import engine
+from flowbook.core.deploying import Collision
 from flowbook.run.ids import new_id
-from flowbook.schedule import children
-from flowbook.schedule.children import Child
 from flowbook.schedule.clock import Clock
-from flowbook.schedule.loop import Loop, Scheduler
+from flowbook.schedule.loop import Loop
+from flowbook.schedule.worker_types import Launched, worker_type
+from flowbook.store.deployments import manifest_of
+from flowbook.store.pools import pool_named
 from flowbook.store.processes import this_process
-from flowbook.store.queue import QueuedRun, claim, due_runs, queued_run
-from flowbook.store.reaper import crash, reap
+from flowbook.store.queue import (
+    Claimant,
+    QueuedRun,
+    active_runs_of,
+    claim_due,
+    collisions,
+    hand_back,
+    next_due,
+    queued_run,
+)
+from flowbook.store.reaper import crash, mark_late, reap
 from flowbook.store.workers import beat, forget, register
 
 if TYPE_CHECKING:
@@ -24,19 +35,28 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("flowbook.worker")
 
-#: Seconds between two heartbeats of a worker, and two looks for runs whose process has gone.
+#: Seconds between two heartbeats of a worker.
 HEARTBEAT = 10.0
+#: Seconds between two looks for runs whose process has gone.
+SWEEP = 2.0
 #: Seconds that runs have to come to their end after the first signal.
 GRACE = 30.0
+_SAY_LAST = 5.0  # seconds that an execution has to record why it ends
 
 
 class Worker:
-    """Executes at most `limit` runs at a time. `said` is told what happens, one line each."""
+    """Executes at most `limit` runs at a time: those of `pool` (of its `queues`, if any are named), or those of its own
+    `deployments`, by their ids. `said` is told what happens, one line each.
+    """
 
     def __init__(
         self,
         *,
         limit: int,
+        pool: str | None = None,
+        queues: Sequence[str] = (),
+        deployments: Sequence[str] = (),
+        name: str | None = None,
         grace: float = GRACE,
         clock: Clock | None = None,
         said: Callable[[str], None] = _log.info,
@@ -46,17 +66,22 @@ class Worker:
         self.grace = grace
         self.said = said
         self.id = new_id()
-        self.children: list[Child] = []
+        self.claimant = Claimant(
+            process=this_process(), pool=pool, queues=tuple(queues), deployments=tuple(deployments)
+        )
+        self.name = name or f"{self.claimant.process.host}-{self.claimant.process.pid}"
+        self.type = worker_type(pool_named(self.database, pool).type if pool is not None else "process")
+        self.launched: list[Launched] = []
         self.stopping = threading.Event()
         self.at_once = threading.Event()
         self._wake = threading.Event()
         self._next_beat = 0.0
-        self.scheduler = Scheduler(self.database)
-        self.loop = Loop(self.scheduler, self.step, stop=self.stopping, clock=clock, wake=self._wake)
+        self._next_sweep = 0.0
+        self.loop = Loop(self.database, self.step, stop=self.stopping, clock=clock, wake=self._wake)
 
     def run(self) -> None:
         """Work until `stop` is called, then let the runs come to their end within the grace period."""
-        register(self.database, self.id, this_process(), self.loop.clock.now())
+        register(self.database, self.id, self.claimant, self.name, self.limit, self.loop.clock.now())
         try:
             self.loop.run()
             self._let_finish()
@@ -66,20 +91,23 @@ class Worker:
 
     def run_once(self) -> int:
         """Execute what is due now and wait for it; returns how many runs that was."""
-        self.scheduler.make_due_runs(self.loop.clock.now())
+        from flowbook.schedule.fires import make_due_runs
+
+        make_due_runs(self.database, self.loop.clock.now())
         reap(self.database)
         count = 0
         try:
             while not self.stopping.is_set():
                 self._wake.clear()
                 self._collect()
-                count += self._claim_due()
-                if not self.children:
+                count += self._claim_due(self.loop.clock.now())
+                if not self.launched:
                     return count
                 self._wake.wait()
             self._let_finish()
         finally:
             self._end_all()
+            self.loop.clock.close()
         return count
 
     def stop(self) -> None:
@@ -89,66 +117,84 @@ class Worker:
         self.stopping.set()
         self._wake.set()
 
-    def step(self) -> None:
-        """One turn of the loop: see who has ended, claim what is due, say that we live."""
+    def step(self, now: float) -> float | None:
+        """One turn of the loop: see who has ended, claim what is due, say that we live; when is the next run due?"""
         self._collect()
-        self._claim_due()
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + HEARTBEAT
-            beat(self.database, self.id, self.loop.clock.now())
+        ticks = time.monotonic()
+        if ticks >= self._next_sweep:
+            self._next_sweep = ticks + SWEEP
             reap(self.database)
+            mark_late(self.database, now)
+        self._claim_due(now)
+        if ticks >= self._next_beat:
+            self._next_beat = ticks + HEARTBEAT
+            beat(self.database, self.id, now, busy=len(self.launched))
+        return next_due(self.database, self.claimant, now)
 
-    def _claim_due(self) -> int:
-        free = self.limit - len(self.children)
+    def _claim_due(self, now: float) -> int:
+        free = self.limit - len(self.launched)
         if free <= 0:
             return 0
-        claimed = 0
-        for run in due_runs(self.database, self.loop.clock.now(), free):
-            fence = claim(self.database, run, this_process())
-            if fence is not None:
-                claimed += 1
-                self._start(run, fence)
-        return claimed
+        self._settle_collisions(now)
+        claimed = claim_due(self.database, self.claimant, now, free)
+        for run in claimed:
+            self._start(run)
+        return len(claimed)
 
-    def _start(self, run: QueuedRun, fence: int) -> None:
+    def _settle_collisions(self, now: float) -> None:
+        """Cancel what the deployments say of runs that are due while others of theirs are executed."""
+        requests = engine.engine().requests
+        for row in collisions(self.database, self.claimant, now):
+            if row.collision == Collision.CANCEL_NEW:
+                requests.cancel(row.id, f"Deployment {row.name!r} executes as many runs as it may at a time.")
+                continue
+            for run_id in active_runs_of(self.database, row.deployment_id):
+                requests.cancel(run_id, f"A newer run of deployment {row.name!r} takes its place.", again=False)
+
+    def _start(self, run: QueuedRun) -> None:
         try:
-            self.children.append(children.start(run, fence, ended=self._wake.set))
-        except OSError as error:
-            crash(self.database, run.id, f"The process for the run could not be started: {error}.", fence=fence)
-            self.said(f"Run {run.number} of {run.flow!r} could not be started: {error}.")
+            pool = pool_named(self.database, run.pool).settings if run.pool is not None else {}
+            own = manifest_of(self.database, run.deployment_id, run.version).get("job_variables", {})
+            merged = {**pool, **own, "env": {**pool.get("env", {}), **own.get("env", {})}}
+            self.launched.append(self.type.launch(run, merged, self._wake.set))
+        except Exception as error:
+            crash(self.database, run.id, f"The run could not be started: {error}", fence=run.fence)
+            self.said(f"Run {run.number} of {run.flow!r} could not be started: {error}")
         else:
             late = max(0.0, self.loop.clock.now() - run.due)
             self.said(f"Run {run.number} of {run.flow!r} begins ({run.name}), {late:.2f} s after its time.")
 
     def _collect(self) -> None:
-        """Take leave of the processes that have ended, and say so for those that could not say it themselves."""
-        for child in [child for child in self.children if child.process.poll() is not None]:
-            self.children.remove(child)
-            children.end_kernel(child.folder)
-            message = (
-                f"The process that executed the run is gone: {child.ended_by()}. See {child.folder / 'output.log'}."
-            )
-            crash(self.database, child.run.id, message, fence=child.fence)
-            state = queued_run(self.database, child.run.id).state_type
-            self.said(f"Run {child.run.number} of {child.run.flow!r} ended: {state.capitalize()}.")
+        """Take leave of what has ended, and say so for those that could not say it themselves."""
+        for ended in [each for each in self.launched if each.is_over()]:
+            self.launched.remove(ended)
+            message = f"The process that executed the run is gone: {ended.ended_by()}."
+            crash(self.database, ended.run.id, message, fence=ended.run.fence)
+            state = queued_run(self.database, ended.run.id).state_type
+            self.said(f"Run {ended.run.number} of {ended.run.flow!r} ended: {state.capitalize()}.")
 
     def _let_finish(self) -> None:
         deadline = time.monotonic() + self.grace
-        if self.children:
+        if self.launched:
             self.said(
-                f"Waiting at most {self.grace:g} s for {len(self.children)} runs; a second signal ends them at once."
+                f"Waiting at most {self.grace:g} s for {len(self.launched)} runs; a second signal ends them at once."
             )
-        while self.children and time.monotonic() < deadline and not self.at_once.is_set():
+        while self.launched and time.monotonic() < deadline and not self.at_once.is_set():
             self._wake.clear()
             self._collect()
-            if self.children and not self.at_once.is_set():
+            if self.launched and not self.at_once.is_set():
+                beat(self.database, self.id, self.loop.clock.now(), busy=len(self.launched))
                 self._wake.wait(min(1.0, max(0.0, deadline - time.monotonic())))
 
     def _end_all(self) -> None:
-        if self.at_once.is_set():
-            for child in self.children:
-                children.end_at_once(child)
-        else:
-            children.end(self.children)
+        """End what is still executed; what had not begun is handed back for another worker."""
+        for each in self.launched:
+            hand_back(self.database, each.run)
+            each.ask_to_end()
+        deadline = time.monotonic() + (0.0 if self.at_once.is_set() else _SAY_LAST)
+        for each in self.launched:
+            while not each.is_over() and time.monotonic() < deadline:
+                self._wake.wait(0.05)
+                self._wake.clear()
+            each.end_at_once()
         self._collect()

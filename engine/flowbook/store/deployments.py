@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowbook.errors import NotFound, did_you_mean
+from flowbook.core.deploying import DeploymentSettings, settings_from_json
+from flowbook.errors import NotFound, UsageError, did_you_mean
+from flowbook.store.signals import notify
+from flowbook.store.snapshots import keep_snapshot
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -21,7 +24,10 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
-    """A deployment at its newest version. Times are in seconds since the epoch."""
+    """A deployment at its newest version. Times are in seconds since the epoch.
+
+    `parameters` go to each run, and may hold placeholders.
+    """
 
     id: str
     name: str
@@ -30,13 +36,16 @@ class Deployment:
     paused: bool
     created: float
     updated: float
+    parameters: Mapping[str, Any]
+    settings: DeploymentSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredSchedule:
     """A schedule of a deployment. `spec` is what :func:`flowbook.schedules.from_dict` reads.
 
-    Fires up to `since` (seconds since the epoch) are not its business.
+    Fires up to `since` (seconds since the epoch) are not its business. Those before `next_due` are dealt with; it is
+    None while the schedule makes no runs.
     """
 
     id: str
@@ -44,6 +53,7 @@ class StoredSchedule:
     spec: Mapping[str, Any]
     active: bool
     since: float
+    next_due: float | None
 
 
 def save_version(
@@ -54,47 +64,88 @@ def save_version(
     manifest: Manifest,
     schedules: Sequence[Mapping[str, Any]],
     new_id: Callable[[], str],
+    known: str | None = None,
+    paused: bool | None = None,
+    snapshots: Mapping[str, bytes] | None = None,
     now: float | None = None,
 ) -> Deployment:
-    """Make the deployment `name`, or its next version, in one transaction; `new_id` makes the ids of new rows.
+    """Make a deployment, or the next version of the one that is `known`, in one transaction.
 
-    A schedule that the deployment has already keeps its row, and with it the times that it has fired.
+    `known` is the id of a deployment; without it, one of the same name and flow gets a new version. `new_id` makes the
+    ids of new rows. `snapshots` are kept by their SHA-256. A schedule that the deployment has already keeps its row,
+    and with it the times that it has fired. With `paused` None a deployment stays paused if it is.
     """
     now = time.time() if now is None else now
     with database.write() as connection:
-        saved = _next_version(connection, name, flow, new_id, now)
+        for sha, content in (snapshots or {}).items():
+            keep_snapshot(connection, sha, content, now)
+        saved = _next_version(connection, name, flow, manifest, paused, new_id, known, now)
         _insert_version(connection, saved, manifest, now)
-        _replace_schedules(connection, saved.id, schedules, new_id, now)
+        _replace_schedules(connection, saved, schedules, new_id, now)
+        notify(connection)
     return saved
 
 
 def find_deployment(database: Database, text: str) -> Deployment:
-    """The deployment of this name, also written ``flow/name``; raises NotFound with a suggestion."""
+    """The deployment of this name, also written ``flow/name``. Raises NotFound with a suggestion.
+
+    Raises UsageError for the bare name of several.
+    """
     known = all_deployments(database)
-    for found in known:
-        if text in (found.name, f"{found.flow}/{found.name}"):
-            return found
+    exact = [found for found in known if text == f"{found.flow}/{found.name}"]
+    found = exact or [found for found in known if text == found.name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        full = ", ".join(f"{each.flow}/{each.name}" for each in found)
+        raise UsageError(f"There are several deployments {text!r}: say which one, of {full}.")
     if not known:
         raise NotFound(
             f"There is no deployment {text!r}, nor any other: make one with `flowbook promote NOTEBOOK.ipynb`."
         )
-    hint = did_you_mean(text, [name for found in known for name in (found.name, f"{found.flow}/{found.name}")])
+    hint = did_you_mean(text, [name for each in known for name in (each.name, f"{each.flow}/{each.name}")])
     raise NotFound(f"There is no deployment {text!r}.{hint} `flowbook deployment ls` lists them.")
 
 
 def set_paused(database: Database, deployment_id: str, paused: bool) -> None:
     """Stop or go on making runs by schedule. Fires that fall into a pause are passed over, not made up for."""
-    from sqlalchemy import update
+    from sqlalchemy import select, update
 
     from flowbook.store.schema import deployment, schedule
 
     now = time.time()
     with database.write() as connection:
+        before = connection.scalar(select(deployment.c.paused).where(deployment.c.id == deployment_id))
+        if before is None or bool(before) is paused:
+            return
         connection.execute(
             update(deployment).where(deployment.c.id == deployment_id).values(paused=paused, updated=now)
         )
-        if not paused:
-            connection.execute(update(schedule).where(schedule.c.deployment_id == deployment_id).values(since=now))
+        mine = update(schedule).where(schedule.c.deployment_id == deployment_id)
+        if paused:
+            connection.execute(mine.values(next_due=None))
+        else:
+            connection.execute(mine.where(schedule.c.active.is_(True)).values(since=now, next_due=now, as_of=now))
+        notify(connection)
+
+
+def set_schedule_active(database: Database, schedule_id: str, active: bool) -> None:
+    """Stop or go on making runs by one schedule, as `set_paused` does for all of a deployment."""
+    from sqlalchemy import select, update
+
+    from flowbook.store.schema import deployment, schedule
+
+    now = time.time()
+    with database.write() as connection:
+        paused = select(deployment.c.paused).where(deployment.c.id == schedule.c.deployment_id).scalar_subquery()
+        row = connection.execute(select(schedule, paused.label("paused")).where(schedule.c.id == schedule_id)).one()
+        if bool(row.active) is active:
+            return
+        spec = json.dumps({**json.loads(row.spec), "active": active}, sort_keys=True)
+        due = now if active and not row.paused else None
+        values = {"active": active, "spec": spec, "next_due": due, "as_of": now, "since": now if active else row.since}
+        connection.execute(update(schedule).where(schedule.c.id == schedule_id).values(**values))
+        notify(connection)
 
 
 def delete_deployment(database: Database, deployment_id: str) -> None:
@@ -104,7 +155,11 @@ def delete_deployment(database: Database, deployment_id: str) -> None:
     from flowbook.store.schema import deployment, event, fire, flow_run
 
     with database.write() as connection:
-        waiting = (flow_run.c.deployment_id == deployment_id, flow_run.c.state_name.in_(("Scheduled", "Late")))
+        waiting = (
+            flow_run.c.deployment_id == deployment_id,
+            flow_run.c.state_type == "SCHEDULED",
+            flow_run.c.pid.is_(None),
+        )
         connection.execute(delete(event).where(event.c.flow_run_id.in_(select(flow_run.c.id).where(*waiting))))
         connection.execute(delete(flow_run).where(*waiting))
         connection.execute(delete(fire).where(fire.c.deployment_id == deployment_id))
@@ -118,7 +173,7 @@ def all_deployments(database: Database) -> list[Deployment]:
     from flowbook.store.schema import deployment
 
     with database.read() as connection:
-        return [_deployment(row) for row in connection.execute(select(deployment).order_by(deployment.c.name))]
+        return [deployment_from(row) for row in connection.execute(select(deployment).order_by(deployment.c.name))]
 
 
 def manifest_of(database: Database, deployment_id: str, version: int) -> dict[str, Any]:
@@ -147,36 +202,49 @@ def schedules_of(database: Database, deployment_id: str) -> list[StoredSchedule]
         return [_schedule(row) for row in rows]
 
 
-def live_schedules(database: Database) -> list[tuple[StoredSchedule, Deployment]]:
-    """The active schedules of deployments that are not paused."""
-    from sqlalchemy import select
+def versions_of(database: Database, deployment_id: str) -> list[tuple[int, float, dict[str, Any]]]:
+    """Number, time of making (seconds since the epoch) and manifest of each version, the newest first."""
+    from sqlalchemy import desc, select
 
-    from flowbook.store.schema import deployment, schedule
+    from flowbook.store.schema import deployment_version as versions
 
-    columns = [column.label(f"of_{column.name}") for column in deployment.c]
-    query = (
-        select(schedule, *columns)
-        .join(deployment, deployment.c.id == schedule.c.deployment_id)
-        .where(schedule.c.active, ~deployment.c.paused)
-    )
+    query = select(versions).where(versions.c.deployment_id == deployment_id).order_by(desc(versions.c.version))
     with database.read() as connection:
-        return [(_schedule(row), _deployment(row, "of_")) for row in connection.execute(query)]
+        return [(row.version, row.created, json.loads(row.manifest)) for row in connection.execute(query)]
 
 
-def _next_version(connection: Connection, name: str, flow: str, new_id: Callable[[], str], now: float) -> Deployment:
-    from sqlalchemy import insert, select, update
+def _next_version(
+    connection: Connection,
+    name: str,
+    flow: str,
+    manifest: Manifest,
+    paused: bool | None,
+    new_id: Callable[[], str],
+    known_id: str | None,
+    now: float,
+) -> Deployment:
+    from sqlalchemy import and_, insert, select, update
 
     from flowbook.store.schema import deployment
 
-    known = connection.execute(select(deployment).where(deployment.c.name == name)).one_or_none()
+    same = and_(deployment.c.flow == flow, deployment.c.name == name)
+    before = select(deployment).where(same if known_id is None else deployment.c.id == known_id)
+
+    values = {"flow": flow, "updated": now, "parameters": json.dumps(manifest["parameters"]), **_columns(manifest)}
+    known = connection.execute(before.with_for_update()).one_or_none()
     if known is None:
-        saved = Deployment(id=new_id(), name=name, flow=flow, version=1, paused=False, created=now, updated=now)
-        row = {field: getattr(saved, field) for field in Deployment.__slots__}
-        connection.execute(insert(deployment).values(**row))
-        return saved
-    changes = {"flow": flow, "version": known.version + 1, "updated": now}
-    connection.execute(update(deployment).where(deployment.c.id == known.id).values(**changes))
-    return _deployment(connection.execute(select(deployment).where(deployment.c.id == known.id)).one())
+        new = {"id": new_id(), "name": name, "version": 1, "paused": bool(paused), "created": now, **values}
+        connection.execute(insert(deployment).values(**new))
+    else:
+        values |= {"version": known.version + 1, "paused": known.paused if paused is None else paused}
+        connection.execute(update(deployment).where(deployment.c.id == known.id).values(**values))
+    return deployment_from(connection.execute(select(deployment).where(same)).one())
+
+
+def _columns(manifest: Manifest) -> dict[str, Any]:
+    """What the row of a deployment says of its settings."""
+    plain = settings_from_json(manifest.get("settings", {})).to_json()
+    return {**plain, "tags": json.dumps(plain["tags"])}
 
 
 def _insert_version(connection: Connection, saved: Deployment, manifest: Manifest, now: float) -> None:
@@ -190,30 +258,49 @@ def _insert_version(connection: Connection, saved: Deployment, manifest: Manifes
 
 def _replace_schedules(
     connection: Connection,
-    deployment_id: str,
+    saved: Deployment,
     specs: Sequence[Mapping[str, Any]],
     new_id: Callable[[], str],
     now: float,
 ) -> None:
-    from sqlalchemy import delete, insert, select
+    from sqlalchemy import delete, insert, select, update
 
     from flowbook.store.schema import schedule
 
-    known = connection.execute(select(schedule).where(schedule.c.deployment_id == deployment_id)).all()
+    known = connection.execute(select(schedule).where(schedule.c.deployment_id == saved.id)).all()
     wanted = {json.dumps(spec, sort_keys=True): spec for spec in specs}
     for row in known:
-        if wanted.pop(row.spec, None) is None:
+        kept = wanted.pop(row.spec, None)
+        due = None if saved.paused or not row.active else now if row.next_due is None else row.next_due
+        if kept is None:
             connection.execute(delete(schedule).where(schedule.c.id == row.id))
+        elif due != row.next_due:  # the deployment was paused, or is not any more
+            connection.execute(update(schedule).where(schedule.c.id == row.id).values(next_due=due, as_of=now))
     for text, spec in wanted.items():
-        new = {"id": new_id(), "deployment_id": deployment_id, "slug": spec.get("slug"), "spec": text}
-        connection.execute(insert(schedule).values(**new, active=bool(spec.get("active", True)), since=now))
+        active = bool(spec.get("active", True))
+        new = {"id": new_id(), "deployment_id": saved.id, "slug": spec.get("slug"), "spec": text, "active": active}
+        due = now if active and not saved.paused else None
+        connection.execute(insert(schedule).values(**new, since=now, next_due=due, as_of=now))
 
 
-def _deployment(row: Any, prefix: str = "") -> Deployment:
-    return Deployment(**{field: getattr(row, prefix + field) for field in Deployment.__slots__})
+def deployment_from(row: Any, prefix: str = "") -> Deployment:
+    """The deployment in a row whose columns are called as in the table, after `prefix`."""
+    plain = {field: getattr(row, prefix + field) for field in ("id", "name", "flow", "version", "created", "updated")}
+    settings = {field: getattr(row, prefix + field) for field in DeploymentSettings.__slots__}
+    return Deployment(
+        **plain,
+        paused=bool(getattr(row, f"{prefix}paused")),
+        parameters=json.loads(getattr(row, f"{prefix}parameters")),
+        settings=settings_from_json({**settings, "tags": json.loads(settings["tags"] or "[]")}),
+    )
 
 
 def _schedule(row: Any) -> StoredSchedule:
     return StoredSchedule(
-        id=row.id, deployment_id=row.deployment_id, spec=json.loads(row.spec), active=row.active, since=row.since
+        id=row.id,
+        deployment_id=row.deployment_id,
+        spec=json.loads(row.spec),
+        active=bool(row.active),
+        since=row.since,
+        next_due=row.next_due,
     )

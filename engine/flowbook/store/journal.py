@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from flowbook.core.events import Event
 from flowbook.errors import StoreError
+from flowbook.store.failures import is_passing, reason_of
+from flowbook.store.fencing import Claims
 from flowbook.store.rows import Batch
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 _GATHER = 0.02  # seconds
 _BATCH = 1000  # events per transaction
 _FULL = 50_000  # events in the queue, before those who record more must wait
-_LOCKED_RETRIES = 5
+_RETRIES = 5  # of a group, while the database is locked or its server restarts
 
 
 class Journal:
@@ -35,6 +37,7 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.claims = Claims()
         self.pending_results: dict[str, ResultRecord] = {}
         """Stored results by key that are not committed yet."""
         self._queue: deque[Event | ResultRecord | _Flush] = deque()
@@ -65,9 +68,8 @@ class Journal:
         self._bell.put(True)
         flush.done.acquire()
         if flush.error is not None:
-            reason = getattr(flush.error, "orig", None) or flush.error  # without SQLAlchemy's statement and its values
             raise StoreError(
-                f"The record could not be written: {reason}. What ran since then is not in the history."
+                f"The record could not be written: {reason_of(flush.error)}. What ran since then is not in the history."
             ) from flush.error
 
     def close(self) -> None:
@@ -120,25 +122,33 @@ class Journal:
     def _write(self, events: list[Event | ResultRecord]) -> None:
         batch = Batch(events)
         try:
-            self._write_batch(batch)
+            batch = self._write_batch(batch, events)
         finally:
             for record in batch.results.records:
                 if self.pending_results.get(record.key) is record:
                     del self.pending_results[record.key]
         batch.results.remove_replaced()
+        self.claims.release(batch.ended)
 
-    def _write_batch(self, batch: Batch) -> None:
-        from sqlalchemy.exc import OperationalError
+    def _write_batch(self, batch: Batch, events: list[Event | ResultRecord]) -> Batch:
+        """Write the batch without the events of runs that another process has; returns what was written."""
+        from sqlalchemy.exc import DBAPIError
 
-        for trial in range(_LOCKED_RETRIES + 1):
+        trial = 0
+        while True:
             try:
                 with self.database.write() as connection:
+                    lost = self.claims.lost_among(connection, batch.flow_run_ids, batch.new_flows)
+                    if lost:
+                        batch = Batch(event for event in events if getattr(event, "flow_run_id", None) not in lost)
                     batch.write(connection)
-                return
-            except OperationalError as error:
-                if "locked" not in str(error) or trial == _LOCKED_RETRIES:
+                self.claims.give_up(lost)
+                return batch
+            except DBAPIError as error:  # nothing was written, see `Postgres.write`
+                if trial == _RETRIES or not is_passing(error):
                     raise
                 time.sleep(random.uniform(0.05, 0.2) * 2**trial)
+                trial += 1
 
 
 class _Flush:

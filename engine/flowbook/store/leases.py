@@ -7,7 +7,6 @@ it is stopped: a laptop that wakes up has slept longer than any lease lasts, and
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.core.slots import Answer, Answers, Ask, Exchange, Limit, Renewal, Return, Room, Waiting, serve
 from flowbook.store.limits import all_limits, edition, limit_of, shared_time, spent_of
-from flowbook.store.processes import Process, is_gone, this_process
+from flowbook.store.processes import Process, is_gone, is_stopped, this_process
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -27,14 +26,14 @@ _WRITE_AGAIN = 10.0  # seconds before the end of that at which it is written dow
 
 
 class DatabaseSlots:
-    """The slots of the limits in `database`, for this process. `clock` gives seconds since the epoch, where the
-    database has no clock of its own.
+    """The slots of the limits in `database`, for this process. `clock` gives seconds since the epoch; by default it is
+    the one that all processes share.
     """
 
     remote = True
 
     def __init__(
-        self, database: Database, *, process: Process | None = None, clock: Callable[[], float] = time.time
+        self, database: Database, *, process: Process | None = None, clock: Callable[[], float] | None = None
     ) -> None:
         self._database = database
         self._process = process or this_process()
@@ -157,7 +156,7 @@ class _Round:
 def _over(leases: Sequence[Any], mine: Process, now: float) -> set[str]:
     """The ids of the leases that are over."""
     gone = cache(is_gone)
-    stopped = cache(_is_stopped)
+    stopped = cache(is_stopped)
 
     def is_over(lease: Any) -> bool:
         process, late = _process_of(lease), lease.expires <= now
@@ -168,15 +167,6 @@ def _over(leases: Sequence[Any], mine: Process, now: float) -> set[str]:
         return bool(late)
 
     return {lease.id for lease in leases if is_over(lease)}
-
-
-def _is_stopped(pid: int) -> bool:
-    import psutil
-
-    try:
-        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _process_of(lease: Any) -> Process:

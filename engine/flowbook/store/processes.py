@@ -56,6 +56,21 @@ def is_gone(process: Process) -> bool:
         return True
 
 
+def is_here(process: Process) -> bool:
+    """Whether `process` is one of this machine."""
+    return process.host == _this_host()
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process of this machine is stopped (SIGSTOP, a debugger), or gone."""
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _this_host() -> str:
     import socket
 

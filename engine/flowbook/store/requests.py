@@ -44,8 +44,11 @@ class RunRequests:
 
     # For those who ask
 
-    def cancel(self, flow_run_id: str, reason: str) -> State:
-        """Cancel a flow run that nobody executes yet, or ask whoever does to; returns the state that it is in now."""
+    def cancel(self, flow_run_id: str, reason: str, *, again: bool = True) -> State:
+        """Cancel a flow run that nobody executes yet, or ask whoever does to; returns the state that it is in now.
+
+        With `again` False a run that is Cancelling already is left alone.
+        """
         from sqlalchemy import select
 
         from flowbook.store.schema import flow_run
@@ -53,7 +56,7 @@ class RunRequests:
         with self._database.write() as connection:
             row = connection.execute(select(flow_run).where(flow_run.c.id == flow_run_id).with_for_update()).one()
             now = State(type=StateType(row.state_type), name=row.state_name, message=row.state_message)
-            if now.is_final():
+            if now.is_final() or (now.is_cancelling() and not again):
                 return now
             if _is_not_begun(connection, row):
                 return _enter(connection, row, cancelled(reason))
@@ -153,12 +156,12 @@ def _is_not_begun(connection: Connection, row: Any) -> bool:
 
     from flowbook.store.schema import worker
 
-    if row.state_type == StateType.SCHEDULED:
-        return bool(row.state_name != "AwaitingRetry")
+    if row.pid is None:
+        return True
     if row.state_type != StateType.PENDING:
         return False
     same = (worker.c.host == row.host, worker.c.pid == row.pid, worker.c.pid_started == row.pid_started)
-    return row.pid is None or connection.execute(select(worker.c.id).where(*same)).first() is not None
+    return connection.execute(select(worker.c.id).where(*same)).first() is not None
 
 
 def _enter(connection: Connection, row: Any, state: State) -> State:

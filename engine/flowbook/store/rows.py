@@ -32,6 +32,8 @@ class Batch:
         self.artifacts = ArtifactRows()
         self.results = ResultRows()
         self.uses = CacheUseRows()
+        self.flow_run_ids: set[str] = set()
+        self.ended: list[str] = []  # the flow runs that come to their end
         for event in events:
             if isinstance(event, ResultRecord):
                 self.results.add(event)
@@ -65,6 +67,8 @@ class Batch:
 
     def _add(self, event: Event) -> None:
         data = event.data
+        if event.flow_run_id is not None:
+            self.flow_run_ids.add(event.flow_run_id)
         if event.kind == "artifact":
             if not self.artifacts.add(event):
                 return
@@ -100,6 +104,8 @@ class Batch:
         data, time = event.data, event.time
         if event.task_run_id is None:
             run_id, new, changes, count = event.flow_run_id or "", self.new_flows, self.flow_changes, False
+            if data["type"] in FINAL_TYPES:
+                self.ended.append(run_id)
         else:
             run_id, new, changes, count = event.task_run_id, self.new_tasks, self.task_changes, True
         row = new.get(run_id)
@@ -144,6 +150,11 @@ def _new_flow(event: Event) -> Row:
         "pid": data.get("pid"),
         "pid_started": data.get("pid_started"),
         "folder": data.get("folder"),
+        "pool": data.get("pool"),
+        "queue": data.get("queue"),
+        "idempotency_key": data.get("key"),
+        "batch": data.get("batch"),
+        "batch_limit": data.get("batch_limit"),
     }
 
 

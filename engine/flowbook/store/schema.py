@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 #: The newest migration in ``store/migrations/versions``.
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData(
     naming_convention={
@@ -56,6 +56,9 @@ event = Table(
     Index(None, "flow_run_id"),
 )
 
+#: A run that waits for a worker is SCHEDULED and has no process; ``pool`` is None for one that `serve` executes.
+#: ``lease`` is until when its process is believed to live without a sign, ``restarts`` how often it was begun anew.
+#: Of the runs of one ``batch`` at most ``batch_limit`` are executed at a time.
 flow_run = Table(
     "flow_run",
     metadata,
@@ -63,8 +66,8 @@ flow_run = Table(
     Column("id", _ID, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("flow", Text, nullable=False),
-    Column("parent_id", _ID),
-    Column("deployment_id", _ID, index=True),
+    Column("parent_id", _ID, index=True),
+    Column("deployment_id", _ID),
     Column("version", Integer),
     Column("trigger", String(16), nullable=False),
     Column("parameters", Text, nullable=False),
@@ -77,7 +80,17 @@ flow_run = Table(
     Column("pid_started", Double),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("folder", Text),
+    Column("pool", Text),
+    Column("queue", Text),
+    Column("lease", Double),
+    Column("restarts", Integer, nullable=False, server_default="0"),
+    Column("idempotency_key", Text),
+    Column("batch", _ID, index=True),
+    Column("batch_limit", Integer),
     Index(None, "state_type", "due"),
+    Index(None, "deployment_id", "state_type"),
+    Index(None, "pool", "state_type"),
+    Index(None, "deployment_id", "idempotency_key", unique=True),
 )
 
 #: ``process`` is that of a task run outside of any flow run; the others have their flow run's.
@@ -100,6 +113,7 @@ task_run = Table(
 )
 
 #: A small result stands in ``content``, a larger one in ``file``, a path below the home folder or an absolute one.
+#: ``flow_run_id`` is that of a result which only its own flow run can reuse, and which goes with it.
 result = Table(
     "result",
     metadata,
@@ -113,6 +127,7 @@ result = Table(
     Column("seconds", Double),
     Column("created", Double, nullable=False),
     Column("expires", Double),
+    Column("flow_run_id", _ID, index=True),
 )
 
 #: How often the results of each task were reused (``hits``), how often not, and the seconds that reuse saved.
@@ -181,16 +196,28 @@ run_request = Table(
     Column("created", Double, nullable=False),
 )
 
+#: Everything but ``paused`` follows from the manifest of its newest version, and stands here for those who make and
+#: claim runs. ``collision`` says what becomes of a run that would be one too many, see `flowbook.core.deploying`.
 deployment = Table(
     "deployment",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
     Column("flow", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("paused", Boolean, nullable=False, server_default="0"),
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
+    Column("description", Text),
+    Column("tags", Text),
+    Column("parameters", Text, nullable=False, server_default="{}"),
+    Column("pool", Text, server_default="default"),
+    Column("queue", Text),
+    Column("concurrency_limit", Integer),
+    Column("collision", String(16), nullable=False, server_default="ENQUEUE"),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("retry_delay", Double, nullable=False, server_default="0"),
+    UniqueConstraint("flow", "name"),
 )
 
 deployment_version = Table(
@@ -202,6 +229,17 @@ deployment_version = Table(
     Column("manifest", Text, nullable=False),
 )
 
+#: What a version runs: a notebook without outputs, a Python file, a pickled flow. By its SHA-256, so it cannot change.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("sha", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("created", Double, nullable=False),
+)
+
+#: ``next_due`` is the next fire that nobody has dealt with, computed at ``as_of`` by the clock on the wall; None while
+#: the schedule is not in force, or has come to its end.
 schedule = Table(
     "schedule",
     metadata,
@@ -211,8 +249,12 @@ schedule = Table(
     Column("spec", Text, nullable=False),
     Column("active", Boolean, nullable=False, server_default="1"),
     Column("since", Double, nullable=False),
+    Column("next_due", Double, index=True),
+    Column("as_of", Double, index=True),
 )
 
+#: What became of a fire: ``run``, ``missed`` or ``skipped``. Fires in a row that were missed are one row, from
+#: ``fire_time`` to ``until``.
 fire = Table(
     "fire",
     metadata,
@@ -221,7 +263,34 @@ fire = Table(
     Column("deployment_id", _ID, nullable=False, index=True),
     Column("flow_run_id", _ID),
     Column("outcome", String(16), nullable=False),
+    Column("until", Double),
     UniqueConstraint("deployment_id", "schedule_id", "fire_time"),
+)
+
+#: ``settings`` is what its worker type knows: environment, folder, memory.
+work_pool = Table(
+    "work_pool",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("description", Text),
+    Column("paused", Boolean, nullable=False, server_default="0"),
+    Column("concurrency_limit", Integer),
+    Column("settings", Text, nullable=False, server_default="{}"),
+    Column("created", Double, nullable=False),
+    Column("updated", Double, nullable=False),
+)
+
+#: Runs of a queue with a lower ``priority`` are claimed first.
+work_queue = Table(
+    "work_queue",
+    metadata,
+    Column("pool", Text, ForeignKey("work_pool.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("priority", Integer, nullable=False, server_default="1"),
+    Column("concurrency_limit", Integer),
+    Column("paused", Boolean, nullable=False, server_default="0"),
+    Column("created", Double, nullable=False),
 )
 
 worker = Table(
@@ -233,4 +302,9 @@ worker = Table(
     Column("pid_started", Double, nullable=False),
     Column("started", Double, nullable=False),
     Column("heartbeat", Double, nullable=False),
+    Column("name", Text),
+    Column("pool", Text),
+    Column("queues", Text),
+    Column("slots", Integer),
+    Column("busy", Integer, nullable=False, server_default="0"),
 )

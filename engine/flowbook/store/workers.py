@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from flowbook.store.processes import Process, is_gone
 
 if TYPE_CHECKING:
     from flowbook.store.database import Database
+    from flowbook.store.queue import Claimant
 
 _SILENT_FOR = 60.0  # seconds without a heartbeat after which a worker of another machine counts as gone
 
 
-def register(database: Database, worker_id: str, process: Process, now: float) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LivingWorker:
+    """A worker that lives. `pool` is None for one of `serve`; times are in seconds since the epoch."""
+
+    id: str
+    name: str
+    pool: str | None
+    queues: tuple[str, ...]
+    host: str
+    pid: int
+    slots: int
+    busy: int
+    started: float
+    heartbeat: float
+
+
+def register(database: Database, worker_id: str, claimant: Claimant, name: str, slots: int, now: float) -> None:
     """A worker begins; rows of those that are gone are removed."""
     from sqlalchemy import delete, insert, select
 
     from flowbook.store.schema import worker
 
+    process = claimant.process
     row = {"id": worker_id, "host": process.host, "pid": process.pid, "pid_started": process.started}
+    row |= {"name": name, "pool": claimant.pool, "queues": json.dumps(claimant.queues), "slots": slots}
     with database.write() as connection:
         gone = [old.id for old in connection.execute(select(worker)) if _is_gone(old, now)]
         connection.execute(delete(worker).where(worker.c.id.in_(gone)))
         connection.execute(insert(worker).values(**row, started=now, heartbeat=now))
 
 
-def beat(database: Database, worker_id: str, now: float) -> None:
-    """The worker lives."""
+def beat(database: Database, worker_id: str, now: float, *, busy: int) -> None:
+    """The worker lives, and executes so many runs."""
     from sqlalchemy import update
 
     from flowbook.store.schema import worker
 
     with database.write() as connection:
-        connection.execute(update(worker).where(worker.c.id == worker_id).values(heartbeat=now))
+        connection.execute(update(worker).where(worker.c.id == worker_id).values(heartbeat=now, busy=busy))
 
 
 def forget(database: Database, worker_id: str) -> None:
@@ -45,18 +66,29 @@ def forget(database: Database, worker_id: str) -> None:
         connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 
-def living(database: Database, now: float) -> int:
-    """How many workers live."""
+def living_workers(database: Database, now: float) -> list[LivingWorker]:
+    """The workers that live, the oldest first."""
     from sqlalchemy import select
 
     from flowbook.store.schema import worker
 
     with database.read() as connection:
-        return sum(not _is_gone(row, now) for row in connection.execute(select(worker)))
+        rows = connection.execute(select(worker).order_by(worker.c.started))
+        return [_living(row) for row in rows if not _is_gone(row, now)]
 
 
-def _is_gone(row: object, now: float) -> bool:
-    host, pid, started = (getattr(row, name) for name in ("host", "pid", "pid_started"))
-    if is_gone(Process(host=host, pid=pid, started=started)):
+def living(database: Database, now: float) -> int:
+    """How many workers live."""
+    return len(living_workers(database, now))
+
+
+def _living(row: Any) -> LivingWorker:
+    plain = {field: getattr(row, field) for field in LivingWorker.__slots__}
+    plain |= {"queues": tuple(json.loads(row.queues or "[]")), "name": row.name or row.id, "slots": row.slots or 0}
+    return LivingWorker(**plain)
+
+
+def _is_gone(row: Any, now: float) -> bool:
+    if is_gone(Process(host=row.host, pid=row.pid, started=row.pid_started)):
         return True
-    return bool(getattr(row, "heartbeat") < now - _SILENT_FOR)  # noqa: B009 - a row of the database
+    return bool(row.heartbeat < now - _SILENT_FOR)

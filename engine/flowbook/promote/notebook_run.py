@@ -1,0 +1,148 @@
+"""Executing a run of a deployment of a notebook, in the process that has taken the run over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
+
+from flowbook import engine
+from flowbook.core.states import FINAL_TYPES, cancelled
+from flowbook.errors import CancelRequested, FlowbookError, NotebookError
+from flowbook.promote.claimed import as_flow_run, execution_folder, fail
+from flowbook.promote.folder import RunFolder
+from flowbook.promote.kinds import Kind
+from flowbook.promote.local_code import changed_imports
+from flowbook.promote.notebook import parse_notebook
+from flowbook.promote.parameters import schema_from_json, validate
+from flowbook.promote.plan import Plan, plan_of
+from flowbook.runs import run_folder
+from flowbook.store.queue import QueuedRun, queued_run
+from flowbook.store.reaper import crash, end
+from flowbook.store.snapshots import load_snapshot
+
+if TYPE_CHECKING:
+    from flowbook.promote.client import RunClient
+
+_KERNEL_GRACE = 1.2  # seconds that the kernel has to end a flow, before it is ended itself
+
+
+def execute(run: QueuedRun, manifest: Mapping[str, Any]) -> None:
+    """Execute the run to its end; raises a FlowbookError for one that cannot begin."""
+    asyncio.run(_execute(_planned(run, manifest)))
+
+
+def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
+    """Everything that is needed to execute the run; raises a FlowbookError that says what is missing."""
+    folder = execution_folder(manifest)
+    if not folder.is_dir():
+        raise NotebookError(f"The folder of the notebook, {folder}, is gone; runs are executed in it.")
+    for name in changed_imports(manifest["local_imports"], folder):
+        print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
+    content = load_snapshot(engine.engine().database, manifest["snapshot"])
+    notebook = parse_notebook(content, f"The snapshot {manifest['snapshot'][:12]}")
+    values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
+    return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
+
+
+async def _execute(plan: Plan) -> None:
+    from flowbook.promote.client import RunClient
+
+    folder = RunFolder(run_folder(plan.run.id), plan.notebook)
+    folder.write_facts(plan.facts(folder.write_snapshot()))
+    folder.save()
+    client = RunClient(plan.notebook, kernel=plan.manifest["kernel"], changed=folder.changed)
+    for number, reason in (
+        (signal.SIGTERM, SystemExit("SIGTERM: the worker was told to stop, and did not wait any longer")),
+        (signal.SIGINT, KeyboardInterrupt()),
+    ):
+        asyncio.get_running_loop().add_signal_handler(number, client.stop, reason)
+    saver = asyncio.create_task(_save_as_it_grows(folder))
+    try:
+        await (_run_flow(plan, client, folder) if plan.kind is Kind.FLOW else _run_cells(plan, client, folder))
+    finally:
+        saver.cancel()
+        folder.save()
+        folder.write_pictures(plan.run.id)
+
+
+def _run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> Coroutine[Any, Any, None]:
+    from flowbook.promote.cell_runs import run_cells
+
+    async def body(**_parameters: Any) -> None:
+        async with _kernel(plan, client, folder):
+            await run_cells(plan, client, folder)
+
+    return as_flow_run(plan.run, body, stop=client.cancel)
+
+
+async def _run_flow(plan: Plan, client: RunClient, folder: RunFolder) -> None:
+    from flowbook.promote.flow_cells import run_defined_flow
+
+    watcher = engine.engine().watcher
+    watcher.enter(plan.run.id, _InKernel(plan, client))
+    try:
+        async with _kernel(plan, client, folder):
+            await run_defined_flow(plan, client, folder)
+    except Exception as error:
+        await _make_final(plan.run, error)
+    except (KeyboardInterrupt, SystemExit, CancelRequested) as error:
+        await _make_final(plan.run, error)
+    else:
+        await _make_final(plan.run, FlowbookError("The flow ended, and its final state was not recorded."))
+    finally:
+        watcher.leave(plan.run.id)
+
+
+class _InKernel:
+    """A flow run that the kernel executes and records. What is asked of it once it has begun, the kernel answers."""
+
+    def __init__(self, plan: Plan, client: RunClient) -> None:
+        self._plan = plan
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+
+    def cancel(self, reason: str) -> None:
+        """End the kernel: at once if it has not come to the flow, else if it does not end that itself."""
+        self._loop.call_soon_threadsafe(self._cancel, CancelRequested(reason))
+
+    def resume(self, data: Mapping[str, Any]) -> bool:
+        """Left to the kernel."""
+        return False
+
+    def _cancel(self, error: CancelRequested) -> None:
+        from flowbook.promote.flow_cells import flow_is_called
+
+        if flow_is_called(self._plan):
+            self._loop.call_later(_KERNEL_GRACE, self._client.stop, error)
+        else:
+            self._client.cancel(error)
+
+
+async def _make_final(run: QueuedRun, error: BaseException) -> None:
+    """End the run with `error`, if the kernel has not ended it."""
+    from flowbook.promote.client import KernelDied
+
+    database = engine.engine().database
+    state = queued_run(database, run.id).state_type
+    if state in FINAL_TYPES:
+        return
+    if state == "PENDING" and not isinstance(error, KernelDied):
+        await fail(run, error)
+    elif isinstance(error, CancelRequested):
+        end(database, run.id, cancelled(str(error)))
+    else:
+        crash(database, run.id, str(error) or type(error).__name__)
+
+
+def _kernel(plan: Plan, client: RunClient, folder: RunFolder) -> Any:
+    from flowbook.promote.kernel import started_kernel
+
+    return started_kernel(plan, client, folder)
+
+
+async def _save_as_it_grows(folder: RunFolder) -> None:
+    while True:
+        await asyncio.sleep(0.5)
+        folder.save_if_due()

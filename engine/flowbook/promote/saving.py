@@ -1,0 +1,140 @@
+"""Storing a version of a deployment: the same for notebooks and Python flows. Everything is checked before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from flowbook import engine
+from flowbook.core.deploying import DeploymentSettings
+from flowbook.core.templates import as_date, check_placeholders, has_placeholder, is_placeholder
+from flowbook.promote.options import DeployOptions, coming_fires
+from flowbook.promote.parameters import Schema, hint_of, require_all, to_plain, validate
+from flowbook.run.ids import new_id
+from flowbook.schedules import Schedule, caveats, from_dict, to_dict
+from flowbook.store.deployments import Deployment, save_version
+from flowbook.store.pools import pool_named, queue_named
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promoted:
+    """A version of a deployment that was made.
+
+    `next_fires` are aware datetimes in the schedule's time zone; `captured` says in half a sentence what was kept.
+    """
+
+    id: str
+    name: str
+    flow: str
+    version: int
+    kind: str
+    pool: str | None
+    next_fires: tuple[datetime, ...] = ()
+    warnings: tuple[str, ...] = ()
+    captured: str = ""
+
+
+def plain_parameters(schema: Schema, given: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """Parameters as they are stored. Those with placeholders are checked by name, the others against the schema.
+
+    Raises ParameterError.
+    """
+    check_placeholders(given, title)
+    templates = {name: value for name, value in given.items() if has_placeholder(value)}
+    fixed = {name: value for name, value in given.items() if name not in templates}
+    dates = {parameter.name for parameter in schema if _is_date(hint_of(parameter))}
+    validate(schema, dict.fromkeys(templates), title, only_names=True)
+    return {
+        **to_plain(validate(schema, fixed, title)),
+        **{
+            name: as_date(value) if name in dates and is_placeholder(value) else value
+            for name, value in templates.items()
+        },
+    }
+
+
+def _is_date(hint: Any) -> bool:
+    return hint is date or hint == date | None
+
+
+def chosen_schedules(options: DeployOptions, before: Mapping[str, Any] | None) -> list[Schedule]:
+    """The schedules that are asked for, else those of the version before."""
+    if options.schedules is not None:
+        return list(options.schedules)
+    return [from_dict(spec) for spec in before["schedules"]] if before else []
+
+
+def checked_schedules(
+    schema: Schema, schedules: Sequence[Schedule], values: Mapping[str, Any], title: str
+) -> list[dict[str, Any]]:
+    """The schedules as they are stored.
+
+    Raises ParameterError if their runs would lack a parameter, or have one that does not fit.
+    """
+    for each in schedules:
+        require_all(schema, {**values, **each.parameters}, title)
+    return [{**to_dict(each), "parameters": plain_parameters(schema, each.parameters, title)} for each in schedules]
+
+
+def checked_settings(
+    options: DeployOptions, before: DeploymentSettings, title: str
+) -> tuple[DeploymentSettings, dict[str, Any]]:
+    """The settings of the new version and its job variables. Raises NotFound for a pool or queue that is not there."""
+    settings = options.settings(before, title)
+    database = engine.engine().database
+    variables = dict(options.job_variables or {})
+    if settings.pool is None:
+        kind = "process"
+    else:
+        kind = pool_named(database, settings.pool).type
+        if settings.queue is not None:
+            queue_named(database, settings.pool, settings.queue)
+    if variables:
+        from importlib import import_module
+
+        # Worker types are a layer beside this one: what they know of their settings is asked of them by name.
+        checker = import_module("flowbook.schedule.worker_types").worker_type(kind)
+        variables = checker.check(variables, f"job_variables of {title}")
+    return settings, variables
+
+
+def store(
+    manifest: dict[str, Any],
+    *,
+    name: str,
+    flow: str,
+    kind: str,
+    schedules: Sequence[Schedule],
+    snapshots: Mapping[str, bytes],
+    captured: str,
+    warnings: Sequence[str] = (),
+    known: str | None = None,
+    paused: bool | None = None,
+) -> Promoted:
+    """Store the version whose manifest this is; what is said of its schedules is added to the warnings."""
+    said = [*warnings, *(caveat for each in schedules for caveat in caveats(each))]
+    manifest["warnings"] = list(dict.fromkeys(said))
+    saved: Deployment = save_version(
+        engine.engine().database,
+        name=name,
+        flow=flow,
+        manifest=manifest,
+        schedules=manifest["schedules"],
+        new_id=new_id,
+        known=known,
+        paused=paused,
+        snapshots=snapshots,
+    )
+    return Promoted(
+        id=saved.id,
+        name=saved.name,
+        flow=saved.flow,
+        version=saved.version,
+        kind=kind,
+        pool=saved.settings.pool,
+        next_fires=() if saved.paused else coming_fires(schedules),
+        warnings=tuple(manifest["warnings"]),
+        captured=captured,
+    )

@@ -1,0 +1,139 @@
+"""The worker type ``process``: each run in a process of its own, in a group of its own, ended with all it started.
+
+The process holds one end of a pipe to its worker. When the worker is gone, however it went, the other end is closed,
+and the process ends its run as Crashed: nobody would stop it any more, and its place is taken by another run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flowbook.errors import UsageError, refuse_unknown
+from flowbook.run.leftovers import end_kernel, signal_group
+from flowbook.runs import run_folder
+from flowbook.schedule.output import Output
+from flowbook.store.queue import QueuedRun
+
+_READ_EVERY = 0.2  # seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessSettings:
+    """`env` is added to the worker's environment; `working_dir` is where runs are executed, instead of in the folder
+    they were deployed from; `memory_mb` is what a run's processes may each allocate, in MiB.
+    """
+
+    env: Mapping[str, str]
+    working_dir: str | None
+    memory_mb: int | None
+
+
+class ProcessWorker:
+    """Executes runs as processes of this machine."""
+
+    def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
+        """The settings as they are kept. Raises UsageError naming the one that does not fit."""
+        refuse_unknown(title, settings, ProcessSettings.__slots__)
+        env, folder, memory = (settings.get(name) for name in ProcessSettings.__slots__)
+        if env is not None and not (isinstance(env, Mapping) and all(isinstance(name, str) and name for name in env)):
+            raise UsageError(f"env of {title} is {env!r:.80}; give a dict of environment variables.")
+        if folder is not None and not isinstance(folder, str | os.PathLike):
+            raise UsageError(f"working_dir of {title} is {folder!r:.80}; give the path of a folder.")
+        if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 64):
+            raise UsageError(f"memory_mb of {title} is {memory!r:.80}; give a whole number of MiB from 64 up.")
+        checked: dict[str, Any] = {}
+        if env:
+            checked["env"] = {name: str(value) for name, value in env.items()}
+        if folder is not None:
+            checked["working_dir"] = os.fspath(folder)
+        if memory is not None:
+            checked["memory_mb"] = memory
+        return checked
+
+    def launch(self, run: QueuedRun, settings: Mapping[str, Any], ended: Callable[[], None]) -> RunProcess:
+        """Start the process that executes a claimed run."""
+        known = {name: settings.get(name) for name in ("working_dir", "memory_mb")}
+        return RunProcess(run, ProcessSettings(env=settings.get("env") or {}, **known), ended)
+
+
+class RunProcess:
+    """The process that executes `run`."""
+
+    def __init__(self, run: QueuedRun, settings: ProcessSettings, ended: Callable[[], None]) -> None:
+        self.run = run
+        self.folder = run_folder(run.id)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.output = Output(run.id, self.folder / "output.log")
+        lifeline, self._held = os.pipe()
+        try:
+            self.process = self._start(settings, lifeline)
+        except BaseException:
+            os.close(self._held)
+            raise
+        finally:
+            os.close(lifeline)
+        threading.Thread(target=self._wait, args=(ended,), name=f"flowbook-run-{run.number}", daemon=True).start()
+
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.process.poll() is not None
+
+    def ended_by(self) -> str:
+        """How the process ended, in words."""
+        status = self.process.returncode
+        said = f"it exited with status {status}"
+        if status is not None and status < 0:
+            with contextlib.suppress(ValueError):
+                said = f"it was killed by {signal.Signals(-status).name}"
+                said += ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
+        return f"{said}. See {self.folder / 'output.log'}"
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, upon which the process records why the run ends."""
+        if not self.is_over():
+            signal_group(self.process.pid, signal.SIGTERM)
+
+    def end_at_once(self) -> None:
+        """Kill the process, if it still lives, what it left in its group, and its kernel."""
+        signal_group(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        end_kernel(self.folder)
+
+    def _start(self, settings: ProcessSettings, lifeline: int) -> subprocess.Popen[bytes]:
+        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", "FLOWBOOK_LIFELINE": str(lifeline)}
+        for name, value in (("FLOWBOOK_WORKING_DIR", settings.working_dir), ("FLOWBOOK_MEMORY_MB", settings.memory_mb)):
+            env.pop(name, None)
+            if value is not None:
+                env[name] = str(value)
+        with self.output.opened() as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flowbook.promote.execute", self.run.id, str(self.run.fence)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(lifeline,),
+                env=env,
+            )
+
+    def _wait(self, ended: Callable[[], None]) -> None:
+        """Hand on what the process says until it has ended, and end what it has left behind."""
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(_READ_EVERY)
+            if self.is_over():
+                break
+            self.output.hand_on()
+        self.output.finish()
+        os.close(self._held)
+        signal_group(self.process.pid, signal.SIGKILL)
+        end_kernel(self.folder)
+        ended()

@@ -1,0 +1,43 @@
+"""Snapshots: what versions of deployments run, kept in the database by their SHA-256, so all machines have them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from flowbook.errors import NotFound, StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from flowbook.store.database import Database
+
+
+def sha_of(content: bytes) -> str:
+    """What a snapshot with this content is called."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def keep_snapshot(connection: Connection, sha: str, content: bytes, now: float) -> None:
+    """Keep a snapshot, unless it is there already."""
+    from sqlalchemy import insert, select
+
+    from flowbook.store.schema import snapshot
+
+    if connection.scalar(select(snapshot.c.sha).where(snapshot.c.sha == sha)) is None:
+        connection.execute(insert(snapshot).values(sha=sha, content=content, created=now))
+
+
+def load_snapshot(database: Database, sha: str) -> bytes:
+    """The content of a snapshot. Raises NotFound if it is gone, StoreError if it is not what was kept."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import snapshot
+
+    with database.read() as connection:
+        content = connection.scalar(select(snapshot.c.content).where(snapshot.c.sha == sha))
+    if content is None:
+        raise NotFound(f"The snapshot {sha[:12]} of the deployment is not in the database. Deploy it again.")
+    if sha_of(content) != sha:
+        raise StoreError(f"The snapshot {sha[:12]} in the database was changed since it was made. Deploy it again.")
+    return bytes(content)
