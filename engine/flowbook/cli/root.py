@@ -9,8 +9,10 @@ import click
 
 from flowbook import __version__
 from flowbook.cli.artifact import artifact
+from flowbook.cli.backup import backup
 from flowbook.cli.cache import cache
 from flowbook.cli.deployment import deployment
+from flowbook.cli.doctor import doctor
 from flowbook.cli.limits import concurrency_limit
 from flowbook.cli.promote import promote
 from flowbook.cli.runs import runs
@@ -61,7 +63,7 @@ def version() -> None:
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 
 
-for _command in (artifact, cache, concurrency_limit, deployment, promote, runs, schedule, worker):
+for _command in (artifact, backup, cache, concurrency_limit, deployment, doctor, promote, runs, schedule, worker):
     root.add_command(_command)
 
 

@@ -71,10 +71,7 @@ def make_due_runs(database: Database, now: float) -> list[str]:
         if first is None or first > now:
             return made
         with database.write() as connection:
-            rows = _due_schedules(connection, now)
-            made += _deal_with(connection, rows, now)
-        if not rows:  # another scheduler is at it
-            return made
+            made += _deal_with(connection, _due_schedules(connection, now), now)
 
 
 def next_due(database: Database) -> float | None:
@@ -196,7 +193,7 @@ def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[
 
 
 def _due_schedules(connection: Connection, now: float) -> list[Any]:
-    """Some schedules that are due, with their deployments; on PostgreSQL those that no other scheduler deals with."""
+    """Some schedules that are due, with their deployments."""
     from sqlalchemy import select
 
     from flowbook.store.schema import deployment, schedule
@@ -208,7 +205,6 @@ def _due_schedules(connection: Connection, now: float) -> list[Any]:
         .where(schedule.c.next_due <= now)
         .order_by(schedule.c.next_due)
         .limit(CHUNK)
-        .with_for_update(skip_locked=True, of=schedule)
     )
     return list(connection.execute(query))
 

@@ -231,7 +231,7 @@ def _next_version(
     before = select(deployment).where(same if known_id is None else deployment.c.id == known_id)
 
     values = {"flow": flow, "updated": now, "parameters": json.dumps(manifest["parameters"]), **_columns(manifest)}
-    known = connection.execute(before.with_for_update()).one_or_none()
+    known = connection.execute(before).one_or_none()
     if known is None:
         new = {"id": new_id(), "name": name, "version": 1, "paused": bool(paused), "created": now, **values}
         connection.execute(insert(deployment).values(**new))

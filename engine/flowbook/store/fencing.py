@@ -62,7 +62,7 @@ class Claims:
             }
         if not ours:
             return set()
-        query = select(flow_run.c.id, flow_run.c.fence).where(flow_run.c.id.in_(ours)).with_for_update(read=True)
+        query = select(flow_run.c.id, flow_run.c.fence).where(flow_run.c.id.in_(ours))
         found = {row.id: row.fence for row in connection.execute(query)}
         return {run_id for run_id, fence in ours.items() if found.get(run_id) != fence}
 

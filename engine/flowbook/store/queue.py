@@ -171,11 +171,8 @@ def _is_any_due(database: Database, claimant: Claimant, now: float) -> bool:
 
 
 def _claim_some(connection: Connection, claimant: Claimant, now: float, most: int) -> list[QueuedRun]:
-    from flowbook.store.schema import flow_run
-
-    _take_turns(connection, claimant)
     rooms = _rooms(connection, claimant)
-    query = _candidates(claimant, rooms, now).limit(most).with_for_update(skip_locked=True, of=flow_run)
+    query = _candidates(claimant, rooms, now).limit(most)
     taken = [row for row in connection.execute(query) if rooms.take(connection, row)]
     return [_take(connection, row, claimant.process) for row in taken]
 
@@ -235,25 +232,6 @@ def _rooms(connection: Connection, claimant: Claimant) -> _Rooms:
         if limit is not None:
             by_queue[queue.name] = limit and limit - _active(connection, pool=claimant.pool, queue=queue.name)
     return _Rooms(room, by_queue)
-
-
-def _take_turns(connection: Connection, claimant: Claimant) -> None:
-    """On PostgreSQL those who claim under limits do so one after the other, or each would count without the others."""
-    from sqlalchemy import exists, or_, select
-
-    from flowbook.store.schema import deployment, flow_run, work_pool, work_queue
-
-    if connection.dialect.name == "sqlite":
-        return  # which has one writer at a time
-    name = claimant.pool
-    limited = or_(
-        exists().where(deployment.c.pool.is_not_distinct_from(name), deployment.c.concurrency_limit.is_not(None)),
-        exists().where(work_pool.c.name == name, work_pool.c.concurrency_limit.is_not(None)),
-        exists().where(work_queue.c.pool == name, work_queue.c.concurrency_limit.is_not(None)),
-        exists().where(flow_run.c.pool.is_not_distinct_from(name), is_waiting(), flow_run.c.batch_limit.is_not(None)),
-    )
-    if connection.scalar(select(limited)):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"flowbook pool {name}",))
 
 
 def _active(connection: Connection, **same: str) -> int:

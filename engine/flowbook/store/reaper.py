@@ -121,7 +121,7 @@ def end(database: Database, flow_run_id: str, state: State, *, fence: int | None
     if fence is not None:
         query = query.where(flow_run.c.fence == fence)
     with database.write() as connection:
-        found = connection.execute(query.with_for_update()).one_or_none()
+        found = connection.execute(query).one_or_none()
         if found is None:
             return False
         Batch(_end_events(connection, found, state)).write(connection)
