@@ -62,10 +62,11 @@ class Engine:
 class Claimed:
     """A flow run that was recorded before it began, and that this process has claimed under `fence`.
 
-    `parent_id` is that of the flow run in whose graph it is shown.
+    `parent_id` is that of the flow run in whose graph it is shown, `restarts` how often it was begun anew.
     """
 
     fence: int
+    restarts: int = 0
     parent_id: str | None = None
     tags: frozenset[str] = frozenset()
 
@@ -353,10 +354,7 @@ def new_flow_run(
     tags = current_tags.get() | (claimed.tags if claimed else frozenset())
     run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits)
     if claimed is not None:
-        run.shown_in = claimed.parent_id
-        run.recovers = True
-    elif parent is not None:
-        run.recovers = parent.recovers
+        run.shown_in, run.recovery, run.is_retried = claimed.parent_id, run_id, claimed.restarts > 0
     opened.journal.claims.hold(run_id, claimed.fence if claimed else 0)
     process = this_process()
     recorder.emit(
@@ -379,16 +377,18 @@ def new_flow_run(
     if parent is not None:
         run.upstream = upstream
         node = {"name": parent.task_run_name(work.name), "key": work.key, "flow": True}
+        if parent.recovery is not None:
+            run.recovery, run.is_retried = f"{parent.recovery}/{node['name']}", parent.is_retried
         recorder.emit("task-run", parent.id, run_id, {**node, "upstream": list(upstream)} if upstream else node)
     return run
 
 
-def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, fence: int) -> FlowExecution:
-    """A flow run that another process has claimed under `fence`, so that this one can add task runs to it."""
+def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, claimed: Claimed) -> FlowExecution:
+    """A flow run that another process has claimed and executes, so that this one can add task runs to it."""
     opened = engine()
-    opened.journal.claims.hold(flow_run_id, fence)
+    opened.journal.claims.hold(flow_run_id, claimed.fence)
     run = FlowExecution(flow_run_id, work.name, work, {}, opened.recorder, runner=runner)
-    run.recovers = True
+    run.recovery, run.is_retried = flow_run_id, claimed.restarts > 0
     return run
 
 

@@ -21,7 +21,7 @@ from flowbook.run.logs import logger_of
 from flowbook.run.pauses import Pause, not_paused
 from flowbook.store.processes import this_process
 
-__all__ = ["cancel_flow_run", "pause_flow_run", "resume_flow_run"]
+__all__ = ["cancel_flow_run", "pause_flow_run", "resume_flow_run", "retry_flow_run"]
 
 _ANSWER_WITHIN = 10.0  # seconds for the process that executes a run to answer
 _LOOK_EVERY = 0.05  # seconds
@@ -74,6 +74,29 @@ def cancel_flow_run(flow_run_id: str | int) -> State:
         if state.is_cancelling() or state.is_cancelled():
             return state
     raise UsageError(f"Flow run {found.name!r} has ended already: it is {runs.find_run(found.id).state_name}.")
+
+
+def retry_flow_run(flow_run_id: str | int) -> None:
+    """Have a flow run of a deployment that failed, crashed or was cancelled begin anew, in whatever worker is free.
+
+    `flow_run_id` is its id, number or name. It keeps its parameters and its version; tasks that had completed are not
+    executed again where their results were kept. Raises NotFound, and UsageError for a run that has not ended, that
+    completed, or that no worker can execute.
+    """
+    from flowbook.store.queue import begin_again
+
+    found = runs.find_run(flow_run_id)
+    title = f"Flow run {found.name!r}"
+    if found.ended is None:
+        raise UsageError(f"{title} has not ended: it is {found.state_name}. Cancel it first, or wait for its end.")
+    if found.state_type == StateType.COMPLETED:
+        raise UsageError(f"{title} has completed; ask for another run with: flowbook deployment run NAME")
+    if found.deployment is None:
+        raise UsageError(
+            f"{title} was called from code and no deployment has it, so nothing here knows how to call it again: "
+            f"call flow {found.flow!r} again."
+        )
+    begin_again(engine.engine().database, found.id, f"Retry asked for by {_who()}.")
 
 
 def resume_with_texts(flow_run_id: str | int, texts: Mapping[str, str]) -> None:

@@ -93,8 +93,12 @@ class ResultStore:
         seconds: float | None = None,
         task_key: str | None = None,
         expires_after: float | None = None,
+        flow_run_id: str | None = None,
     ) -> ResultRecord:
-        """Store a value, in a file of that name if there is one; it is durable with the next event that is."""
+        """Store a value, in a file of that name if there is one; it is durable with the next event that is.
+
+        With `flow_run_id` it goes with that flow run.
+        """
         from flowbook.core.storage_names import safe_name
         from flowbook.store.results import Place, write
 
@@ -111,6 +115,7 @@ class ResultStore:
                 seconds=seconds,
                 task_key=task_key,
                 expires=None if expires_after is None else created + expires_after,
+                flow_run_id=flow_run_id,
             )
             opened.journal.append_result(record)
         return record

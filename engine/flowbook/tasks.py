@@ -81,6 +81,12 @@ class TaskOptions:
             uniform=random.random,
         )
 
+    def may_be_recovered(self) -> bool:
+        """Whether a result may be taken for the same call when the flow run is begun anew."""
+        from flowbook.cache_policies import NO_CACHE
+
+        return self.persist_result is not False and self.cache_policy != NO_CACHE and not self.refresh_cache
+
 
 class Task(Decorated, Generic[P, R]):
     """A function whose calls are task runs. Made by the decorator `task`.
@@ -113,6 +119,7 @@ class Task(Decorated, Generic[P, R]):
             is_async=self.isasync,
             log_prints=options.log_prints,
             storage=storage,
+            recovery=self._recovery if options.may_be_recovered() and not self.isgenerator else None,
             key=self.task_key,
             tags=options.tags,
             hooks=hooks_by_state(
@@ -132,6 +139,12 @@ class Task(Decorated, Generic[P, R]):
         from flowbook.result_storage import storage_for
 
         return storage_for(self._function, task=self, **chosen)
+
+    def _recovery(self, reads: bool) -> Storage:
+        from flowbook.core.fingerprints import code_fingerprint
+        from flowbook.recovery import RecoveryStorage
+
+        return RecoveryStorage(lambda: code_fingerprint(self.fn).hex(), reads)
 
     def _stage(self, run: Execution, state: State) -> None:
         from flowbook.transactions import stage

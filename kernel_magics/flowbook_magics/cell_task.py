@@ -14,6 +14,7 @@ from flowbook.cells.freshness import cell_hash
 from flowbook.core.backoff import exponential_backoff
 from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import CellError
+from flowbook.recovery import RecoveryStorage
 from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
@@ -58,6 +59,7 @@ def task_of(
         cell=cell.graph_id,
         quiet=True,
         gather=lambda: inputs_of(cells, cell, notebook),
+        recovery=lambda reads: RecoveryStorage(lambda: cell_hash(cells.graph, cell.graph_id), reads),
         **_caching(cells, cell, task.work),
     )
     return task

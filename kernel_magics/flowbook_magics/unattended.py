@@ -40,7 +40,7 @@ class Unattended:
             self.run["flow_run_id"],
             Work(name=self.run["flow"], fn=lambda: None, quiet=True),
             ThreadPool(engine.engine().settings.task_workers),
-            fence=self.run["fence"],
+            claimed=_claimed(self.run),
         )
 
     def submit(self, cell: NotebookCell) -> None:
@@ -107,11 +107,21 @@ def run_flow(name: str) -> Any:
     unattended = _unattended()
     flow = find_flow(unattended.session, name)
     said = unattended.run
-    claimed = engine.Claimed(fence=said["fence"], parent_id=said["parent_id"], tags=frozenset(said["tags"]))
     run = flow.begin(
-        said["parameters"], flow_run_id=said["flow_run_id"], claimed=claimed, name=said["name"], trigger=said["trigger"]
+        said["parameters"],
+        flow_run_id=said["flow_run_id"],
+        claimed=_claimed(said),
+        name=said["name"],
+        trigger=said["trigger"],
     )
     return flow.finish(run)
+
+
+def _claimed(said: dict[str, Any]) -> engine.Claimed:
+    """How the process that executes the run has claimed it."""
+    return engine.Claimed(
+        fence=said["fence"], restarts=said["restarts"], parent_id=said["parent_id"], tags=frozenset(said["tags"])
+    )
 
 
 def finish() -> None:

@@ -163,12 +163,16 @@ class RunReducer:
 
     def _flow_run(self, event: Event) -> None:
         data = event.data
+        if data.get("known") and self._nodes:  # begun anew: what is seen is the execution that is under way
+            self._nodes.clear()
+            self._view = replace(self._view, started=None)
+            self.shape_changed = True
         self._view = replace(
             self._view,
             name=data.get("name", ""),
             flow=data.get("flow", ""),
             parameters=data.get("parameters", {}),
-            created=event.time,
+            created=self._view.created or event.time,
         )
 
     def _graph(self, event: Event) -> None:

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> int:
         else:
             from flowbook.promote.notebook_run import execute
         execute(run, manifest)
+        _forget_results(run)
     except FlowbookError as error:
         import asyncio
 
@@ -50,6 +51,14 @@ def main(arguments: list[str]) -> int:
         asyncio.run(fail(run, error))
         return 1
     return 0
+
+
+def _forget_results(run: QueuedRun) -> None:
+    """What its tasks left for a retry is not needed once the run has completed."""
+    if queued_run(engine.engine().database, run.id).state_type == "COMPLETED":
+        from flowbook.recovery import forget
+
+        forget(run.id)
 
 
 def _end_with_worker(run: QueuedRun) -> None:

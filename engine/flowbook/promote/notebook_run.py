@@ -40,8 +40,10 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
         raise NotebookError(f"The folder of the notebook, {folder}, is gone; runs are executed in it.")
     for name in changed_imports(manifest["local_imports"], folder):
         print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
-    content = load_snapshot(engine.engine().database, manifest["snapshot"])
-    notebook = parse_notebook(content, f"The snapshot {manifest['snapshot'][:12]}")
+    sha = manifest["snapshot"]
+    before = engine.engine().settings.home / "snapshots" / f"{sha}.ipynb"
+    content = load_snapshot(engine.engine().database, sha, before)
+    notebook = parse_notebook(content, f"The snapshot {sha[:12]}")
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
     return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
 

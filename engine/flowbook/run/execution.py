@@ -66,6 +66,7 @@ class Execution:
         "siblings",
         "state",
         "stopped_by",
+        "storage",
         "storage_key",
         "tags",
         "work",
@@ -95,6 +96,7 @@ class Execution:
         self.state: State | None = None
         self.tags = work.tags | tags if tags else work.tags
         self.began: float | None = None  # when the first attempt did
+        self.storage = work.storage
         self.storage_key: str | None = None
         self.stopped_by: type[BaseException] | None = None  # the interrupt, once there was one
         self.iteration: Course | None = None  # while it is driven by whoever takes its values
@@ -246,14 +248,14 @@ class Execution:
         raise IllegalTransition(f"{self.title} has ended as {self.state}, so it cannot become {state.name}.")
 
     def _look_up(self) -> Found | None:
-        storage = self.work.storage
+        storage = self.storage
         if storage is None:
             return None
         self.storage_key = storage.key(self) or ""  # before the call, which may change its arguments
         return storage.look_up(self.storage_key) if self.storage_key and storage.reads else None
 
     def _save(self, state: State) -> State:
-        storage = self.work.storage
+        storage = self.storage
         if storage is None:
             return state
         key = storage.key(self) if self.storage_key is None else self.storage_key
@@ -332,6 +334,8 @@ class TaskExecution(Execution):
         self.future: Future[Any] = Future(id, name)
         if work.log_prints is None and flow is not None:
             self.log_prints = flow.log_prints
+        if flow is not None and flow.recovery is not None and work.storage is None and work.recovery is not None:
+            self.storage = work.recovery(flow.is_retried)
         data: dict[str, Any] = {"name": name, "key": work.key}
         if upstream:
             data["upstream"] = upstream
@@ -353,7 +357,10 @@ class TaskExecution(Execution):
         return arguments_by_name(self.work.fn, self.args, self.kwargs)
 
     def life(self) -> Life:
-        return task_life(self.work.rules, limits=len(self.limits))
+        rules = self.work.rules
+        if self.storage is not self.work.storage:
+            rules = replace(rules, kept=True)
+        return task_life(rules, limits=len(self.limits))
 
     def told(self) -> TaskRun:
         return TaskRun(

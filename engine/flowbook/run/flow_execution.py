@@ -31,12 +31,13 @@ class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
     __slots__ = (
+        "is_retried",
         "limits",
         "names",
         "parent",
         "pauses",
         "producers",
-        "recovers",
+        "recovery",
         "runner",
         "shown_in",
         "turns",
@@ -70,7 +71,8 @@ class FlowExecution(Execution):
         self.pauses = Pauses(self)
         self.turns: Turns | None = None  # those of a generator function
         self.shown_in = parent.id if parent else None  # the flow run in whose graph it is a node
-        self.recovers = False  # whether a retry in another process finds the results of its tasks
+        self.recovery: str | None = None  # under what its tasks leave their results for a retry, if they do
+        self.is_retried = False
         self.siblings.add(self)
 
     def life(self) -> Life:

@@ -64,6 +64,8 @@ class Work:
     is_async: bool = False
     log_prints: bool | None = None
     storage: Storage | None = None
+    recovery: Callable[[bool], Storage] | None = None
+    """Where results are kept for a retry of their flow run, if `storage` is none; told whether this is such a retry."""
     key: str = ""
     tags: frozenset[str] = frozenset()
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)

@@ -61,4 +61,4 @@ class Loop:
         except Exception as error:  # a disk that is full now may not be so later
             _log.error("Trying again in %g s: %s", _AFTER_TROUBLE, error)
             return _AFTER_TROUBLE
-        return max(0.0, min(LOOK_EVERY, *(time - self.clock.now() for time in due)))
+        return max(0.0, min([LOOK_EVERY, *(time - self.clock.now() for time in due)]))

@@ -291,6 +291,24 @@ def hand_back(database: Database, run: QueuedRun) -> bool:
         return True
 
 
+def begin_again(database: Database, run_id: str, reason: str) -> bool:
+    """Have a run that has ended wait for a worker again; False if it has not ended any more."""
+    from sqlalchemy import select
+
+    from flowbook.core.states import FINAL_TYPES
+    from flowbook.store.reaper import schedule_again
+    from flowbook.store.schema import flow_run
+
+    ended = (flow_run.c.id == run_id, flow_run.c.state_type.in_(sorted(FINAL_TYPES)))
+    with database.write() as connection:
+        row = connection.execute(select(flow_run).where(*ended)).one_or_none()
+        if row is None:
+            return False
+        schedule_again(connection, row, scheduled(reason), 0.0)
+        notify(connection)
+        return True
+
+
 def collisions(database: Database, claimant: Claimant, now: float) -> list[Any]:
     """Due runs that cannot begin because their deployment executes as many as it may, where that has a consequence.
 

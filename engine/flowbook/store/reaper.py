@@ -161,6 +161,8 @@ def schedule_again(connection: Connection, run: Any, state: State, delay: float)
         "pid": None,
         "pid_started": None,
         "lease": None,
+        "started": None,
+        "ended": None,
         "due": now + delay,
         "restarts": run.restarts + 1,
     }

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 _SMALL = 8192  # bytes of a result that needs no file
 _CHUNK = 1 << 20  # bytes read at a time
 
-COLUMNS = ("key", "content", "file", "size", "signature", "serializer", "task_key", "seconds", "created", "expires")
+COLUMNS = (
+    "key",
+    "content",
+    "file",
+    "size",
+    "signature",
+    "serializer",
+    "task_key",
+    "seconds",
+    "created",
+    "expires",
+    "flow_run_id",
+)
 _QUERY = f"SELECT {', '.join(COLUMNS)} FROM result WHERE key = "
 
 
@@ -63,6 +75,8 @@ class ResultRecord:
     """How long it took to make."""
     created: float
     expires: float | None
+    flow_run_id: str | None
+    """That of the only flow run which can use it."""
     home: Path
 
     @property
@@ -99,7 +113,7 @@ def find(database: Database, journal: Journal, home: Path, key: str) -> ResultRe
 def write(home: Path, place: Place, value: Any, format: Format, *, created: float, **known: Any) -> ResultRecord:
     """Serialize and sign `value`; a large one is in its file then. The record is for the journal to commit.
 
-    `known` are `task_key`, `seconds` and `expires`, where they are. Raises what the serializer raises.
+    `known` are `task_key`, `seconds`, `expires` and `flow_run_id`, where they are. Raises what the serializer raises.
     """
     small = _SMALL if place.folder is None and place.name is None else None
     name = place.name or f"{place.key[:2]}/{place.key}-{secrets.token_hex(4)}{format.suffix}"
@@ -115,8 +129,25 @@ def write(home: Path, place: Place, value: Any, format: Format, *, created: floa
         serializer=format.name,
         created=created,
         home=home,
-        **{"task_key": None, "seconds": None, "expires": None, **known},
+        **{"task_key": None, "seconds": None, "expires": None, "flow_run_id": None, **known},
     )
+
+
+def delete_of_run(database: Database, home: Path, flow_run_id: str) -> None:
+    """Delete the results that only this flow run can use, with their files."""
+    from sqlalchemy import delete, select
+
+    from flowbook.store.schema import result
+
+    mine = result.c.flow_run_id == flow_run_id
+    with database.read() as connection:
+        if connection.execute(select(result.c.key).where(mine).limit(1)).first() is None:
+            return
+    with database.write() as connection:
+        files = list(connection.scalars(select(result.c.file).where(mine, result.c.file.is_not(None))))
+        connection.execute(delete(result).where(mine))
+    for file in files:
+        (home / file).unlink(missing_ok=True)
 
 
 def load(record: ResultRecord, format: Format) -> Any:
