@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice, takewhile
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.deploying import Collision
@@ -38,7 +40,6 @@ CHUNK = 100
 #: A due time that was computed so many seconds after now was computed by a clock that was wrong.
 _CLOCK_WENT_BACK = 60.0
 
-_JUST_AFTER = 1e-6  # seconds; the fire at the moment of deploying is none of the schedule's
 _FIRST_WINDOW, _WIDER, _LONGEST = 60.0, 4.0, 40e9
 
 
@@ -92,7 +93,7 @@ def set_right(database: Database, now: float) -> int:
     """
     from sqlalchemy import delete, select, update
 
-    from flowbook.store.schema import fire, schedule
+    from flowbook.store.schema import deployment, fire, schedule
 
     wrong = (schedule.c.as_of > now + _CLOCK_WENT_BACK,)
     with database.read() as connection:
@@ -101,12 +102,14 @@ def set_right(database: Database, now: float) -> int:
     with database.write() as connection:
         ids = list(connection.scalars(select(schedule.c.id).where(*wrong)))
         mine = (fire.c.schedule_id.in_(ids), fire.c.outcome != "run")
-        connection.execute(delete(fire).where(*mine, fire.c.fire_time > now))
+        connection.execute(delete(fire).where(*mine, fire.c.fire_time >= now))
         connection.execute(update(fire).where(*mine, fire.c.until > now).values(until=now))
-        connection.execute(
-            update(schedule).where(schedule.c.id.in_(ids), schedule.c.next_due.is_not(None)).values(next_due=now)
-        )
-        connection.execute(update(schedule).where(schedule.c.id.in_(ids)).values(as_of=now))
+        changed = update(schedule).where(schedule.c.id.in_(ids))
+        connection.execute(changed.values(as_of=now))
+        connection.execute(changed.where(schedule.c.since > now).values(since=now))
+        paused = select(deployment.c.id).where(deployment.c.paused)  # what has ended by that clock may not have by ours
+        in_force = (schedule.c.active, schedule.c.deployment_id.not_in(paused))
+        connection.execute(changed.where(*in_force).values(next_due=now))
     _log.warning("The clock was set back; the next runs of %d schedules were computed anew.", len(ids))
     return len(ids)
 
@@ -116,8 +119,8 @@ def decide(schedule: Schedule, since: float, now: float) -> Decision:
     first = _first_from(schedule, since)
     if first is None or first > now:
         return Decision(next_due=first)
-    following = _first_from(schedule, now + _JUST_AFTER)
-    on_time = [time for time in _between(schedule, max(since, now - ON_TIME), now) if time > now - ON_TIME]
+    following = _first_from(schedule, _just_after(now))
+    on_time = list(_between(schedule, max(since, _just_after(now - ON_TIME)), now))
     if first > now - ON_TIME:
         return Decision(runs=on_time, next_due=following)
     runs = on_time
@@ -125,7 +128,7 @@ def decide(schedule: Schedule, since: float, now: float) -> Decision:
         runs = last_fires(schedule, since, now, MOST_CAUGHT_UP)
     elif schedule.catchup == "one" and not on_time:
         runs = last_fires(schedule, since, now, 1)
-    until = last_fires(schedule, since, runs[0] - _JUST_AFTER if runs else now, 1)
+    until = last_fires(schedule, since, _just_before(runs[0]) if runs else now, 1)
     return Decision(runs=runs, missed=(first, until[0]) if until else None, next_due=following)
 
 
@@ -145,7 +148,7 @@ def last_fires(schedule: Schedule, since: float, until: float, most: int) -> lis
 
 def previous_fire(schedule: Schedule, time: float) -> float:
     """The fire before the one at `time`; `time` itself if there is none. In seconds since the epoch."""
-    found = last_fires(schedule, time - _LONGEST, time - _JUST_AFTER, 1)
+    found = last_fires(schedule, time - _LONGEST, _just_before(time), 1)
     return found[0] if found else time
 
 
@@ -176,7 +179,7 @@ def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[
     from flowbook.store import schema
 
     decided = [(row, *_decided(row, now)) for row in rows]
-    known = _recorded(connection, [(row.id, fires.runs[0]) for row, _, fires in decided if fires.runs])
+    known = _recorded(connection, [row.id for row in rows])
     made = _Made()
     for row, planned, fires in decided:
         if planned is not None:
@@ -213,7 +216,7 @@ def _decided(row: Any, now: float) -> tuple[Schedule | None, Decision]:
     """The schedule of a row, and what becomes of its fires. One that cannot be read is reported and ends."""
     try:
         planned = _parsed(row.spec)
-        return planned, decide(planned, max(row.next_due, row.since + _JUST_AFTER), now)
+        return planned, decide(planned, max(row.next_due, _just_after(row.since)), now)
     except InvalidSchedule as error:
         _log.error("A schedule of deployment %r is not in force any more: %s", row.of_name, error)
         return None, Decision()
@@ -230,7 +233,7 @@ def _plan(
     from flowbook.store.deployments import deployment_from
 
     deployment = deployment_from(row, "of_")
-    room = _room(connection, deployment)
+    room = _room(connection, deployment, made) if fires.runs else None
     for time in fires.runs:
         if (row.id, time) in known:
             continue
@@ -243,35 +246,35 @@ def _plan(
         made.fires.append(_fire(row, time, outcome="skipped" if run is None else "run", run=run))
     if fires.missed is not None:
         first, until = fires.missed
-        made.fires.append(_fire(row, first, outcome="missed", until=None if until == first else until))
+        unknown = (time for time in _between(planned, first, until) if (row.id, time) not in known)
+        for time in islice(unknown, 1):
+            made.fires.append(_fire(row, time, outcome="missed", until=None if until == time else until))
 
 
-def _room(connection: Connection, deployment: Deployment) -> int | None:
+def _room(connection: Connection, deployment: Deployment, made: _Made) -> int | None:
     """For how many more runs there is room, where a fire that finds none makes no run; else None."""
-    from sqlalchemy import func, or_, select
+    from sqlalchemy import and_, func, or_, select
 
     from flowbook.store.schema import flow_run
 
     settings = deployment.settings
     if settings.concurrency_limit is None or settings.collision is not Collision.CANCEL_NEW:
         return None
-    mine = (flow_run.c.deployment_id == deployment.id, or_(is_active(), is_waiting()))
-    return settings.concurrency_limit - (
-        connection.scalar(select(func.count()).select_from(flow_run).where(*mine)) or 0
-    )
+    mine = (flow_run.c.deployment_id == deployment.id, or_(is_active(), and_(is_waiting(), flow_run.c.batch.is_(None))))
+    stored = connection.scalar(select(func.count()).select_from(flow_run).where(*mine)) or 0
+    return settings.concurrency_limit - stored - sum(of.id == deployment.id for of, _ in made.runs)
 
 
-def _recorded(connection: Connection, firsts: Sequence[tuple[str, float]]) -> set[tuple[str, float]]:
-    """The fires of these schedules, from the given times on, that are dealt with already: by a clock that was ahead."""
-    if not firsts:
-        return set()
+def _recorded(connection: Connection, schedule_ids: Sequence[str]) -> set[tuple[str, float]]:
+    """The fires of these schedules that are to come, and are dealt with already: by a clock that was ahead."""
     from sqlalchemy import select
 
-    from flowbook.store.schema import fire
+    from flowbook.store.schema import fire, schedule
 
-    earliest = min(time for _, time in firsts)
-    query = select(fire.c.schedule_id, fire.c.fire_time).where(
-        fire.c.schedule_id.in_([schedule_id for schedule_id, _ in firsts]), fire.c.fire_time >= earliest
+    query = (
+        select(fire.c.schedule_id, fire.c.fire_time)
+        .join(schedule, schedule.c.id == fire.c.schedule_id)
+        .where(schedule.c.id.in_(schedule_ids), fire.c.fire_time >= schedule.c.next_due)
     )
     return {(row.schedule_id, row.fire_time) for row in connection.execute(query)}
 
@@ -306,17 +309,26 @@ def _jitter(schedule_id: str, time: float, most: float) -> float:
 
 def _first_from(schedule: Schedule, time: float) -> float | None:
     """The first fire at `time` or after it."""
-    found = next(schedule.fires(_moment(time) - timedelta(microseconds=1)), None)
-    return None if found is None else found.timestamp()
+    return next(_fires_from(schedule, time), None)
 
 
 def _between(schedule: Schedule, since: float, until: float) -> Iterator[float]:
     """The fires from `since` to `until`, both included."""
-    for fire in schedule.fires(_moment(since) - timedelta(microseconds=1)):
-        time = fire.timestamp()
-        if time > until:
-            return
-        yield time
+    return takewhile(lambda time: time <= until, _fires_from(schedule, since))
+
+
+def _fires_from(schedule: Schedule, time: float) -> Iterator[float]:
+    """The fires at `time` or after it: to the bit, as a datetime, which has microseconds, is not."""
+    found = (fire.timestamp() for fire in schedule.fires(_moment(time) - timedelta(microseconds=1)))
+    return (fire for fire in found if fire >= time)
+
+
+def _just_after(time: float) -> float:
+    return nextafter(time, inf)
+
+
+def _just_before(time: float) -> float:
+    return nextafter(time, -inf)
 
 
 def _moment(time: float) -> datetime:

@@ -42,7 +42,7 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredSchedule:
-    """A schedule of a deployment. `spec` is what :func:`flowbook.schedules.from_dict` reads.
+    """A schedule of a deployment. `spec` is what :func:`flowbook.schedules.from_dict` reads, `slug` names it.
 
     Fires up to `since` (seconds since the epoch) are not its business. Those before `next_due` are dealt with; it is
     None while the schedule makes no runs.
@@ -50,6 +50,7 @@ class StoredSchedule:
 
     id: str
     deployment_id: str
+    slug: str | None
     spec: Mapping[str, Any]
     active: bool
     since: float
@@ -107,13 +108,13 @@ def find_deployment(database: Database, text: str) -> Deployment:
     raise NotFound(f"There is no deployment {text!r}.{hint} `flowbook deployment ls` lists them.")
 
 
-def set_paused(database: Database, deployment_id: str, paused: bool) -> None:
+def set_paused(database: Database, deployment_id: str, paused: bool, now: float | None = None) -> None:
     """Stop or go on making runs by schedule. Fires that fall into a pause are passed over, not made up for."""
     from sqlalchemy import select, update
 
     from flowbook.store.schema import deployment, schedule
 
-    now = time.time()
+    now = time.time() if now is None else now
     with database.write() as connection:
         before = connection.scalar(select(deployment.c.paused).where(deployment.c.id == deployment_id))
         if before is None or bool(before) is paused:
@@ -129,13 +130,13 @@ def set_paused(database: Database, deployment_id: str, paused: bool) -> None:
         notify(connection)
 
 
-def set_schedule_active(database: Database, schedule_id: str, active: bool) -> None:
+def set_schedule_active(database: Database, schedule_id: str, active: bool, now: float | None = None) -> None:
     """Stop or go on making runs by one schedule, as `set_paused` does for all of a deployment."""
     from sqlalchemy import select, update
 
     from flowbook.store.schema import deployment, schedule
 
-    now = time.time()
+    now = time.time() if now is None else now
     with database.write() as connection:
         paused = select(deployment.c.paused).where(deployment.c.id == schedule.c.deployment_id).scalar_subquery()
         row = connection.execute(select(schedule, paused.label("paused")).where(schedule.c.id == schedule_id)).one()
@@ -200,6 +201,27 @@ def schedules_of(database: Database, deployment_id: str) -> list[StoredSchedule]
     with database.read() as connection:
         rows = connection.execute(select(schedule).where(schedule.c.deployment_id == deployment_id))
         return [_schedule(row) for row in rows]
+
+
+def schedule_of(database: Database, found: Deployment, text: str | None) -> StoredSchedule:
+    """The schedule of a deployment that a person means by its slug, its id or the beginning of that, or None.
+
+    With None it is the only one. Raises NotFound with those that there are, UsageError if several are meant.
+    """
+    known = schedules_of(database, found.id)
+    if not known:
+        raise NotFound(f"Deployment {found.name!r} has no schedule.")
+    listed = ", ".join(each.slug or each.id[:8] for each in known)
+    if text is None and len(known) > 1:
+        raise UsageError(f"Deployment {found.name!r} has several schedules; say which one: {listed}.")
+    exact = [each for each in known if text in (None, each.slug, each.id)]
+    same = exact or [each for each in known if text and each.id.startswith(text)]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise UsageError(f"Deployment {found.name!r} has several schedules whose id begins with {text!r}: {listed}.")
+    hint = did_you_mean(text or "", [each.slug for each in known if each.slug])
+    raise NotFound(f"Deployment {found.name!r} has no schedule {text!r}.{hint} It has {listed}.")
 
 
 def versions_of(database: Database, deployment_id: str) -> list[tuple[int, float, dict[str, Any]]]:
@@ -268,19 +290,44 @@ def _replace_schedules(
     from flowbook.store.schema import schedule
 
     known = connection.execute(select(schedule).where(schedule.c.deployment_id == saved.id)).all()
-    wanted = {json.dumps(spec, sort_keys=True): spec for spec in specs}
+    wanted = {_identity(spec): spec for spec in specs}
+    said = {_identity(spec): bool(spec.get("active", True)) for spec in _specs_before(connection, saved)}
     for row in known:
-        kept = wanted.pop(row.spec, None)
-        due = None if saved.paused or not row.active else now if row.next_due is None else row.next_due
+        key = _identity(json.loads(row.spec))
+        kept = wanted.pop(key, None)
         if kept is None:
             connection.execute(delete(schedule).where(schedule.c.id == row.id))
-        elif due != row.next_due:  # the deployment was paused, or is not any more
-            connection.execute(update(schedule).where(schedule.c.id == row.id).values(next_due=due, as_of=now))
-    for text, spec in wanted.items():
+            continue
+        active = bool(kept.get("active", True))
+        if active is said.get(key, active):  # nothing new was said of it, so one that was paused by hand stays so
+            active = bool(row.active)
+        due = None if saved.paused or not active else now if row.next_due is None else row.next_due
+        if due != row.next_due or active != bool(row.active):
+            text = json.dumps({**kept, "active": active}, sort_keys=True)
+            changes = {"next_due": due, "as_of": now, "active": active, "spec": text}
+            connection.execute(update(schedule).where(schedule.c.id == row.id).values(**changes))
+    for spec in wanted.values():
         active = bool(spec.get("active", True))
+        text = json.dumps(spec, sort_keys=True)
         new = {"id": new_id(), "deployment_id": saved.id, "slug": spec.get("slug"), "spec": text, "active": active}
         due = now if active and not saved.paused else None
         connection.execute(insert(schedule).values(**new, since=now, next_due=due, as_of=now))
+
+
+def _identity(spec: Mapping[str, Any]) -> str:
+    """What makes a schedule the same one in the next version: all but whether it is active."""
+    return json.dumps({**spec, "active": True}, sort_keys=True)
+
+
+def _specs_before(connection: Connection, saved: Deployment) -> list[Mapping[str, Any]]:
+    """The schedules as the version before had them."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import deployment_version as versions
+
+    before = (versions.c.deployment_id == saved.id, versions.c.version == saved.version - 1)
+    found = connection.scalar(select(versions.c.manifest).where(*before))
+    return [] if found is None else list(json.loads(found).get("schedules", []))
 
 
 def deployment_from(row: Any, prefix: str = "") -> Deployment:
@@ -299,6 +346,7 @@ def _schedule(row: Any) -> StoredSchedule:
     return StoredSchedule(
         id=row.id,
         deployment_id=row.deployment_id,
+        slug=row.slug,
         spec=json.loads(row.spec),
         active=bool(row.active),
         since=row.since,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbook.errors import NotFound, StoreError
@@ -28,16 +29,21 @@ def keep_snapshot(connection: Connection, sha: str, content: bytes, now: float) 
         connection.execute(insert(snapshot).values(sha=sha, content=content, created=now))
 
 
-def load_snapshot(database: Database, sha: str) -> bytes:
-    """The content of a snapshot. Raises NotFound if it is gone, StoreError if it is not what was kept."""
+def load_snapshot(database: Database, sha: str, file: Path | None = None) -> bytes:
+    """The content of a snapshot. Raises NotFound if it is gone, StoreError if it is not what was kept.
+
+    `file` is where it is if it was made before snapshots were kept in the database.
+    """
     from sqlalchemy import select
 
     from flowbook.store.schema import snapshot
 
     with database.read() as connection:
         content = connection.scalar(select(snapshot.c.content).where(snapshot.c.sha == sha))
+    if content is None and file is not None and file.is_file():
+        content = file.read_bytes()
     if content is None:
         raise NotFound(f"The snapshot {sha[:12]} of the deployment is not in the database. Deploy it again.")
     if sha_of(content) != sha:
-        raise StoreError(f"The snapshot {sha[:12]} in the database was changed since it was made. Deploy it again.")
+        raise StoreError(f"The snapshot {sha[:12]} of the deployment was changed since it was made. Deploy it again.")
     return bytes(content)

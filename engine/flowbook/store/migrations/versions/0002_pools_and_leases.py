@@ -101,18 +101,28 @@ def _change_indexes() -> None:
         ("flow_run", ["deployment_id", "state_type"], False),
         ("flow_run", ["pool", "state_type"], False),
         ("flow_run", ["deployment_id", "idempotency_key"], True),
+        ("flow_run", ["deployment_id", "number"], False),
+        ("flow_run", ["flow", "number"], False),
+        ("flow_run", ["name"], False),
+        ("flow_run", ["created"], False),
         ("result", ["flow_run_id"], False),
         ("schedule", ["next_due"], False),
         ("schedule", ["as_of"], False),
     ):
         op.create_index(op.f(f"ix_{table}_{'_'.join(columns)}"), table, columns, unique=unique)
+    for name, table, column, condition in (
+        ("ix_task_run_flowless", "task_run", "ended", sa.text("flow_run_id IS NULL")),
+        ("ix_result_expires", "result", "expires", sa.text("expires IS NOT NULL")),
+    ):
+        op.create_index(name, table, [column], sqlite_where=condition, postgresql_where=condition)
 
 
 def _carry_over() -> None:
     """What was promoted before there were pools is executed by workers of the pool ``default``, and stays scheduled."""
     op.execute("UPDATE flow_run SET pool = 'default' WHERE deployment_id IS NOT NULL")
     op.execute(
-        "UPDATE schedule SET next_due = since, as_of = since "
+        "UPDATE schedule SET as_of = since, next_due = "
+        "coalesce((SELECT max(fire_time) FROM fire WHERE fire.schedule_id = schedule.id), since) "
         "WHERE active AND deployment_id IN (SELECT id FROM deployment WHERE NOT paused)"
     )
     newest: sa.TextClause = sa.text(
