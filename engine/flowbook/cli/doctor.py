@@ -31,7 +31,7 @@ def doctor(output: str) -> None:
         print_json([asdict(finding) for finding in found])
     else:
         _print(found)
-    sys.exit(any(finding.level == Level.PROBLEM for finding in found))
+    sys.exit(1 if _count(found, Level.PROBLEM) else 0)
 
 
 def _print(found: list[Finding]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbook.core.sizes import size_text
 from flowbook.store.checkpoint import FIXED_IN
+from flowbook.store.doctor_home import may
 from flowbook.store.failures import reason_of
 from flowbook.store.findings import Finding, Subject, fine, problem, warning
 from flowbook.store.looking import looking_at
@@ -53,6 +55,8 @@ def check_schema(subject: Subject) -> Finding:
     except Exception as error:
         advice = "Check its server and FLOWBOOK_DATABASE_URL." if file is None else _RESTORE
         return problem(title, f"{shown(url)} cannot be opened: {reason_of(error)}.", advice)
+    if file is not None and not may(file, os.W_OK):
+        return problem(title, f"{shown(url)} cannot be written to.", f"Run `chmod u+w {file}` as its owner.")
     from flowbook.store.schema import REVISION
 
     if revision == REVISION:
@@ -117,7 +121,7 @@ def check_runs(subject: Subject) -> Finding | None:
         return fine(title, f"{len(rows)}, each with a process that lives." if rows else "None.")
     return warning(
         title,
-        f"{len(gone)} have lost their process: {_some(gone)}.",
+        f"{len(gone)} whose process has gone: {_some(gone)}.",
         "Run `flowbook runs ls`: it marks them as Crashed.",
     )
 
@@ -138,7 +142,7 @@ def check_results(subject: Subject) -> Finding | None:
         return fine(title, f"All {len(files)} are there." if files else "None yet.")
     return warning(
         title,
-        f"{len(missing)} of {len(files)} are missing: {_some(missing)}.",
+        f"{len(missing)} of {len(files)} missing: {_some(missing)}.",
         "Put them back from a backup; else their tasks run again when their result is needed.",
     )
 

@@ -28,7 +28,7 @@ def check_home(subject: Subject) -> Finding:
         return fine(title, f"{home} does not exist yet; it is made when something runs.")
     if not home.is_dir():
         return problem(title, f"{home} is a file.", "Move it away, or set FLOWBOOK_HOME to another folder.")
-    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+    if not may(home, os.R_OK | os.W_OK | os.X_OK):
         return problem(
             title,
             f"{home} cannot be written to by this user.",
@@ -108,7 +108,7 @@ def check_temporary_files(subject: Subject) -> Finding:
     size = size_text(sum(path.lstat().st_size for path in left))
     return warning(
         title,
-        f"{len(left)} ({size}) were left by processes that were killed as they wrote, such as {left[0]}.",
+        f"{len(left)} left by processes that were killed as they wrote ({size}), such as {left[0]}.",
         f"Remove them: find {subject.home} -name '.*' -type f -mmin +60 -delete",
     )
 
@@ -116,6 +116,11 @@ def check_temporary_files(subject: Subject) -> Finding:
 def _temporary_files(home: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(home):
         yield from (Path(folder, name) for name in names if is_temporary(name))
+
+
+def may(path: Path, mode: int) -> bool:
+    """Whether this user may do with `path` what `mode`, as of `os.access`, says."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _database_file(subject: Subject) -> Path | None:

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.conftest import MakeNotebook
 
 from flowbook import flow, task
 from flowbook.cache_policies import INPUTS
 from flowbook.cli.root import root
-from flowbook.engine import close_engines
+from flowbook.engine import close_engines, engine
 from flowbook.promote import promote
 from flowbook.runs import recent_runs, run_folder
 from flowbook.store.backup import back_up
+from flowbook.store.deployments import find_deployment, manifest_of
+from flowbook.store.snapshots import load_snapshot
 from flowbook.store.urls import parse_url
 
 calls: list[int] = []
@@ -50,6 +53,13 @@ def unpack(archive: Path, folder: Path) -> None:
 def names(archive: Path) -> list[str]:
     with tarfile.open(archive) as file:
         return file.getnames()
+
+
+def snapshot_of(deployment: str) -> bytes:
+    """What the newest version of a deployment runs."""
+    database = engine().database
+    found = find_deployment(database, deployment)
+    return load_snapshot(database, manifest_of(database, found.id, found.version)["snapshot"])
 
 
 @pytest.fixture
@@ -84,11 +94,16 @@ def test_a_restored_home_lists_the_runs_and_loads_the_results(
     assert (run_folder("a-run") / "output.log").read_text() == "what it said"
 
 
-def test_a_deployment_and_its_snapshot_are_in_it(home: Path, archive: Path, make_notebook: object) -> None:
-    promote(make_notebook("report", "print(1)"))  # type: ignore[operator]
+def test_a_deployment_and_its_snapshot_are_in_it(
+    archive: Path, tmp_path: Path, make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(make_notebook("report", "print(1)"))
+    before = snapshot_of("report")
     assert backup(archive).exit_code == 0
-    for kept in home.rglob("*.ipynb"):
-        assert str(kept.relative_to(home)) in names(archive)
+    close_engines()
+    unpack(archive, tmp_path / "restored")
+    monkeypatch.setenv("FLOWBOOK_HOME", str(tmp_path / "restored"))
+    assert snapshot_of("report") == before
 
 
 def test_what_can_be_made_again_links_and_earlier_backups_are_left_out(home: Path, archive: Path) -> None:

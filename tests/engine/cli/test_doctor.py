@@ -170,11 +170,19 @@ def test_a_home_that_is_a_file_is_a_problem(home: Path) -> None:
 
 
 @needs_permissions
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write everywhere")
-def test_a_home_that_cannot_be_written_to_is_a_problem(home: Path, path: Path) -> None:
+def test_what_cannot_be_written_to_is_a_problem(home: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def writable(wanted: Path, mode: int, **_: Any) -> bool:  # root, who may run the tests, may write to everything
+        return not mode & os.W_OK or bool(wanted.stat().st_mode & 0o200)
+
+    monkeypatch.setattr(os, "access", writable)
+    path.chmod(0o400)
+    assert findings()["Database"]["advice"] == f"Run `chmod u+w {path}` as its owner."
+    assert wrong() == {"Database": "problem"}
+    path.chmod(0o600)
     home.chmod(0o500)
-    assert findings()["Home folder"]["level"] == "problem"
+    assert wrong() == {"Home folder": "problem"}
     home.chmod(0o700)
+    assert wrong() == {}
 
 
 def test_little_space_is_a_warning_and_hardly_any_a_problem(home: Path, path: Path, monkeypatch: Any) -> None:
@@ -224,7 +232,7 @@ def test_old_temporary_files_are_a_warning_and_new_ones_are_not(home: Path, path
     hours_ago = time.time() - 7200
     os.utime(left, (hours_ago, hours_ago))
     assert wrong() == {"Temporary files": "warning"}
-    assert f"1 (13 bytes) were left by processes that were killed as they wrote, such as {left}." in doctor().output
+    assert f"1 left by processes that were killed as they wrote (13 bytes), such as {left}." in doctor().output
     command = findings()["Temporary files"]["advice"].partition(": ")[2]
     subprocess.run(command, shell=True, check=True)
     assert not left.exists()
@@ -247,7 +255,7 @@ lost()
 """
     subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, timeout=60)
     found = findings()["Unfinished runs"]
-    assert (found["level"], found["found"]) == ("warning", "1 have lost their process: 2 (lost).")
+    assert (found["level"], found["found"]) == ("warning", "1 whose process has gone: 2 (lost).")
     CliRunner().invoke(root, ["runs", "ls"])
     assert wrong() == {}
 
@@ -268,7 +276,7 @@ def test_a_missing_result_is_a_warning(home: Path, path: Path) -> None:
     [file] = [path for path in (home / "results").rglob("*") if path.is_file()]
     file.unlink()
     found = findings()["Result files"]
-    assert (found["level"], found["found"]) == ("warning", f"1 of 1 are missing: {file.relative_to(home)}.")
+    assert (found["level"], found["found"]) == ("warning", f"1 of 1 missing: {file.relative_to(home)}.")
 
 
 def test_a_url_that_cannot_be_read_is_told_once_and_without_its_password(monkeypatch: Any) -> None:
