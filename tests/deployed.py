@@ -40,7 +40,11 @@ def deploy(
         database,
         name=name,
         flow=name,
-        manifest={"parameters": dict(parameters or {}), "settings": settings_from_json(settings).to_json()},
+        manifest={
+            "parameters": dict(parameters or {}),
+            "schedules": plain,
+            "settings": settings_from_json(settings).to_json(),
+        },
         schedules=plain,
         new_id=new_id,
         paused=paused,
