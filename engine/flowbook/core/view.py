@@ -163,7 +163,9 @@ class RunReducer:
 
     def _flow_run(self, event: Event) -> None:
         data = event.data
-        if data.get("known") and self._nodes:  # begun anew: what is seen is the execution that is under way
+        if (
+            data.get("known") and self._view.started is not None
+        ):  # begun anew: what is seen is the execution that is under way
             self._nodes.clear()
             self._view = replace(self._view, started=None)
             self.shape_changed = True

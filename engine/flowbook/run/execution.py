@@ -301,7 +301,7 @@ flowless: set[Execution] = set()
 class TaskExecution(Execution):
     """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
 
-    __slots__ = ("awaits", "caller", "flow", "future", "held", "limits", "upstream", "wait_for")
+    __slots__ = ("awaits", "call_key", "caller", "flow", "future", "held", "limits", "upstream", "wait_for")
     kind = "Task run"
     logger = "flowbook.task_runs"
 
@@ -331,6 +331,7 @@ class TaskExecution(Execution):
         self.limits = limits
         self.held: list[tuple[Slots, Any]] = []
         self.caller: Caller | None = None
+        self.call_key = f"{flow.recovery or flow.id}/{name}" if flow else id  # the same when its flow run is begun anew
         self.future: Future[Any] = Future(id, name)
         if work.log_prints is None and flow is not None:
             self.log_prints = flow.log_prints

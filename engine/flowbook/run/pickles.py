@@ -46,6 +46,13 @@ def pack(value: Any) -> list[Part]:
         return [file.getvalue(), *(buffer.raw() for buffer in buffers)]
 
 
+def dumps(value: Any) -> bytes:
+    """`value` as one pickle; raises whatever keeps it from being pickled."""
+    with io.BytesIO() as file:
+        _Pickler(file, protocol=5).dump(value)
+        return file.getvalue()
+
+
 def unpack(parts: Sequence[Part]) -> Any:
     """The value that `pack` was given."""
     return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - from a process of our own

@@ -83,6 +83,7 @@ class RemoteCaller:
         return Order(
             id=run.id,
             name=run.name,
+            call_key=run.call_key,
             fn=run.work.fn,
             work=_about_work(run.work),
             args=run.args,

@@ -114,6 +114,7 @@ class Order:
 
     id: str
     name: str
+    call_key: str
     fn: Callable[..., Any]
     work: Mapping[str, Any]
     args: tuple[Any, ...]
@@ -255,7 +256,7 @@ def _task_run(order: Order, recorder: Recorder, flow: FlowExecution | None) -> T
         flow=flow,
         tags=order.tags,
     )
-    run.recorder = recorder
+    run.recorder, run.call_key = recorder, order.call_key
     run.state, run.began, run.log_prints = order.state, order.began, order.log_prints
     return run
 

@@ -1,8 +1,13 @@
-"""The task run that the calling code is part of."""
+"""The task run that the calling code is part of.
+
+``idempotency_key`` (32 hexadecimal digits) is the same in each attempt, and when the flow run is begun anew after a
+crash or on a retry: give it to a service that does nothing twice for one key.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 from flowbook.run.current import current
@@ -11,6 +16,7 @@ from flowbook.runtime.asking import answer
 
 _FIELDS: dict[str, tuple[Callable[[TaskExecution], Any], Any]] = {
     "id": (lambda run: run.id, None),
+    "idempotency_key": (lambda run: sha256(run.call_key.encode()).hexdigest()[:32], None),
     "name": (lambda run: run.name, None),
     "task_name": (lambda run: run.work.name, None),
     "parameters": (lambda run: dict(run.parameters), dict),
