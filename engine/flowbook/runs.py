@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from flowbook import engine
 from flowbook.core.states import State, StateType
 from flowbook.core.view import WORDS, RunView, look_of, reduce_run
-from flowbook.errors import NotFound
+from flowbook.errors import NotFound, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, Select
 
 __all__ = ["RunSummary", "find_run", "recent_runs", "run_folder", "run_view"]
 
@@ -51,19 +51,45 @@ class RunSummary:
         return None if self.started is None or end is None else max(0.0, end - self.started)
 
 
-def recent_runs(limit: int = 50, *, deployment: str | None = None) -> list[RunSummary]:
-    """The newest flow runs first, without sub-flows; runs whose process is gone are Crashed, not Running."""
-    from sqlalchemy import desc
+def recent_runs(
+    limit: int = 50,
+    *,
+    deployment: str | None = None,
+    flow: str | None = None,
+    state: str | None = None,
+    failed: bool = False,
+    since: float | None = None,
+) -> list[RunSummary]:
+    """The newest flow runs first, without sub-flows; runs whose process is gone are Crashed, not Running.
+
+    Only those of a `deployment` (its name, or ``flow/name``), of a `flow`, in a `state` (its type, its name, or the
+    word that is shown for it), that `failed` (or crashed, or were cancelled), and that were made `since` a time in
+    seconds since the epoch. Raises NotFound for an unknown deployment, and UsageError for an unknown state.
+    """
+    from sqlalchemy import desc, func, select
 
     from flowbook.store.schema import flow_run
 
-    query = _summaries().where(flow_run.c.parent_id.is_(None)).order_by(desc(flow_run.c.number)).limit(limit)
-    return _fetch(query, deployment=deployment)
+    chosen: list[ColumnElement[bool]] = [flow_run.c.parent_id.is_(None)]
+    if deployment is not None:
+        chosen.append(flow_run.c.deployment_id.in_(_deployments_called(deployment)))
+    if flow is not None:
+        chosen.append(flow_run.c.flow == flow)
+    if state is not None:
+        chosen.append(_is_in(state))
+    if failed:
+        chosen.append(flow_run.c.state_type.in_(_BAD))
+    if since is not None:  # the numbers ascend with time, and the list is in their order
+        first = select(func.min(flow_run.c.number)).where(flow_run.c.created >= since).scalar_subquery()
+        chosen += [flow_run.c.number >= first, flow_run.c.created >= since]
+    # First which runs, then what is shown of them: so that nothing is counted for runs that are not.
+    numbers = select(flow_run.c.number).where(*chosen).order_by(desc(flow_run.c.number)).limit(limit)
+    return _fetch(_summaries().where(flow_run.c.number.in_(numbers)).order_by(desc(flow_run.c.number)))
 
 
 def find_run(text: str | int) -> RunSummary:
     """The run that a person means: its number, its id, its name, ``last`` or ``prev``. Raises NotFound."""
-    from sqlalchemy import desc, or_
+    from sqlalchemy import desc
 
     from flowbook.store.schema import flow_run
 
@@ -73,13 +99,16 @@ def find_run(text: str | int) -> RunSummary:
         if len(newest) > (said == "prev"):
             return newest[said == "prev"]
         raise NotFound("Nothing has run here yet." if not newest else "There is only one run so far: `last`.")
-    same = [flow_run.c.id == said, flow_run.c.name == said]
-    if said.isdigit():
-        same.append(flow_run.c.number == int(said))
-    found = _fetch(_summaries().where(or_(*same)).order_by(desc(flow_run.c.number)).limit(1))
-    if not found:
-        raise NotFound(f"There is no run {said!r}. `flowbook runs ls` (in a notebook `%runs`) lists them.")
-    return found[0]
+    meanings = [flow_run.c.name == said]
+    if said.isascii() and said.isdigit() and len(said) <= _LONGEST_NUMBER:
+        meanings.insert(0, flow_run.c.number == int(said))
+    elif len(said) == _ID_LENGTH:
+        meanings.insert(0, flow_run.c.id == said)
+    for meaning in meanings:
+        found = _fetch(_summaries().where(meaning).order_by(desc(flow_run.c.number)).limit(1))
+        if found:
+            return found[0]
+    raise NotFound(f"There is no run {said!r}. `flowbook runs ls` (in a notebook `%runs`) lists them.")
 
 
 def run_view(run: str | int, *, keep_logs: int = 10_000) -> RunView:
@@ -111,20 +140,60 @@ def _summaries() -> Select[Any]:
 
 
 _FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
+_BAD = (StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING)
+_ID_LENGTH = 32
+_LONGEST_NUMBER = 18  # digits
+
+#: Names of states that flow runs can be in, other than those of their types.
+_NAMED_STATES = (
+    (StateType.SCHEDULED, "Late"),
+    (StateType.SCHEDULED, "AwaitingRetry"),
+    (StateType.RUNNING, "Retrying"),
+    (StateType.COMPLETED, "Cached"),
+    (StateType.FAILED, "TimedOut"),
+)
 
 
-def _fetch(query: Select[Any], *, deployment: str | None = None) -> list[RunSummary]:
+def _fetch(query: Select[Any]) -> list[RunSummary]:
     from flowbook.store.reaper import mark_late, reap
-    from flowbook.store.schema import deployment as deployments
 
     opened = engine.engine()
     opened.journal.flush()
     reap(opened.database)
     mark_late(opened.database, time.time())
-    if deployment is not None:
-        query = query.where(deployments.c.name == deployment)
     with opened.database.read() as connection:
         return [_summary(row) for row in connection.execute(query)]
+
+
+def _deployments_called(name: str) -> list[str]:
+    """The ids of the deployments of this name, or of this ``flow/name``. Raises NotFound with a suggestion."""
+    from flowbook.store.deployments import all_deployments, find_deployment
+
+    database = engine.engine().database
+    found = [each.id for each in all_deployments(database) if name in (each.name, f"{each.flow}/{each.name}")]
+    return found or [find_deployment(database, name).id]
+
+
+def _is_in(said: str) -> ColumnElement[bool]:
+    """The condition for runs in a state that a person means: by its type, its name, or the word shown for it."""
+    from sqlalchemy import and_, or_
+
+    from flowbook.store.schema import flow_run
+
+    word = "".join(letter for letter in said.lower() if letter.isalnum())
+    for kind in StateType:
+        if word in (kind.lower(), WORDS[look_of(State(type=kind, name=kind.capitalize()))].lower()):
+            return flow_run.c.state_type == kind
+    meant = [
+        and_(flow_run.c.state_type == kind, flow_run.c.state_name == name)
+        for kind, name in _NAMED_STATES
+        if word in (name.lower(), look_of(State(type=kind, name=name)))
+    ]
+    if meant:
+        return or_(*meant)
+    words = [*(kind.capitalize() for kind in StateType), *(name for _, name in _NAMED_STATES)]
+    hint = did_you_mean(said.capitalize(), words)
+    raise UsageError(f"There is no state {said!r}.{hint} There are {', '.join(words)}.")
 
 
 def _summary(row: Any) -> RunSummary:

@@ -5,6 +5,7 @@
 ``FLOWBOOK_DATABASE_URL``          SQLAlchemy URL of the database (SQLite in the home folder)
 ``FLOWBOOK_LOGGING_LEVEL``         least level that reaches the terminal and the store (``INFO``)
 ``FLOWBOOK_TASK_WORKERS``          threads of a flow run that names no task runner (4 per core, 8 to 32)
+``FLOWBOOK_KEEP_RUNS``             how long workers keep runs that have ended: ``90d`` (the default), or ``forever``
 =================================  ==============================================================================
 """
 
@@ -16,7 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from flowbook.core.durations import seconds
 from flowbook.errors import UsageError
+
+_KEEP = 90 * 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,23 +31,33 @@ class Settings:
     database_url: str
     logging_level: int
     task_workers: int
+    keep_runs: float | None
+    """Seconds after the end of a run; None for ever."""
 
 
 def current_settings() -> Settings:
     """The settings as the environment says now; raises UsageError naming the variable that is wrong."""
     said = os.environ.get
     home = os.path.abspath(os.path.expanduser(said("FLOWBOOK_HOME") or "~/.flowbook"))  # noqa: PTH100, PTH111
-    return _settings(home, said("FLOWBOOK_DATABASE_URL"), said("FLOWBOOK_LOGGING_LEVEL"), said("FLOWBOOK_TASK_WORKERS"))
+    names = ("DATABASE_URL", "LOGGING_LEVEL", "TASK_WORKERS", "KEEP_RUNS")
+    return _settings(home, *(said(f"FLOWBOOK_{name}") for name in names))
 
 
 @lru_cache(maxsize=16)  # they are asked for with each run
-def _settings(folder: str, database_url: str | None, logging_level: str | None, task_workers: str | None) -> Settings:
+def _settings(
+    folder: str,
+    database_url: str | None,
+    logging_level: str | None,
+    task_workers: str | None,
+    keep_runs: str | None,
+) -> Settings:
     home = Path(folder)
     return Settings(
         home=home,
         database_url=database_url or f"sqlite:///{home / 'flowbook.db'}",
         logging_level=_level(logging_level or "INFO"),
         task_workers=_workers(task_workers),
+        keep_runs=_keep(keep_runs),
     )
 
 
@@ -52,6 +66,20 @@ def _level(name: str) -> int:
     if level is None:
         raise UsageError(f"FLOWBOOK_LOGGING_LEVEL is {name!r}; set it to DEBUG, INFO, WARNING, ERROR or CRITICAL.")
     return level
+
+
+def _keep(text: str | None) -> float | None:
+    if not text:
+        return _KEEP
+    if text.strip().lower() == "forever":
+        return None
+    try:
+        kept = seconds(text)
+    except ValueError:
+        kept = 0.0
+    if kept <= 0:
+        raise UsageError(f"FLOWBOOK_KEEP_RUNS is {text!r}; set it to a length of time such as 90d, or to forever.")
+    return kept
 
 
 def _workers(text: str | None) -> int:

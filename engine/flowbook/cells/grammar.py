@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowbook.core.durations import seconds
 from flowbook.errors import UsageError, did_you_mean
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _DOLLAR = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 
 
@@ -119,14 +118,6 @@ def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = Non
         extra = words[len(command.arguments)]
         raise UsageError(f"{command.name} does not know what to do with {extra!r}. Usage: {command.usage()}")
     return Parsed(tuple(words), values, frozenset(given))
-
-
-def seconds(text: str) -> float:
-    """``10s``, ``5m``, ``1.5h``, ``250ms``, ``2d`` or a plain number, in seconds."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
-        raise ValueError("write a duration as 10s, 5m, 1h or a number of seconds")
-    return float(found[1]) * _UNITS[found[2] or "s"]
 
 
 def positive_seconds(text: str) -> float:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from flowbook.cli.options import moment, output_option, param_option, print_json, print_table
-
-if TYPE_CHECKING:
-    from flowbook.store.deployments import Deployment
+from flowbook.cli.backfill import backfill, fires
+from flowbook.cli.deployment_rows import deployment_row
+from flowbook.cli.deployment_schedule import schedule
+from flowbook.cli.options import instant, json_object, moment, output_option, param_option, print_json, print_table
 
 
 @click.group()
 def deployment() -> None:
-    """Notebooks that were promoted: run them, look at them."""
+    """Notebooks and flows that were deployed: run them, look at them."""
 
 
 @deployment.command(epilog="Example: flowbook deployment run report --param day=2026-01-01 --watch")
 @click.argument("name")
 @param_option
 @click.option("--params", "json_text", metavar="JSON", help="Parameters as a JSON object.")
+@click.option("--at", metavar="TIME", help="When it is to begin, as 2026-01-31T07:00; without an offset in local time.")
+@click.option("--name", "run_name", metavar="RUN_NAME", help="What the run is called.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run. Repeatable.")
+@click.option("--queue", help="The queue of its pool, instead of the deployment's.")
+@click.option("--idempotency-key", metavar="KEY", help="Asking again with the same key makes no second run.")
 @click.option("--watch", is_flag=True, help="Follow the run to its end; the exit status is 1 if it does not complete.")
-def run(name: str, params: tuple[str, ...], json_text: str | None, watch: bool) -> None:
-    """Ask for a run of the deployment NAME (or FLOW/NAME), now."""
+def run(name: str, params: tuple[str, ...], json_text: str | None, at: str | None, watch: bool, **said: Any) -> None:
+    """Ask for a run of the deployment NAME (or FLOW/NAME), now or at a certain time."""
     from flowbook.cli.watch import follow, warn_without_worker
     from flowbook.promote import request_run
 
-    asked = request_run(name, _json_object(json_text), parameter_texts=params)
-    click.echo(f"Run {asked.number} ({asked.name}) of {asked.flow!r} is waiting for a worker.")
-    warn_without_worker()
+    due = None if at is None else instant(at, "--at")
+    asked = request_run(
+        name,
+        json_object(json_text),
+        parameter_texts=params,
+        due=None if due is None else due.timestamp(),
+        **said,
+    )
+    when = "is waiting for a worker" if due is None else f"begins at {moment(due.timestamp())}"
+    if asked.state_type != "SCHEDULED":  # made when somebody asked with the same key before
+        when = f"was asked for before, and is {asked.state_type.capitalize()}"
+    click.echo(f"Run {asked.number} ({asked.name}) of {asked.flow!r} {when}.")
+    warn_without_worker(pool=asked.pool)
     if watch:
         follow(asked.id)
     else:
@@ -44,7 +58,8 @@ def ls(output: str) -> None:
     from flowbook import engine
     from flowbook.store.deployments import all_deployments
 
-    rows = [_row(found) for found in all_deployments(engine.engine().database)]
+    database = engine.engine().database
+    rows = [deployment_row(database, found) for found in all_deployments(database)]
     if output == "json":
         print_json(rows)
         return
@@ -53,8 +68,10 @@ def ls(output: str) -> None:
             "Name": row["name"],
             "Flow": row["flow"],
             "Version": str(row["version"]),
-            "Schedule": ("; ".join(row["schedules"]) or "none") + (" (paused)" if row["paused"] else ""),
-            "Next run": "" if row["next"] is None else str(row["next"]),
+            "Pool": row["pool"] or "(served)",
+            "Schedule": ("; ".join(each["words"] for each in row["schedules"] if each["active"]) or "none")
+            + (" (paused)" if row["paused"] else ""),
+            "Next run": row["next"] or "",
         }
         for row in rows
     ]
@@ -64,27 +81,85 @@ def ls(output: str) -> None:
 @deployment.command(epilog="Example: flowbook deployment inspect report")
 @click.argument("name")
 def inspect(name: str) -> None:
-    """Print what the newest version of a deployment captured, as JSON."""
+    """Print what is known of a deployment, and what its newest version captured, as JSON."""
     from flowbook import engine
     from flowbook.store.deployments import find_deployment, manifest_of
 
     database = engine.engine().database
     found = find_deployment(database, name)
-    print_json({**_row(found), "captured": manifest_of(database, found.id, found.version)})
+    print_json({**deployment_row(database, found), "captured": manifest_of(database, found.id, found.version)})
 
 
 @deployment.command(epilog="Example: flowbook deployment pause report")
 @click.argument("name")
-def pause(name: str) -> None:
-    """Make no more runs of the deployment NAME by its schedules, until it is resumed."""
-    _set_paused(name, paused=True)
+@click.option("--schedule", "slug", metavar="SLUG|ID", help="Only this schedule of it.")
+def pause(name: str, slug: str | None) -> None:
+    """Make no more runs of the deployment NAME by its schedules, until it is resumed. Runs on demand go on."""
+    _set_paused(name, slug, paused=True)
 
 
 @deployment.command(epilog="Example: flowbook deployment resume report")
 @click.argument("name")
-def resume(name: str) -> None:
+@click.option("--schedule", "slug", metavar="SLUG|ID", help="Only this schedule of it.")
+def resume(name: str, slug: str | None) -> None:
     """Make runs of the deployment NAME by its schedules again."""
-    _set_paused(name, paused=False)
+    _set_paused(name, slug, paused=False)
+
+
+@deployment.command(epilog="Example: flowbook deployment versions report")
+@click.argument("name")
+@output_option
+def versions(name: str, output: str) -> None:
+    """List the versions of the deployment NAME, and what changed in each, the newest first."""
+    from flowbook import engine
+    from flowbook.promote.changes import changes
+    from flowbook.store.deployments import find_deployment, versions_of
+
+    database = engine.engine().database
+    found = versions_of(database, find_deployment(database, name).id)
+    before = {number: manifest for number, _, manifest in found}
+    rows = [
+        {
+            "version": number,
+            "created": created,
+            "label": manifest.get("label"),
+            "snapshot": manifest["snapshot"],
+            "changed": changes(before.get(number - 1), manifest),
+        }
+        for number, created, manifest in found
+    ]
+    if output == "json":
+        print_json(rows)
+        return
+    shown = [
+        {
+            "Version": str(row["version"]),
+            "Made": moment(row["created"]),
+            "Label": row["label"] or "",
+            "Snapshot": row["snapshot"][:12],
+            "Changed": "; ".join(row["changed"]),
+        }
+        for row in rows
+    ]
+    print_table(shown, "There are no versions.")
+
+
+@deployment.command(epilog="Example: flowbook deployment rollback report 3")
+@click.argument("name")
+@click.argument("version", type=click.IntRange(1), required=False)
+def rollback(name: str, version: int | None) -> None:
+    """Make a new version of the deployment NAME that is a copy of VERSION (default: the one before the newest).
+
+    Its code, parameters, settings and schedules are those of VERSION. Runs that wait already keep their version.
+    """
+    from flowbook.promote.revising import roll_back
+
+    made = roll_back(name, version)
+    click.echo(f"Deployed {made.name!r}, version {made.version}: {made.captured}.")
+    if made.next_fires:
+        click.echo(f"Next run: {made.next_fires[0].isoformat(timespec='seconds')}")
+    else:
+        click.echo(made.why_no_fires)
 
 
 @deployment.command(epilog="Example: flowbook deployment delete report --yes")
@@ -103,51 +178,31 @@ def delete(name: str, yes: bool) -> None:
     click.echo(f"Deleted {found.name!r}. Its runs are still listed by: flowbook runs ls")
 
 
-def _set_paused(name: str, *, paused: bool) -> None:
+deployment.add_command(schedule)
+deployment.add_command(fires)
+deployment.add_command(backfill)
+
+
+def _set_paused(name: str, slug: str | None, *, paused: bool) -> None:
     from flowbook import engine
-    from flowbook.store.deployments import find_deployment, set_paused
+    from flowbook.store.deployments import find_deployment, schedule_of, set_paused, set_schedule_active
 
     database = engine.engine().database
     found = find_deployment(database, name)
-    set_paused(database, found.id, paused)
-    row = _row(find_deployment(database, found.name))
-    if paused:
-        click.echo(f"Paused {found.name!r}. Go on with: flowbook deployment resume {found.name}")
+    if slug is not None:
+        set_schedule_active(database, schedule_of(database, found, slug).id, not paused)
     else:
-        click.echo(f"Resumed {found.name!r}. Next run: {row['next'] or 'on demand, it has no schedule'}")
+        set_paused(database, found.id, paused)
+    what = repr(found.name) if slug is None else f"the schedule {slug!r} of {found.name!r}"
+    if paused:
+        option = "" if slug is None else f" --schedule {slug}"
+        click.echo(f"Paused {what}. Go on with: flowbook deployment resume {found.name}{option}")
+        return
+    row = deployment_row(database, find_deployment(database, f"{found.flow}/{found.name}"))
+    click.echo(f"Resumed {what}. Next run: {row['next'] or _why_none(row)}")
 
 
-def _row(found: Deployment) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    from flowbook import engine
-    from flowbook.schedules import describe, from_dict, next_fires
-    from flowbook.store.deployments import schedules_of
-
-    planned = [from_dict(stored.spec) for stored in schedules_of(engine.engine().database, found.id) if stored.active]
-    now = datetime.now(UTC)
-    fires = [fire for each in planned for fire in next_fires(each, now, 1)]
-    soonest = min(fires, key=lambda fire: fire.astimezone(UTC), default=None)
-    return {
-        "name": found.name,
-        "flow": found.flow,
-        "version": found.version,
-        "paused": bool(found.paused),
-        "updated": moment(found.updated),
-        "schedules": [f"{describe(each)}, {each.timezone}" for each in planned],
-        "next": None if soonest is None or found.paused else soonest.isoformat(timespec="seconds"),
-    }
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise click.BadParameter(
-            f"it is not JSON: {error.msg} at character {error.pos + 1}.", param_hint="--params"
-        ) from None
-    if not isinstance(value, dict):
-        raise click.BadParameter('it must be an object, such as {"day": "2026-01-01"}.', param_hint="--params")
-    return value
+def _why_none(row: dict[str, Any]) -> str:
+    if row["paused"]:
+        return "none, the deployment is paused"
+    return "on demand, it has no schedule" if not row["schedules"] else "on demand, no schedule of it is active"

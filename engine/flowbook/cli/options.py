@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from datetime import datetime, tzinfo
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,6 +34,52 @@ def param_option(command: F) -> F:
         metavar="NAME=VALUE",
         help="A parameter; the value is read as the type that the notebook gives it. Repeatable.",
     )(command)
+
+
+def pool_option(command: F) -> F:
+    """``--pool NAME``."""
+    return click.option("--pool", default="default", show_default=True, help="The work pool.")(command)
+
+
+def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """The names and values of texts ``NAME=VALUE``; raises BadParameter."""
+    found = {}
+    for text in texts:
+        name, is_there, value = text.partition("=")
+        if not is_there or not name:
+            raise click.BadParameter(f"{text!r} is not {example}.", param_hint=f"'{option}'")
+        found[name] = value
+    return found
+
+
+def json_object(text: str | None) -> dict[str, Any]:
+    """The value of ``--params JSON``; empty for None. Raises BadParameter."""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(
+            f"it is not JSON: {error.msg} at character {error.pos + 1}.", param_hint="--params"
+        ) from None
+    if not isinstance(value, dict):
+        raise click.BadParameter('it must be an object, such as {"day": "2026-01-01"}.', param_hint="--params")
+    return value
+
+
+def instant(text: str, option: str, zone: tzinfo | None = None) -> datetime:
+    """An ISO time as an aware datetime: without an offset it is in `zone`, or in that of this machine."""
+    from datetime import datetime
+
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not a time; write it as 2026-01-31 or 2026-01-31T07:00.", param_hint=f"'{option}'"
+        ) from None
+    if said.tzinfo is None:
+        return said.replace(tzinfo=zone) if zone is not None else said.astimezone()
+    return said
 
 
 def print_json(value: Any) -> None:

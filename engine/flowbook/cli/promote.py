@@ -1,56 +1,98 @@
-"""``flowbook promote NOTEBOOK.ipynb``."""
+"""``flowbook promote NOTEBOOK.ipynb`` or ``flowbook promote flow.py:name``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowbook.cli.options import output_option, param_option, print_json
+from flowbook.cli.options import json_object, output_option, param_option, print_json
+from flowbook.cli.planning import NAMES, planning_options
+
+if TYPE_CHECKING:
+    from flowbook.promote import Promoted
 
 
 @click.command(
     epilog="Example: flowbook promote report.ipynb --schedule '0 7 * * 1-5' --tz Europe/Zurich --param day=2026-01-01"
 )
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", metavar="NOTEBOOK|FILE.py:FLOW")
 @click.option("--name", help="The name of the deployment (default: that of the notebook or flow).")
 @click.option("--flow", help="Which flow of the notebook, if it defines several.")
-@click.option(
-    "--schedule", "cron", metavar="CRON", help="When it runs: five fields as in crontab, or six with seconds first."
-)
-@click.option(
-    "--tz", "timezone", metavar="ZONE", help="The time zone of the schedule, such as Europe/Zurich (default: UTC)."
-)
+@planning_options
 @param_option
+@click.option("--params", "json_text", metavar="JSON", help="Parameters as a JSON object.")
+@click.option("--overlap", metavar="queue|skip|cancel-previous", help="One run at a time: what becomes of another one.")
+@click.option("--concurrency-limit", type=click.IntRange(1), metavar="N", help="How many runs at a time.")
+@click.option("--pool", help="The work pool whose workers execute it (default: default).")
+@click.option("--queue", help="The queue of that pool.")
+@click.option("--tag", "--tags", "tags", multiple=True, metavar="TAG", help="A tag of its runs; `a,b` are two.")
+@click.option("--description", help="What it is for.")
+@click.option("--paused/--no-paused", default=None, help="Whether its schedules make runs (default: as before).")
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @output_option
-def promote(
-    notebook: Path,
-    name: str | None,
-    flow: str | None,
-    cron: str | None,
-    timezone: str | None,
-    params: tuple[str, ...],
-    output: str,
-) -> None:
-    """Make a notebook a deployment, or the next version of one.
+def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...], **said: Any) -> None:
+    """Make a notebook, or a flow of a Python file, a deployment, or the next version of one.
 
-    A schedule and parameters that are not given stay as they were deployed.
+    Of a notebook, what is not given stays as it was deployed. A Python flow is deployed as its file and these options
+    say, and nothing else.
     """
     from dataclasses import asdict
 
-    from flowbook import promote as promotion
+    given = {name: value for name, value in said.items() if value is not None and name != "params"}
+    given["parameters"] = json_object(given.pop("json_text", None))
+    given["parameter_texts"] = said["params"]
+    if tags:
+        given["tags"] = tuple(tag.strip() for text in tags for tag in text.split(",") if tag.strip())
+    if _is_python(notebook):
+        if flow is not None:
+            raise click.UsageError(f"--flow is for notebooks; write {notebook.partition(':')[0]}:{flow} instead.")
+        made = _of_python(notebook, given)
+    else:
+        from flowbook import promote as promotion
 
-    made = promotion.promote(notebook, name=name, flow=flow, cron=cron, timezone=timezone, parameter_texts=params)
+        made = promotion.promote(Path(notebook), flow=flow, **given)
     if output == "json":
         print_json({**asdict(made), "next_fires": [fire.isoformat() for fire in made.next_fires]})
         return
-    click.echo(f"Deployed {made.name!r}, version {made.version}: {made.captured}.")
+    _say(made)
+
+
+def _is_python(text: str) -> bool:
+    """Whether `text` names a Python flow: ``flow.py:name``, ``flow.py``, or ``package.module:name``."""
+    where, colon, _ = text.rpartition(":")
+    return text.endswith(".py") or where.endswith(".py") or (bool(colon) and not text.endswith(".ipynb"))
+
+
+def _of_python(entrypoint: str, given: dict[str, Any]) -> Promoted:
+    from flowbook.core.deploying import DEFAULT_POOL
+    from flowbook.entrypoints import load_from_entrypoint
+    from flowbook.flows import Flow
+    from flowbook.promote.options import DeployOptions, planned_schedules
+    from flowbook.promote.python_flow import deploy_flow
+
+    dry_run = given.pop("dry_run")
+    planning = {name: given.pop(name) for name in NAMES if name in given}
+    options = DeployOptions(**given, schedules=planned_schedules(**planning))
+    return deploy_flow(
+        load_from_entrypoint(entrypoint, Flow), options, pool=options.pool or DEFAULT_POOL, dry_run=dry_run
+    )
+
+
+def _say(made: Promoted) -> None:
+    done = "Deployed" if made.is_stored else "Nothing was stored. It would be deployed:"
+    click.echo(f"{done} {made.name!r}, version {made.version}: {made.captured}.")
     for warning in made.warnings:
         click.echo(f"Warning: {warning}", err=True)
     if made.next_fires:
         click.echo("It runs at:")
         for fire in made.next_fires:
             click.echo(f"  {fire:%a %Y-%m-%d %H:%M:%S %Z}")
+    elif made.is_stored:
+        click.echo(f"{made.why_no_fires} Run it with: flowbook deployment run {made.name}")
     else:
-        click.echo(f"It has no schedule. Run it with: flowbook deployment run {made.name}")
-    click.echo("A worker executes it. Start one with: flowbook worker start")
+        click.echo(made.why_no_fires)
+    if made.is_stored:
+        where = "" if made.pool in (None, "default") else f" --pool {made.pool}"
+        click.echo(f"A worker executes it. Start one with: flowbook worker start{where}")

@@ -15,8 +15,11 @@ from flowbook.cli.deployment import deployment
 from flowbook.cli.doctor import doctor
 from flowbook.cli.limits import concurrency_limit
 from flowbook.cli.promote import promote
+from flowbook.cli.prune import prune
 from flowbook.cli.runs import runs
 from flowbook.cli.schedule import schedule
+from flowbook.cli.work_pool import work_pool
+from flowbook.cli.work_queue import work_queue
 from flowbook.cli.worker import worker
 from flowbook.errors import FlowbookError, did_you_mean
 
@@ -63,7 +66,21 @@ def version() -> None:
     click.echo(f"flowbook {__version__} (Python {platform.python_version()})")
 
 
-for _command in (artifact, backup, cache, concurrency_limit, deployment, doctor, promote, runs, schedule, worker):
+for _command in (
+    artifact,
+    backup,
+    cache,
+    concurrency_limit,
+    deployment,
+    doctor,
+    promote,
+    prune,
+    runs,
+    schedule,
+    work_pool,
+    work_queue,
+    worker,
+):
     root.add_command(_command)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from flowbook.cli.options import moment, output_option, print_json, print_table
-from flowbook.errors import FlowbookError
+from flowbook.cli.options import instant, moment, output_option, pairs, print_json, print_table
+from flowbook.errors import FlowbookError, UsageError
 
 _ENDS_WITHIN = 5.0  # seconds for a cancelled run to end
 _LOOK_EVERY = 0.1  # seconds
@@ -20,19 +21,22 @@ def runs() -> None:
     """The history of runs."""
 
 
-@runs.command("ls", epilog="Example: flowbook runs ls -n 5 --deployment report")
+@runs.command("ls", epilog="Example: flowbook runs ls --deployment report --state failed --since 2h")
 @click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest first.")
-@click.option("--deployment", help="Only those of this deployment.")
+@click.option("--deployment", metavar="NAME", help="Only those of this deployment.")
+@click.option("--flow", metavar="NAME", help="Only those of this flow.")
+@click.option("--state", metavar="STATE", help="Only those in this state, such as running, late or failed.")
 @click.option("--failed", is_flag=True, help="Only those that failed, crashed or were cancelled.")
+@click.option("--since", metavar="AGE|TIME", help="Only those made in the last 2h, 7d, …, or since 2026-01-31T07:00.")
 @output_option
-def ls(count: int, deployment: str | None, failed: bool, output: str) -> None:
+def ls(count: int, since: str | None, output: str, **said: Any) -> None:
     """List recent runs."""
     from flowbook.core.plain import duration_text
     from flowbook.runs import recent_runs
 
-    bad = ("failed", "crashed", "cancelled")
-    found = recent_runs(count if not failed else max(count, 500), deployment=deployment)
-    chosen = [run for run in found if not failed or run.look in bad][:count]
+    if said["failed"] and said["state"]:
+        raise click.UsageError("Both --failed and --state are given; keep one of them.")
+    chosen = recent_runs(count, since=None if since is None else _moment_of(since), **said)
     if output == "json":
         print_json([asdict(run) for run in chosen])
         return
@@ -51,7 +55,7 @@ def ls(count: int, deployment: str | None, failed: bool, output: str) -> None:
                 "Duration": "" if took is None else duration_text(took),
             }
         )
-    print_table(rows, "Nothing has run here yet." if not found else "No run matches.")
+    print_table(rows, "No run matches." if since or any(said.values()) else "Nothing has run here yet.")
 
 
 @runs.command(epilog="Example: flowbook runs show last")
@@ -120,6 +124,62 @@ def cancel(run: str) -> None:
     click.echo(f"{title} is {found.state_name}" + (f": {found.message}" if found.message else "."))
 
 
+@runs.command(epilog="Example: flowbook runs retry last --watch")
+@click.argument("run")
+@click.option("--watch", is_flag=True, help="Follow the run to its end; the exit status is 1 if it does not complete.")
+def retry(run: str, watch: bool) -> None:
+    """Have a run of a deployment begin anew that failed, crashed or was cancelled.
+
+    Tasks that had completed are not executed again where their results were kept.
+    """
+    from flowbook import engine
+    from flowbook.cli.watch import follow, warn_without_worker
+    from flowbook.flow_runs import retry_flow_run
+    from flowbook.runs import find_run
+    from flowbook.store.queue import queued_run
+
+    found = find_run(run)
+    retry_flow_run(found.id)
+    click.echo(f"Run {found.number} ({found.name}) of flow {found.flow!r} is waiting for a worker, to begin anew.")
+    warn_without_worker(pool=queued_run(engine.engine().database, found.id).pool)
+    if watch:
+        follow(found.id)
+
+
+@runs.command(epilog="Example: flowbook runs watch last")
+@click.argument("run")
+def watch(run: str) -> None:
+    """Follow a run to its end; the exit status is 1 if it does not complete."""
+    from flowbook.cli.watch import follow
+    from flowbook.runs import find_run
+
+    follow(find_run(run).id)
+
+
+@runs.command(epilog="Example: flowbook runs delete 17 18 --yes")
+@click.argument("names", nargs=-1, required=True, metavar="RUN...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(names: tuple[str, ...], yes: bool) -> None:
+    """Delete runs that have ended, with their sub-flows, logs, artifacts, own results and files."""
+    from flowbook import engine
+    from flowbook.cli.prune import say_pruned
+    from flowbook.runs import find_run
+    from flowbook.store.retention import delete_runs
+
+    found = {run.id: run for run in map(find_run, names)}
+    for run in found.values():
+        if run.ended is None:
+            raise UsageError(
+                f"Run {run.number} ({run.name}) of flow {run.flow!r} has not ended: it is {run.state_name}. "
+                f"Cancel it first with: flowbook runs cancel {run.number}"
+            )
+    if not yes:
+        named = ", ".join(f"{run.number} ({run.name} of {run.flow})" for run in found.values())
+        click.confirm(f"Delete {named}?", abort=True)
+    opened = engine.engine()
+    say_pruned(delete_runs(opened.database, opened.settings.home, list(found)))
+
+
 @runs.command(epilog="Example: flowbook runs resume last --input approved=true")
 @click.argument("run")
 @click.option(
@@ -134,15 +194,17 @@ def resume(run: str, inputs: tuple[str, ...]) -> None:
     from flowbook.flow_runs import resume_with_texts
     from flowbook.runs import find_run
 
-    given = {}
-    for text in inputs:
-        name, is_there, value = text.partition("=")
-        if not is_there or not name:
-            raise click.BadParameter(f"{text!r} is not FIELD=VALUE, such as approved=true.", param_hint="'--input'")
-        given[name] = value
+    given = pairs(inputs, "--input", "FIELD=VALUE, such as approved=true")
     found = find_run(run)
     resume_with_texts(found.id, given)
     click.echo(f"Run {found.number} ({found.name}) of flow {found.flow!r} goes on.")
+
+
+def _moment_of(text: str) -> float:
+    """The time that ``--since`` means, in seconds since the epoch."""
+    from flowbook.core.durations import is_duration, seconds
+
+    return time.time() - seconds(text) if is_duration(text) else instant(text, "--since").timestamp()
 
 
 def show_run(run: str) -> None:

@@ -34,13 +34,18 @@ def follow(run_id: str) -> None:
         sys.exit(1)
 
 
-def warn_without_worker() -> None:
-    """Say so if nobody is there to execute anything."""
+def warn_without_worker(*, pool: str | None) -> None:
+    """Say so if nobody is there to execute runs of this pool; None is one that ``serve`` executes."""
     from flowbook import engine
-    from flowbook.store.workers import living
+    from flowbook.store.workers import living_workers
 
-    if not living(engine.engine().database, time.time()):
-        click.echo("No worker is running. Start one with: flowbook worker start", err=True)
+    if any(worker.pool == pool for worker in living_workers(engine.engine().database, time.time())):
+        return
+    if pool is None:
+        click.echo("Nobody serves it now: run the program that calls serve().", err=True)
+        return
+    option = "" if pool == "default" else f" --pool {pool}"
+    click.echo(f"No worker is running. Start one with: flowbook worker start{option}", err=True)
 
 
 def _wait_for_files(run_id: str) -> None:

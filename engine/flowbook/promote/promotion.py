@@ -41,6 +41,7 @@ def promote(
     jitter: float | None = None,
     parameters: Mapping[str, Any] | None = None,
     parameter_texts: Iterable[str] = (),
+    dry_run: bool = False,
     **options: Any,
 ) -> Promoted:
     """Make the notebook at `path` a deployment, or the next version of the one called `name`.
@@ -48,7 +49,7 @@ def promote(
     `flow` chooses among several flows of a notebook. `cron` (or any other schedule) in `timezone` says when it runs
     by itself; `parameters` are given to each run, as are `parameter_texts` of the form ``name=value``. The other
     options are those of `DeployOptions`. What is not given stays as it was deployed. Raises NotebookError,
-    ParameterError, InvalidSchedule or NotFound, and then nothing was stored.
+    ParameterError, InvalidSchedule or NotFound, and then nothing was stored; with `dry_run` it never is.
     """
     schedules = planned_schedules(
         cron=cron,
@@ -66,10 +67,10 @@ def promote(
         parameter_texts=tuple(parameter_texts),
         **options,
     )
-    return promote_notebook(path, flow, said)
+    return promote_notebook(path, flow, said, dry_run=dry_run)
 
 
-def promote_notebook(path: Path, flow: str | None, options: DeployOptions) -> Promoted:
+def promote_notebook(path: Path, flow: str | None, options: DeployOptions, *, dry_run: bool = False) -> Promoted:
     """As `promote`, with options that are checked already."""
     path = Path(path).expanduser().absolute()
     notebook = read_notebook(path)
@@ -112,6 +113,7 @@ def promote_notebook(path: Path, flow: str | None, options: DeployOptions) -> Pr
             *dropped,
             *findings(reading.cells, manifest),
         ],
-        known=known.id if known else None,
+        known=known,
         paused=options.paused,
+        dry_run=dry_run,
     )

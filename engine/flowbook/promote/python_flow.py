@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from flowbook.flows import Flow
 
 
-def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | None) -> Promoted:
+def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | None, dry_run: bool = False) -> Promoted:
     """Make `flow` a deployment, or the next version of the one of this flow and name.
 
     Its schedules, parameters and settings are those of `options`: what is not said there is not kept. `pool` is None
-    for one that is served. Raises UsageError, ParameterError, InvalidSchedule or NotFound, and then nothing was stored.
+    for one that is served. Raises UsageError, ParameterError, InvalidSchedule or NotFound, and then nothing was stored;
+    with `dry_run` nothing is stored either way.
     """
     name = checked_name(options.name or flow.name)
     title = f"deployment {flow.name}/{name}"
@@ -76,8 +77,9 @@ def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | Non
         schedules=schedules,
         snapshots={manifest["snapshot"]: content},
         captured=f"{manifest['entrypoint']} (snapshot {manifest['snapshot'][:12]}), Python {manifest['python']}",
-        known=known.id if known else None,
+        known=known,
         paused=options.paused,
+        dry_run=dry_run,
     )
 
 

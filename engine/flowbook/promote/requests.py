@@ -12,7 +12,7 @@ from flowbook.core.templates import RunMoment, has_placeholder, render
 from flowbook.promote.parameters import from_texts, require_all, schema_from_json
 from flowbook.promote.saving import plain_parameters
 from flowbook.run.ids import new_id
-from flowbook.store.deployments import find_deployment, manifest_of
+from flowbook.store.deployments import Deployment, find_deployment, manifest_of
 from flowbook.store.queue import NewRun, QueuedRun
 from flowbook.store.queue import request_run as store_request
 
@@ -39,11 +39,9 @@ def request_run(
     database = engine.engine().database
     deployment = find_deployment(database, name)
     manifest = manifest_of(database, deployment.id, deployment.version)
-    schema = schema_from_json(manifest["schema"])
-    title = f"deployment {deployment.name!r}"
-    given = {**from_texts(schema, parameter_texts, title), **(parameters or {})}
-    values: Any = {**manifest["parameters"], **plain_parameters(schema, given, title)}
-    require_all(schema, values, title)
+    given = given_parameters(deployment, manifest, parameters, parameter_texts)
+    values: Any = {**manifest["parameters"], **given}
+    require_all(schema_from_json(manifest["schema"]), values, f"deployment {deployment.name!r}")
     if queue is not None and deployment.settings.pool is not None:
         from flowbook.store.pools import queue_named
 
@@ -65,3 +63,18 @@ def request_run(
         idempotency_key=idempotency_key,
     )
     return store_request(database, deployment, run)
+
+
+def given_parameters(
+    deployment: Deployment,
+    manifest: Mapping[str, Any],
+    parameters: Mapping[str, Any] | None,
+    parameter_texts: Iterable[str] = (),
+) -> dict[str, Any]:
+    """The parameters for a run of the version of this manifest, as they are stored. Raises ParameterError.
+
+    They may hold placeholders. Those that are not given are not looked at.
+    """
+    schema = schema_from_json(manifest["schema"])
+    title = f"deployment {deployment.name!r}"
+    return plain_parameters(schema, {**from_texts(schema, parameter_texts, title), **(parameters or {})}, title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,12 +15,12 @@ from flowbook.promote.parameters import Schema, hint_of, require_all, to_plain, 
 from flowbook.run.ids import new_id
 from flowbook.schedules import Schedule, caveats, from_dict, to_dict
 from flowbook.store.deployments import Deployment, save_version
-from flowbook.store.pools import pool_named, queue_named
+from flowbook.store.pools import known_pool, pool_named, queue_named
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promoted:
-    """A version of a deployment that was made.
+    """A version of a deployment that was made, or that would be if `is_stored` is False; then `id` may be empty.
 
     `next_fires` are aware datetimes in the schedule's time zone; `captured` says in half a sentence what was kept.
     """
@@ -34,6 +34,16 @@ class Promoted:
     next_fires: tuple[datetime, ...] = ()
     warnings: tuple[str, ...] = ()
     captured: str = ""
+    is_stored: bool = True
+    is_paused: bool = False
+    schedules: int = 0
+
+    @property
+    def why_no_fires(self) -> str:
+        """Why it does not run by itself, as a sentence."""
+        if self.schedules and self.is_paused:
+            return "It is paused, so its schedules make no runs."
+        return "None of its schedules is active." if self.schedules else "It has no schedule."
 
 
 def plain_parameters(schema: Schema, given: Mapping[str, Any], title: str) -> dict[str, Any]:
@@ -88,7 +98,7 @@ def checked_settings(
     if settings.pool is None:
         kind = "process"
     else:
-        kind = pool_named(database, settings.pool).type
+        kind = known_pool(database, settings.pool).type
         if settings.queue is not None:
             queue_named(database, settings.pool, settings.queue)
     if variables:
@@ -110,31 +120,46 @@ def store(
     snapshots: Mapping[str, bytes],
     captured: str,
     warnings: Sequence[str] = (),
-    known: str | None = None,
+    known: Deployment | None = None,
     paused: bool | None = None,
+    dry_run: bool = False,
 ) -> Promoted:
-    """Store the version whose manifest this is; what is said of its schedules is added to the warnings."""
+    """Store the version whose manifest this is; what is said of its schedules is added to the warnings.
+
+    With `dry_run` nothing is stored, and the answer says what would be.
+    """
     said = [*warnings, *(caveat for each in schedules for caveat in caveats(each))]
-    manifest["warnings"] = list(dict.fromkeys(said))
-    saved: Deployment = save_version(
-        engine.engine().database,
+    manifest |= {"warnings": list(dict.fromkeys(said)), "flow_name": flow}
+    pool = manifest["settings"]["pool"]
+    stands = bool(known and known.paused) if paused is None else paused
+    made = Promoted(
+        id=known.id if known else "",
+        name=known.name if known else name,
+        flow=flow,
+        version=known.version + 1 if known else 1,
+        kind=kind,
+        pool=pool,
+        next_fires=() if stands else coming_fires(schedules),
+        warnings=tuple(manifest["warnings"]),
+        captured=captured,
+        is_stored=not dry_run,
+        is_paused=stands,
+        schedules=len(schedules),
+    )
+    if dry_run:
+        return made
+    database = engine.engine().database
+    if pool is not None:
+        pool_named(database, pool)  # one of those that are made on demand is made
+    saved = save_version(
+        database,
         name=name,
         flow=flow,
         manifest=manifest,
         schedules=manifest["schedules"],
         new_id=new_id,
-        known=known,
+        known=known.id if known else None,
         paused=paused,
         snapshots=snapshots,
     )
-    return Promoted(
-        id=saved.id,
-        name=saved.name,
-        flow=saved.flow,
-        version=saved.version,
-        kind=kind,
-        pool=saved.settings.pool,
-        next_fires=() if saved.paused else coming_fires(schedules),
-        warnings=tuple(manifest["warnings"]),
-        captured=captured,
-    )
+    return replace(made, id=saved.id, version=saved.version)

@@ -13,6 +13,7 @@ from flowbook.core.deploying import Collision
 from flowbook.run.ids import new_id
 from flowbook.schedule.clock import Clock
 from flowbook.schedule.loop import Loop
+from flowbook.schedule.pruning import Pruner
 from flowbook.schedule.worker_types import Launched, worker_type
 from flowbook.store.deployments import manifest_of
 from flowbook.store.pools import pool_named
@@ -77,6 +78,8 @@ class Worker:
         self._wake = threading.Event()
         self._next_beat = 0.0
         self._next_sweep = 0.0
+        settings = engine.engine().settings
+        self._pruner = Pruner(self.database, settings.home, settings.keep_runs, self.stopping)
         self.loop = Loop(self.database, self.step, stop=self.stopping, clock=clock, wake=self._wake)
 
     def run(self) -> None:
@@ -87,6 +90,7 @@ class Worker:
             self._let_finish()
         finally:
             self._end_all()
+            self._pruner.wait()
             forget(self.database, self.id)
 
     def run_once(self) -> int:
@@ -129,6 +133,7 @@ class Worker:
         if ticks >= self._next_beat:
             self._next_beat = ticks + HEARTBEAT
             beat(self.database, self.id, now, busy=len(self.launched))
+        self._pruner.tick(ticks, now)
         return next_due(self.database, self.claimant, now)
 
     def _claim_due(self, now: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbook.errors import FlowbookError
-from flowbook.store import doctor_database, doctor_home
+from flowbook.store import doctor_database, doctor_folders, doctor_home
 from flowbook.store.failures import reason_of
 from flowbook.store.findings import Check, Finding, Level, Subject, problem
 
@@ -23,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     doctor_database.check_log,
     doctor_database.check_runs,
     doctor_database.check_results,
+    doctor_folders.check_run_folders,
 )
 
 

@@ -43,6 +43,14 @@ class WorkQueue:
     created: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolUse:
+    """How many runs of a pool or queue are executed, and how many wait whose time has come."""
+
+    active: int
+    waiting: int
+
+
 def create_pool(
     database: Database,
     name: str,
@@ -74,6 +82,15 @@ def create_pool(
 
 def pool_named(database: Database, name: str) -> WorkPool:
     """The pool of this name; one of those that are made on demand is made. Raises NotFound."""
+    found = known_pool(database, name)
+    if found.created:
+        return found
+    with database.write() as connection:
+        return _find(connection, name) or _insert(connection, found)
+
+
+def known_pool(database: Database, name: str) -> WorkPool:
+    """The pool of this name; one that is made on demand as it will be, if it has not been made. Raises NotFound."""
     with database.read() as connection:
         found = _find(connection, name)
     if found is not None:
@@ -84,8 +101,7 @@ def pool_named(database: Database, name: str) -> WorkPool:
             f"There is no work pool {name!r}.{did_you_mean(name, known)} "
             f"Make it with: flowbook work-pool create --type process {name}"
         )
-    with database.write() as connection:
-        return _find(connection, name) or _insert(connection, WorkPool(name=name))
+    return WorkPool(name=name)
 
 
 def all_pools(database: Database) -> list[WorkPool]:
@@ -130,6 +146,23 @@ def delete_pool(database: Database, name: str) -> None:
                 f"The work pool {name!r} is that of {', '.join(map(repr, users[:5]))}: deploy them elsewhere first."
             )
         connection.execute(delete(work_pool).where(work_pool.c.name == name))
+
+
+def use_of_pool(database: Database, pool: str, queue: str | None = None) -> PoolUse:
+    """How many runs a pool, or one of its queues, has now."""
+    from sqlalchemy import func, select
+
+    from flowbook.store.queue import is_active, is_waiting
+    from flowbook.store.schema import flow_run
+
+    mine = [flow_run.c.pool == pool]
+    if queue is not None:
+        mine.append(func.coalesce(flow_run.c.queue, DEFAULT_QUEUE) == queue)
+    count = select(func.count()).select_from(flow_run).where(*mine)
+    with database.read() as connection:
+        active = connection.scalar(count.where(is_active())) or 0
+        waiting = connection.scalar(count.where(is_waiting(), flow_run.c.due <= time.time())) or 0
+    return PoolUse(active=active, waiting=waiting)
 
 
 def queues_of(database: Database, pool: str) -> list[WorkQueue]:

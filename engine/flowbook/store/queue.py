@@ -312,7 +312,8 @@ def begin_again(database: Database, run_id: str, reason: str) -> bool:
 def collisions(database: Database, claimant: Claimant, now: float) -> list[Any]:
     """Due runs that cannot begin because their deployment executes as many as it may, where that has a consequence.
 
-    Rows with ``id``, ``deployment_id``, ``collision``, and ``flow``, the oldest first.
+    Runs of a batch wait for each other and for the others. Rows with ``id``, ``deployment_id``, ``collision`` and
+    ``name``, the oldest first.
     """
     from sqlalchemy import select
 
@@ -322,7 +323,8 @@ def collisions(database: Database, claimant: Claimant, now: float) -> list[Any]:
     query = (
         select(flow_run.c.id, flow_run.c.deployment_id, deployment.c.collision, deployment.c.name)
         .join(deployment, deployment.c.id == flow_run.c.deployment_id)
-        .where(is_waiting(), flow_run.c.due <= now, _of(claimant), deployment.c.collision != "ENQUEUE", full)
+        .where(is_waiting(), flow_run.c.due <= now, flow_run.c.batch.is_(None), _of(claimant))
+        .where(deployment.c.collision != "ENQUEUE", full)
         .order_by(flow_run.c.due)
     )
     with database.read() as connection:
@@ -330,12 +332,13 @@ def collisions(database: Database, claimant: Claimant, now: float) -> list[Any]:
 
 
 def active_runs_of(database: Database, deployment_id: str) -> Sequence[str]:
-    """The ids of the runs of a deployment that are executed, the oldest first."""
+    """The ids of the runs of a deployment that are executed and of no batch, the oldest first."""
     from sqlalchemy import select
 
     from flowbook.store.schema import flow_run
 
-    query = select(flow_run.c.id).where(flow_run.c.deployment_id == deployment_id, is_active())
+    mine = (flow_run.c.deployment_id == deployment_id, flow_run.c.batch.is_(None), is_active())
+    query = select(flow_run.c.id).where(*mine)
     with database.read() as connection:
         return list(connection.scalars(query.order_by(flow_run.c.number)))
 

@@ -91,6 +91,10 @@ flow_run = Table(
     Index(None, "deployment_id", "state_type"),
     Index(None, "pool", "state_type"),
     Index(None, "deployment_id", "idempotency_key", unique=True),
+    Index(None, "deployment_id", "number"),
+    Index(None, "flow", "number"),
+    Index(None, "name"),
+    Index(None, "created"),
 )
 
 #: ``process`` is that of a task run outside of any flow run; the others have their flow run's.
@@ -111,6 +115,13 @@ task_run = Table(
     *_time_columns(),
     sqlite_with_rowid=False,
 )
+#: Task runs outside of any flow run: those that have not ended, and those that ended long ago.
+Index(
+    "ix_task_run_flowless",
+    task_run.c.ended,
+    sqlite_where=task_run.c.flow_run_id.is_(None),
+    postgresql_where=task_run.c.flow_run_id.is_(None),
+)
 
 #: A small result stands in ``content``, a larger one in ``file``, a path below the home folder or an absolute one.
 #: ``flow_run_id`` is that of a result which only its own flow run can reuse, and which goes with it.
@@ -128,6 +139,12 @@ result = Table(
     Column("created", Double, nullable=False),
     Column("expires", Double),
     Column("flow_run_id", _ID, index=True),
+)
+Index(
+    "ix_result_expires",
+    result.c.expires,
+    sqlite_where=result.c.expires.is_not(None),
+    postgresql_where=result.c.expires.is_not(None),
 )
 
 #: How often the results of each task were reused (``hits``), how often not, and the seconds that reuse saved.

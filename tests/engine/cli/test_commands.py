@@ -37,9 +37,15 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
     assert answer.output.startswith("Usage: flowbook")
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in commands() if not isinstance(root.commands[c[0]], click.Group) or c[1:]]
-)
+def is_group(words: tuple[str, ...]) -> bool:
+    command: click.Command = root
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return isinstance(command, click.Group)
+
+
+@pytest.mark.parametrize("command", [words for words in commands() if not is_group(words)])
 def test_every_command_has_an_example(command: tuple[str, ...]) -> None:
     assert f"Example: flowbook {' '.join(command)}" in " ".join(cli(*command, "--help").output.split())
 
@@ -53,11 +59,14 @@ def test_promote_says_what_was_made_and_when_it_runs(make_notebook: Any) -> None
     assert answer.output.startswith("Deployed 'report', version 1: report.ipynb (snapshot ")
     assert answer.output.count(" 07:00:00 CE") == 5
     listed = json.loads(cli("deployment", "ls", "--output", "json").output)
-    assert [(row["name"], row["version"], row["schedules"]) for row in listed] == [
-        ("report", 1, ["Weekdays at 07:00, Europe/Zurich"])
+    assert [(row["name"], row["version"], row["pool"], row["paused"]) for row in listed] == [
+        ("report", 1, "default", False)
     ]
+    (planned,) = listed[0]["schedules"]
+    assert (planned["words"], planned["active"]) == ("Weekdays at 07:00, Europe/Zurich", True)
+    assert planned["next"] == listed[0]["next"]
     table = cli("deployment", "ls").output.splitlines()
-    assert table[0].split() == ["Name", "Flow", "Version", "Schedule", "Next", "run"]
+    assert table[0].split() == ["Name", "Flow", "Version", "Pool", "Schedule", "Next", "run"]
     inspected = json.loads(cli("deployment", "inspect", "report").output)
     assert inspected["captured"]["parameters"] == {"day": "2026-01-01"}
 
@@ -90,6 +99,17 @@ def test_a_run_is_asked_for_with_parameters(make_notebook: Any) -> None:
         (["runs", "show", "17"], "There is no run '17'."),
         (["schedule", "next", "0 25 * * *"], "hour"),
         (["schedule", "next", "0 7 * * *", "--tz", "Mars/Olympus"], "Mars/Olympus"),
+        (["schedule", "next", "250ms"], "at least one second"),
+        (["runs", "ls", "--state", "faild"], "There is no state 'faild'. Did you mean 'Failed'?"),
+        (["runs", "ls", "--deployment", "nothing"], "There is no deployment 'nothing', nor any other"),
+        (["runs", "retry", "17"], "There is no run '17'."),
+        (["runs", "delete", "17", "--yes"], "There is no run '17'."),
+        (["work-pool", "inspect", "nothing"], "There is no work pool 'nothing'."),
+        (["work-pool", "create", "p", "--type", "proces"], "Did you mean 'process'?"),
+        (["work-pool", "create", "p", "--memory-mb", "1"], "memory_mb of work pool 'p' is 1"),
+        (["work-queue", "create", "q", "--pool", "nothing"], "There is no work pool 'nothing'."),
+        (["deployment", "rollback", "nothing"], "There is no deployment 'nothing'"),
+        (["deployment", "backfill", "nothing", "--from", "2026-01-01"], "There is no deployment 'nothing'"),
     ],
 )
 def test_an_error_is_one_sentence_and_status_1(args: list[str], sentence: str) -> None:
@@ -105,11 +125,19 @@ def test_an_error_is_one_sentence_and_status_1(args: list[str], sentence: str) -
     ("args", "sentence"),
     [
         (["promot"], "There is no command 'promot'. Did you mean 'promote'?"),
-        (["promote"], "Missing argument 'NOTEBOOK'"),
+        (["promote"], "Missing argument 'NOTEBOOK|FILE.py:FLOW'"),
         (["deployment", "run", "x", "--params", "{"], "it is not JSON"),
         (["deployment", "run", "x", "--params", "[1]"], "it must be an object"),
         (["worker", "start", "--limit", "0"], "0 is not in the range x>=1"),
         (["runs", "ls", "--output", "yaml"], "'yaml' is not one of 'text', 'json'"),
+        (["runs", "ls", "--since", "yesterday"], "'yesterday' is not a time; write it as 2026-01-31"),
+        (["runs", "ls", "--failed", "--state", "late"], "Both --failed and --state are given"),
+        (["prune", "--older-than", "old"], "'old' is no age; write a duration as"),
+        (["promote", "flow.py:f", "--flow", "g"], "write flow.py:g instead"),
+        (["promote", "x.ipynb", "--every", "often"], "'often' is no length of time"),
+        (["promote", "x.ipynb", "--catchup", "some"], "'some' is not one of 'one', 'all', 'skip'"),
+        (["work-pool", "create", "p", "--env", "TZ"], "'TZ' is not NAME=VALUE, such as TZ=Europe/Zurich."),
+        (["work-queue", "update", "q"], "Say what is to change: --priority, --limit or --no-limit."),
     ],
 )
 def test_what_cannot_be_meant_is_status_2(args: list[str], sentence: str) -> None:
@@ -158,6 +186,8 @@ def test_schedule_next() -> None:
     warned = cli("schedule", "next", "0 7 1 * 1")
     assert warned.stderr.startswith("Warning: ")
     assert len(json.loads(cli("schedule", "next", "0 7 * * *", "-n", "7", "--output", "json").output)) == 7
+    assert cli("schedule", "next", "1h30m", "--tz", "Asia/Tokyo").output.startswith("Every 1 hour 30 minutes, Asia/")
+    assert cli("schedule", "next", "FREQ=DAILY").output.startswith("Every day at 00:00, UTC:")
 
 
 def test_version() -> None:

@@ -12,7 +12,7 @@ from flowbook import engine
 from flowbook.cli.root import root
 from flowbook.promote import promote, request_run
 from flowbook.runs import recent_runs
-from flowbook.schedule.loop import Scheduler
+from flowbook.schedule.fires import make_due_runs
 
 FAR = 4_000_000_000.0  # seconds since the epoch: any schedule is due by then
 
@@ -30,19 +30,19 @@ def call(*arguments: str) -> Result:
 
 
 def test_a_paused_deployment_makes_no_runs_until_it_is_resumed(deployed: str) -> None:
-    scheduler = Scheduler(engine.engine().database)
+    database = engine.engine().database
     assert "Paused 'tick'" in call("pause", deployed).output
     assert "(paused)" in call("ls").output
-    assert scheduler.make_due_runs(FAR) == []
+    assert make_due_runs(database, FAR) == []
     assert "Next run: 20" in call("resume", deployed).output
-    assert scheduler.make_due_runs(FAR) != []
+    assert make_due_runs(database, FAR) != []
 
 
 def test_a_deleted_deployment_makes_no_runs_and_keeps_its_history(deployed: str) -> None:
     request_run(deployed)
     result = call("delete", deployed, "--yes")
     assert result.output == "Deleted 'tick'. Its runs are still listed by: flowbook runs ls\n"
-    assert Scheduler(engine.engine().database).make_due_runs(FAR) == []
+    assert make_due_runs(engine.engine().database, FAR) == []
     assert recent_runs() == [], "a run that waited for a worker is not waited for any more"
     assert "There is no deployment 'tick'" in call("delete", deployed, "--yes").output
 

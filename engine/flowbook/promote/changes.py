@@ -1,0 +1,57 @@
+"""What changed from one version of a deployment to the next, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_SHOWN = 3
+_MISSING = object()
+
+
+def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[str]:
+    """What is different in the manifest `after`: ``the code``, ``parameters day``, ``concurrency_limit 1 → 2``, …"""
+    if after.get("copy_of") is not None:
+        return [f"a copy of version {after['copy_of']}"]
+    if before is None:
+        return ["the first version"]
+    found = []
+    if before["snapshot"] != after["snapshot"]:
+        found.append("the code")
+    if before["source"] != after["source"]:
+        found.append(f"the file: {after['source'] or 'none, the flow itself was kept'}")
+    for title, key in (("parameters", "parameters"), ("local files", "local_imports")):
+        if names := _differing(before.get(key, {}), after.get(key, {})):
+            found.append(f"{title} {_some(names)}")
+    if before["schedules"] != after["schedules"]:
+        found.append("the schedules")
+    found += _settings(before.get("settings", {}), after.get("settings", {}))
+    if before.get("job_variables", {}) != after.get("job_variables", {}):
+        found.append("job variables")
+    if before["python"] != after["python"]:
+        found.append(f"Python {before['python']} → {after['python']}")
+    if names := _differing(_versions(before), _versions(after)):
+        found.append(f"distributions {_some(names)}")
+    return found or ["nothing"]
+
+
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} {before.get(name)} → {after.get(name)}" if name != "description" else "the description"
+        for name in _differing(before, after)
+    ]
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = dict.fromkeys([*before, *after])
+    return [name for name in names if before.get(name, _MISSING) != after.get(name, _MISSING)]
+
+
+def _versions(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each["version"] for each in manifest.get("distributions", [])}
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = len(listed) - _SHOWN
+    return ", ".join(listed[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
