@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tests.postgres import OwnServer, Server
 
 MakeNotebook = Callable[..., Path]
-Sql = Callable[[str], list[tuple[Any, ...]]]
 
 
 @pytest.fixture(autouse=True)
@@ -56,26 +55,20 @@ def own_postgres() -> Iterator[OwnServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def store_url(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Runs a test on SQLite, and on PostgreSQL as well; the URL of the database."""
-    if request.param == "postgresql":
-        monkeypatch.setenv("FLOWBOOK_DATABASE_URL", request.getfixturevalue("postgres_url"))
-    yield current_settings().database_url
+@pytest.fixture
+def on_postgresql(home: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Has the test's home keep its record in PostgreSQL; the URL of the database."""
+    monkeypatch.setenv("FLOWBOOK_DATABASE_URL", postgres_url)
+    yield postgres_url
     close_engines()
 
 
-@pytest.fixture
-def sql() -> Sql:
-    """What another process would do to the database: runs a statement, and returns its rows."""
-    from sqlalchemy import NullPool, create_engine, text
-
-    def run(statement: str) -> list[tuple[Any, ...]]:
-        with create_engine(current_settings().database_url, poolclass=NullPool).begin() as connection:
-            result = connection.execute(text(statement))
-            return [tuple(row) for row in result] if result.returns_rows else []
-
-    return run
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store_url(request: pytest.FixtureRequest, home: Path) -> str:
+    """Runs a test on SQLite, and on PostgreSQL as well; the URL of the database."""
+    if request.param == "postgresql":
+        request.getfixturevalue("on_postgresql")
+    return current_settings().database_url
 
 
 @pytest.fixture
@@ -120,9 +113,25 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
     return make
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread.
+
+    A harness has a SQLite database of its own, so its tests need not run with PostgreSQL as well.
+    """
+    twice = [item for item in items if "harness" in _fixtures(item) and "postgresql" in _parameters(item)]
+    config.hook.pytest_deselected(items=twice)
+    items[:] = sorted(
+        (item for item in items if item not in twice), key=lambda item: item.get_closest_marker("browser") is not None
+    )
     for item in items:
-        if "kernel" in getattr(item, "fixturenames", ()):
+        if "kernel" in _fixtures(item):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def _fixtures(item: pytest.Item) -> Sequence[str]:
+    return getattr(item, "fixturenames", ())
+
+
+def _parameters(item: pytest.Item) -> Collection[object]:
+    callspec = getattr(item, "callspec", None)
+    return {callspec.params.get("store_url")} if callspec else ()

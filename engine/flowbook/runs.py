@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
+from flowbook.core.jsonable import plain_text
 from flowbook.core.states import State, StateType
 from flowbook.core.view import WORDS, RunView, look_of, reduce_run
 from flowbook.errors import NotFound, UsageError, did_you_mean
@@ -93,7 +94,7 @@ def find_run(text: str | int) -> RunSummary:
 
     from flowbook.store.schema import flow_run
 
-    said = str(text).strip()
+    said = plain_text(str(text).strip())
     if said in ("last", "prev"):
         newest = recent_runs(2)
         if len(newest) > (said == "prev"):
@@ -142,7 +143,7 @@ def _summaries() -> Select[Any]:
 _FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 _BAD = (StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING)
 _ID_LENGTH = 32
-_LONGEST_NUMBER = 18  # digits
+_LONGEST_NUMBER = 9  # digits, of what a column holds
 
 #: Names of states that flow runs can be in, other than those of their types.
 _NAMED_STATES = (

@@ -14,6 +14,7 @@ from flowbook import engine
 from flowbook.cache_policies import CacheKeyFunction, CachePolicy, task_input_hash
 from flowbook.core.annotations import allow_failure, quote, unmapped
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for, exponential_backoff
+from flowbook.core.jsonable import plain_name
 from flowbook.core.methods import wrap_method
 from flowbook.core.protocol import Rules
 from flowbook.core.states import State
@@ -102,7 +103,7 @@ class Task(Decorated, Generic[P, R]):
     def __init__(self, fn: Callable[P, R], options: TaskOptions | None = None) -> None:
         super().__init__(fn, options or TaskOptions(), "@task")
         fn = self._function
-        self.name = str(self.options.name or getattr(fn, "__name__", type(fn).__name__))
+        self.name = plain_name(str(self.options.name or getattr(fn, "__name__", type(fn).__name__)))
         self.description = self.options.description or inspect.getdoc(fn)
         self.tags = set(self.options.tags)
         self.version = self.options.version

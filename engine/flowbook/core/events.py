@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from flowbook.core.jsonable import plain_text
+from flowbook.core.jsonable import plain_name, plain_text
 from flowbook.core.states import State, StateType
 
 EventKind = Literal["flow-run", "task-run", "name", "state", "log", "edge", "graph", "artifact"]
@@ -38,7 +38,7 @@ class Event:
 
 def state_to_json(state: State) -> dict[str, Any]:
     """The state as plain JSON values, without its data and time."""
-    plain: dict[str, Any] = {"type": state.type.value, "name": state.name}
+    plain: dict[str, Any] = {"type": state.type.value, "name": plain_name(state.name)}
     if state.message:
         plain["message"] = plain_text(state.message)
     if state.attempt:

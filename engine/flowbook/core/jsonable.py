@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 _LONGEST_TEXT = 1000
+_LONGEST_NAME = 250  # of which an index of PostgreSQL takes some 2,700 bytes
 _MOST_ITEMS = 100
 _MOST_BITS = 1024
 _SAID_IN_TEXT = frozenset(
@@ -29,6 +30,12 @@ def plain_text(text: str) -> str:
     if text.isascii():
         return text.replace("\0", "\\x00")
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def plain_name(name: str) -> str:
+    """A name as every database takes it, in an index too; the end of a very long one is cut off."""
+    plain = plain_text(name)
+    return plain if len(plain) <= _LONGEST_NAME else plain[: _LONGEST_NAME - 1] + "…"
 
 
 def to_json_value(value: Any, depth: int = 4) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from flowbook.core.annotations import allow_failure
+from flowbook.core.jsonable import plain_name
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import UpstreamTaskError, UsageError
 from flowbook.run.future import Future, replace_futures
@@ -29,7 +30,7 @@ def run_name(template: str | Callable[..., str], parameters: Mapping[str, Any], 
             ) from None
     if not isinstance(name, str) or not name:
         raise UsageError(f"{option} gave {name!r}; it must give a string that is not empty.")
-    return name
+    return plain_name(name)
 
 
 def answer(state: State, return_state: bool) -> Any:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from flowbook.store.database import Database
 
+_MOST_SLOTS = 2**31 - 1  # what a column holds
+
 _editions = 0
 
 
@@ -221,6 +223,8 @@ def _checked_slots(slots: int) -> int:
         raise UsageError(
             f"A concurrency limit cannot have {slots} slots; give a number from 0 up, which lets nobody in."
         )
+    if slots > _MOST_SLOTS:
+        raise UsageError(f"A concurrency limit cannot have {slots} slots, but {_MOST_SLOTS}; or delete the limit.")
     return slots
 
 

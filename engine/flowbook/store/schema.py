@@ -37,7 +37,7 @@ _ID = String(32)
 
 
 def _state_columns() -> list[Column[str]]:
-    return [Column("state_type", String(16)), Column("state_name", String(32)), Column("state_message", Text)]
+    return [Column("state_type", String(16)), Column("state_name", Text), Column("state_message", Text)]
 
 
 def _time_columns() -> list[Column[float]]:
@@ -47,7 +47,7 @@ def _time_columns() -> list[Column[float]]:
 event = Table(
     "event",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("time", Double, nullable=False),
     Column("kind", String(8), nullable=False),
     Column("flow_run_id", _ID),

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sql import sql
 
 from flowbook import engine, flow, task
 from flowbook.artifacts import (
@@ -33,16 +33,14 @@ from flowbook.core.events import Event
 from flowbook.errors import NotFound, UsageError
 from flowbook.runs import recent_runs, run_view
 
+pytestmark = pytest.mark.usefixtures("store_url")
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
-def rows(home: Path, query: str = "select * from artifact order by created, id") -> list[dict[str, Any]]:
-    """What the database file says, to another process."""
-    with sqlite3.connect(home / "flowbook.db") as connection:
-        connection.row_factory = sqlite3.Row
-        found = [dict(row) for row in connection.execute(query)]
-    connection.close()
-    return found
+def rows(query: str = "select * from artifact order by created, id") -> list[dict[str, Any]]:
+    """What the database says, to another process."""
+    return [dict(row._mapping) for row in sql(query)]
 
 
 def test_all_kinds_outside_of_a_run(home: Path) -> None:
@@ -55,7 +53,7 @@ def test_all_kinds_outside_of_a_run(home: Path) -> None:
         create_image_artifact(PNG, key="image"),
         create_progress_artifact(12.5, key="progress"),
     ]
-    stored = rows(home)  # without any wait: what was acknowledged is committed
+    stored = rows()  # without any wait: what was acknowledged is committed
     assert [row["id"] for row in stored] == ids
     assert all(len(artifact_id) == 32 and int(artifact_id, 16) for artifact_id in ids)
     assert [(row["type"], json.loads(row["data"])) for row in stored] == [
@@ -125,7 +123,7 @@ def test_a_flow_that_fails_has_published_all_the_same(home: Path) -> None:
         raise ValueError("no")
 
     failing(return_state=True)
-    assert [json.loads(row["data"]) for row in rows(home)] == [f"{i}" for i in range(50)]
+    assert [json.loads(row["data"]) for row in rows()] == [f"{i}" for i in range(50)]
     newest = Artifact.get("steps")
     assert newest is not None
     assert newest.data == "49"
@@ -134,7 +132,7 @@ def test_a_flow_that_fails_has_published_all_the_same(home: Path) -> None:
 def test_published_in_a_plain_cell_of_an_unattended_notebook(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("FLOWBOOK_RUN_FOLDER", str(home / "runs" / "a1b2"))
     create_markdown("x")
-    assert [(row["flow_run_id"], row["task_run_id"], row["key"]) for row in rows(home)] == [("a1b2", None, None)]
+    assert [(row["flow_run_id"], row["task_run_id"], row["key"]) for row in rows()] == [("a1b2", None, None)]
 
 
 def test_the_newest_of_a_key_and_none_of_another() -> None:
@@ -157,16 +155,16 @@ def test_progress_updated_a_thousand_times_is_one_row(within: Callable[[Callable
             assert update_progress_artifact(made[0], i / 20) == made[0]
 
     within(work)
-    (row,) = rows(home)
+    (row,) = rows()
     assert (row["id"], row["key"], row["description"], row["data"]) == (made[0], "load", "loading", "50.0")
     assert row["updated"] >= row["created"]
     update_progress_artifact(uuid.UUID(made[0]), 100, "done")
-    (row,) = rows(home)
+    (row,) = rows()
     assert (row["description"], row["data"]) == ("done", "100.0")
     found = Artifact.get("load")
     assert found is not None
     assert found.created < found.updated
-    events = rows(home, "select kind, data from event where kind = 'artifact' order by seq")
+    events = rows("select kind, data from event where kind = 'artifact' order by seq")
     assert json.loads(events[0]["data"]) == {"id": made[0], "type": "progress", "key": "load"}
     assert json.loads(events[-1]["data"]) == {"id": made[0], "type": "progress", "update": True}
 
@@ -185,10 +183,10 @@ def test_updates_that_are_committed_together_are_one_event(home: Path) -> None:
         Batch([event(0.5, id="b", key="k", description="begun", data=0.0)]).write(connection)
     with opened.database.write() as connection:
         Batch([new, *updates, described]).write(connection)
-    a, b = rows(home, "select * from artifact order by id")
+    a, b = rows("select * from artifact order by id")
     assert (a["data"], a["created"], a["updated"], a["description"]) == ("4.0", 1.0, 6.0, None)
     assert (b["data"], b["created"], b["updated"], b["description"]) == ("99.0", 0.5, 9.0, "so far")
-    assert len(rows(home, "select * from event")) == 3
+    assert len(rows("select * from event")) == 3
 
 
 def test_progress_made_by_another_process_is_updated(home: Path) -> None:
@@ -196,7 +194,7 @@ def test_progress_made_by_another_process_is_updated(home: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     artifact_id = done.stdout.strip()
     update_progress_artifact(artifact_id, 60)
-    (row,) = rows(home)
+    (row,) = rows()
     assert (row["id"], row["data"], row["description"]) == (artifact_id, "60.0", "there")
 
 
@@ -241,7 +239,7 @@ def test_a_refused_artifact_is_not_stored(home: Path) -> None:
     for call, sentence in refusals:
         with pytest.raises(UsageError, match=sentence):
             call()
-    assert len(rows(home)) == 1
+    assert len(rows()) == 1
 
 
 def test_text_that_no_database_takes(home: Path) -> None:
@@ -333,7 +331,7 @@ for i in range(1, 10_000):
                 process.send_signal(signal.SIGKILL)
     process.wait()
     assert said >= 100
-    stored = {row["key"]: json.loads(row["data"]) for row in rows(home, "select * from artifact order by id")}
+    stored = {row["key"]: json.loads(row["data"]) for row in rows("select * from artifact order by id")}
     assert int(stored["n"]) >= said
     assert stored["p"] >= said / 100
 

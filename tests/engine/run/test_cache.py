@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tests.sql import sql
 
 from flowbook import flow, task
 from flowbook.cache_policies import (
@@ -37,6 +36,8 @@ from flowbook.errors import UsageError
 from flowbook.results import CacheStatistics, cache_statistics
 from flowbook.runs import run_view
 from flowbook.testing import Harness, flowbook_test_harness
+
+pytestmark = pytest.mark.usefixtures("store_url")
 
 Capture = pytest.CaptureFixture[str]
 LARGE = "x" * 20_000  # more than what the database keeps
@@ -81,13 +82,10 @@ def files(home: Path) -> list[Path]:
     return sorted(path for path in (home / "results").rglob("*") if path.is_file())
 
 
-def rows(home: Path) -> int:
-    if not (home / "flowbook.db").exists():
-        return 0
+def rows() -> int:
     engine().journal.flush()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        found: int = connection.execute("SELECT count(*) FROM result").fetchone()[0]
-        return found
+    [(found,)] = sql("SELECT count(*) FROM result")
+    return int(found)
 
 
 # --- the same call ----------------------------------------------------------------------------------------------------
@@ -142,13 +140,13 @@ def test_results_outlive_the_process_that_made_them(calls: list[Any], size: int)
 def test_without_a_policy_nothing_is_kept(home: Path, calls: list[Any], policy: CachePolicy | None) -> None:
     load = counting(calls, policy)
     assert [load(1), load(1)] == [1, 2]
-    assert (files(home), rows(home)) == ([], 0)
+    assert (files(home), rows()) == ([], 0)
 
 
 def test_persist_result_false_means_no_caching(home: Path, calls: list[Any]) -> None:
     load = counting(calls, INPUTS, persist_result=False)
     assert [load(1), load(1)] == [1, 2]
-    assert rows(home) == 0
+    assert rows() == 0
 
 
 def test_arguments_are_compared_by_what_they_contain(calls: list[Any]) -> None:
@@ -243,7 +241,7 @@ def test_arguments_that_cannot_be_compared_are_never_the_same(calls: list[Any], 
 
     lock = threading.Lock()
     assert [load(1, lock), load(1, lock), load(1, by=lock)] == [1, 2, 3]
-    assert rows(home) == 0
+    assert rows() == 0
     warnings = [line for line in capsys.readouterr().err.splitlines() if "WARNING" in line]
     assert len(warnings) == 1
     assert "Runs of task 'load' are not cached: its argument 'by' cannot be compared: a _thread.lock" in warnings[0]
@@ -271,7 +269,7 @@ def test_a_result_that_cannot_be_kept_is_a_warning(calls: list[Any], capsys: Cap
     assert len(calls) == 2
     said = "The result of task run 'load' cannot be kept: TypeError: cannot pickle '_thread.lock' object"
     assert said in capsys.readouterr().err
-    assert (files(home), rows(home)) == ([], 0)
+    assert (files(home), rows()) == ([], 0)
 
 
 # --- policies ---------------------------------------------------------------------------------------------------------
@@ -431,7 +429,7 @@ def test_keys_of_a_function_are_shared_by_tasks(calls: list[Any]) -> None:
 def test_a_key_function_may_say_that_a_call_is_not_cached(calls: list[Any], home: Path) -> None:
     load = counting(calls, cache_key_fn=lambda context, parameters: None)
     assert [load(), load()] == [1, 2]
-    assert rows(home) == 0
+    assert rows() == 0
 
 
 @pytest.mark.parametrize(
@@ -553,15 +551,16 @@ def test_a_file_that_is_not_as_it_was_written_is_never_loaded(
     assert load("a") == (2, LARGE), "the new result was kept in its place"
 
 
-@pytest.mark.parametrize("harm", ["content = X'80054b072e'", "serializer = 'json'", "signature = X'00'"])
+@pytest.mark.parametrize(
+    ("column", "value"), [("content", b"\x80\x05K\x07."), ("serializer", "json"), ("signature", b"\0")]
+)
 def test_a_row_that_is_not_as_it_was_written_is_never_loaded(
-    home: Path, calls: list[Any], capsys: Capture, harm: str
+    calls: list[Any], capsys: Capture, column: str, value: Any
 ) -> None:
     load = counting(calls, INPUTS)
     load("a")
     close_engines()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection, connection:
-        connection.execute(f"UPDATE result SET {harm}")
+    sql(f"UPDATE result SET {column} = :value", value=value)
     assert load("a") == 2
     assert "was changed since it was written" in capsys.readouterr().err
 
@@ -570,9 +569,8 @@ def test_one_result_cannot_be_passed_off_as_another(home: Path, calls: list[Any]
     load = counting(calls, INPUTS)
     assert [load("a"), load("b")] == [1, 2]
     close_engines()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection, connection:
-        (content, signature), *_ = connection.execute("SELECT content, signature FROM result").fetchall()
-        connection.execute("UPDATE result SET content = ?, signature = ?", (content, signature))
+    content, signature = sql("SELECT content, signature FROM result")[0]
+    sql("UPDATE result SET content = :content, signature = :signature", content=content, signature=signature)
     assert sorted([load("a"), load("b")]) in ([1, 3], [2, 3])
 
 
@@ -734,8 +732,7 @@ def test_a_completed_run_has_its_result_after_a_kill(home: Path, length: int) ->
         calls.append(x)
 
     load.task_key = "__main__.load"
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        completed = connection.execute("SELECT count(*) FROM task_run WHERE state_name = 'Completed'").fetchone()[0]
+    [(completed,)] = sql("SELECT count(*) FROM task_run WHERE state_name = 'Completed'")
     assert completed > 0
     assert [load(n) for n in range(completed)] == [str(n) * length for n in range(completed)]
     assert calls == []

@@ -12,6 +12,8 @@ from flowbook.errors import NotFound, UsageError
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.states import Completed, Failed
 
+pytestmark = pytest.mark.usefixtures("store_url")
+
 
 @task
 def add(x: int, y: int = 1) -> int:

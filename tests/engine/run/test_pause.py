@@ -30,6 +30,8 @@ from flowbook.run.asked import Asked, Field
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import ThreadPoolTaskRunner
 
+pytestmark = pytest.mark.usefixtures("store_url")
+
 SOON = 10.0
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 import tracemalloc
 import weakref
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.sql import sql
 
 from flowbook import flow, task
 from flowbook.cache_policies import INPUTS, NO_CACHE
@@ -24,6 +23,8 @@ from flowbook.results import MissingResult, ResultPersistor, ResultStore, Stored
 from flowbook.serializers import JSONSerializer
 from flowbook.task_runners import SequentialTaskRunner
 from flowbook.testing import flowbook_test_harness
+
+pytestmark = pytest.mark.usefixtures("store_url")
 
 Capture = pytest.CaptureFixture[str]
 
@@ -37,12 +38,10 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def stored(home: Path) -> list[tuple[Any, ...]]:
+def stored() -> Sequence[tuple[Any, ...]]:
     """Size, whether there is a file, serializer and task of each stored result."""
     engine().journal.flush()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        query = "SELECT size, file IS NOT NULL, serializer, task_key FROM result ORDER BY created"
-        return connection.execute(query).fetchall()
+    return sql("SELECT size, file IS NOT NULL, serializer, task_key FROM result ORDER BY created")
 
 
 # --- where results are ------------------------------------------------------------------------------------------------
@@ -55,7 +54,7 @@ def test_small_results_are_in_the_database_and_large_ones_in_files(home: Path) -
 
     for size in (10, 8000, 9000):
         assert make(size) == make(size) == b"x" * size
-    assert [(is_file, serializer, key) for _, is_file, serializer, key in stored(home)] == [
+    assert [(is_file, serializer, key) for _, is_file, serializer, key in stored()] == [
         (0, "pickle", make.task_key),
         (0, "pickle", make.task_key),
         (1, "pickle", make.task_key),
@@ -110,7 +109,7 @@ def test_which_options_mean_that_a_result_is_kept(home: Path, options: dict[str,
         return 1
 
     assert make() == 1
-    assert len(stored(home)) == kept
+    assert len(stored()) == kept
 
 
 def test_without_caching_each_run_stores_its_own(home: Path) -> None:
@@ -122,7 +121,7 @@ def test_without_caching_each_run_stores_its_own(home: Path) -> None:
 
     make()
     make()
-    assert (len(calls), len(stored(home))) == (2, 2)
+    assert (len(calls), len(stored())) == (2, 2)
     assert cache_statistics() == []
 
 
@@ -137,7 +136,7 @@ def test_results_of_flows_are_stored_under_their_run(home: Path, folder: Path) -
 
     assert outer() == [{"n": 1}, {"n": 1}]
     assert len(files(folder)) == 2
-    assert [(kind, key) for _, _, kind, key in stored(home)] == [
+    assert [(kind, key) for _, _, kind, key in stored()] == [
         ("json", inner.work.key),
         ("json", inner.work.key),
         ("pickle", outer.work.key),

@@ -33,10 +33,12 @@ from flowbook.store.limits import create_limit
 Make = Callable[[Mapping[str, int]], Slots]
 
 
-@pytest.fixture(params=["memory", "database"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     """Makes the slots of limits; at the end, all of them must have been given back."""
     made: list[tuple[Slots, Mapping[str, int]]] = []
+    if request.param == "postgresql":
+        request.getfixturevalue("on_postgresql")
 
     def limited(limits: Mapping[str, int]) -> Slots:
         if request.param == "memory":

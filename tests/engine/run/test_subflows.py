@@ -9,6 +9,8 @@ import pytest
 from flowbook import flow, task
 from flowbook.runs import find_run, recent_runs, run_view
 
+pytestmark = pytest.mark.usefixtures("store_url")
+
 
 @task
 def double(x: int) -> int:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.sql import sql
 
 from flowbook import Task, flow, task, unmapped
 from flowbook.errors import UsageError
 from flowbook.runs import run_view
 from flowbook.tasks import exponential_backoff
 from flowbook.testing import Harness
+
+pytestmark = pytest.mark.usefixtures("store_url")
 
 
 @task
@@ -26,9 +27,7 @@ def add(x: int, y: int = 1) -> int:
 
 def test_a_task_called_by_itself_is_a_recorded_run(home: Path) -> None:
     assert add(1, y=2) == 3
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        rows = connection.execute("SELECT name, state_name, flow_run_id FROM task_run").fetchall()
-    assert rows == [("add", "Completed", None)]
+    assert sql("SELECT name, state_name, flow_run_id FROM task_run") == [("add", "Completed", None)]
 
 
 def test_a_task_looks_like_its_function() -> None:

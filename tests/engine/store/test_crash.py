@@ -8,14 +8,11 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import pytest
+from tests.sql import sql
 
 from flowbook.runs import find_run, recent_runs, run_view
-
-if TYPE_CHECKING:
-    from tests.conftest import Sql
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("store_url")]
 
@@ -76,12 +73,12 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def check_integrity(store_url: str, sql: Sql) -> None:
+def check_integrity(store_url: str) -> None:
     if store_url.startswith("sqlite"):
         assert sql("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_kill_in_the_middle_of_a_task(store_url: str, sql: Sql, victim: Victim) -> None:
+def test_kill_in_the_middle_of_a_task(store_url: str, victim: Victim) -> None:
     process = victim(
         """
         @task
@@ -106,7 +103,7 @@ def test_kill_in_the_middle_of_a_task(store_url: str, sql: Sql, victim: Victim) 
 
     kill(process)
 
-    check_integrity(store_url, sql)
+    check_integrity(store_url)
     runs = recent_runs()
     assert [(run.flow, run.state_name) for run in runs] == [("pipeline", "Crashed"), *[("small", "Completed")] * 5]
     assert runs[0].why == f"Its process {process.pid} on {os.uname().nodename} has gone."
@@ -117,7 +114,7 @@ def test_kill_in_the_middle_of_a_task(store_url: str, sql: Sql, victim: Victim) 
 
 
 @pytest.mark.parametrize("moment", range(3))
-def test_kill_at_any_moment_keeps_what_was_acknowledged(store_url: str, sql: Sql, victim: Victim, moment: int) -> None:
+def test_kill_at_any_moment_keeps_what_was_acknowledged(store_url: str, victim: Victim, moment: int) -> None:
     process = victim(
         """
         n = 0
@@ -132,7 +129,7 @@ def test_kill_at_any_moment_keeps_what_was_acknowledged(store_url: str, sql: Sql
         acknowledged = int(line_of(process))
     kill(process)
 
-    check_integrity(store_url, sql)
+    check_integrity(store_url)
     runs = {run.parameters["n"]: run for run in recent_runs(1000)}
     assert [runs[n].state_name for n in range(acknowledged + 1)] == ["Completed"] * (acknowledged + 1)
     assert {run.state_name for run in runs.values()} <= {"Completed", "Crashed"}
@@ -225,7 +222,7 @@ def test_processes_that_open_a_new_home_at_the_same_time_all_succeed(victim: Vic
     assert sorted(run.parameters["n"] for run in recent_runs()) == list(range(6))
 
 
-def test_what_runs_in_the_background_is_finished_before_the_process_exits(sql: Sql, victim: Victim) -> None:
+def test_what_runs_in_the_background_is_finished_before_the_process_exits(victim: Victim) -> None:
     process = victim(
         """
         @task

@@ -7,20 +7,19 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from tests.sql import sql
 
 from flowbook import flow, task
 from flowbook.core.events import Event
-from flowbook.errors import StoreError
-from flowbook.runs import recent_runs
+from flowbook.errors import NotFound, StoreError
+from flowbook.runs import find_run, recent_runs, run_view
+from flowbook.states import State, StateType
 from flowbook.store.database import Database
 from flowbook.store.events import events_of
 from flowbook.store.journal import Journal
-
-if TYPE_CHECKING:
-    from tests.conftest import Sql
 
 pytestmark = pytest.mark.usefixtures("store_url")
 
@@ -45,7 +44,7 @@ def log(run_id: str, n: int) -> Event:
     return Event(kind="log", time=float(n), flow_run_id=run_id, data={"level": "INFO", "message": str(n)})
 
 
-def test_a_flow_call_returns_after_its_commit(sql: Sql) -> None:
+def test_a_flow_call_returns_after_its_commit() -> None:
     @flow
     def pipeline() -> list[int]:
         return [double(1), double.submit(2).result()]
@@ -58,7 +57,7 @@ def test_a_flow_call_returns_after_its_commit(sql: Sql) -> None:
         assert sql("SELECT count(*) FROM task_run WHERE state_name = 'Completed'") == [(2 * number,)]
 
 
-def test_a_failed_flow_call_raises_after_its_commit(sql: Sql) -> None:
+def test_a_failed_flow_call_raises_after_its_commit() -> None:
     @flow
     def pipeline() -> None:
         raise ValueError("bad row")
@@ -68,12 +67,12 @@ def test_a_failed_flow_call_raises_after_its_commit(sql: Sql) -> None:
     assert sql("SELECT state_name, state_message FROM flow_run") == [("Failed", "ValueError: bad row")]
 
 
-def test_a_task_called_by_itself_returns_after_its_commit(sql: Sql) -> None:
+def test_a_task_called_by_itself_returns_after_its_commit() -> None:
     assert double(21) == 42
     assert sql("SELECT name, state_name, flow_run_id FROM task_run") == [("double", "Completed", None)]
 
 
-def test_the_rows_say_when_and_how_often(sql: Sql) -> None:
+def test_the_rows_say_when_and_how_often() -> None:
     tries: list[int] = []
 
     @task(retries=2)
@@ -139,14 +138,14 @@ def test_events_are_committed_without_anybody_waiting(store_url: str) -> None:
         assert len(events_of(database, "run")) == 1
 
 
-def test_closing_commits_what_is_left(store_url: str, sql: Sql) -> None:
+def test_closing_commits_what_is_left(store_url: str) -> None:
     with journal_at(store_url) as (_, journal):
         for n in range(5000):
             journal.append(log("run", n))
     assert sql("SELECT count(*) FROM event") == [(5000,)]
 
 
-def test_a_flush_says_that_an_earlier_commit_failed_and_the_next_one_goes_on(store_url: str, sql: Sql) -> None:
+def test_a_flush_says_that_an_earlier_commit_failed_and_the_next_one_goes_on(store_url: str) -> None:
     missing = "no such table: event" if store_url.startswith("sqlite") else 'relation "event" does not exist'
     with journal_at(store_url) as (database, journal):
         journal.append(log("run", 1))
@@ -161,7 +160,7 @@ def test_a_flush_says_that_an_earlier_commit_failed_and_the_next_one_goes_on(sto
         assert [event.data["message"] for event in events_of(database, "run")] == ["1", "3"]
 
 
-def test_a_flow_whose_record_cannot_be_written_says_so(sql: Sql) -> None:
+def test_a_flow_whose_record_cannot_be_written_says_so() -> None:
     @flow
     def pipeline() -> int:
         return double(1)
@@ -172,7 +171,7 @@ def test_a_flow_whose_record_cannot_be_written_says_so(sql: Sql) -> None:
         pipeline()
 
 
-def test_another_process_that_writes_is_waited_for(store_url: str, sql: Sql) -> None:
+def test_another_process_that_writes_is_waited_for(store_url: str) -> None:
     double(1)
     other = Database(store_url)
     writing = threading.Thread(target=double, args=(2,))
@@ -188,7 +187,7 @@ def test_another_process_that_writes_is_waited_for(store_url: str, sql: Sql) -> 
 @pytest.mark.parametrize(
     "text", ["caf\udce9.csv", "null\0byte", "\U0001f600", "x" * 100_000], ids=["surrogate", "null", "emoji", "long"]
 )
-def test_no_text_that_user_code_says_breaks_the_record(sql: Sql, text: str) -> None:
+def test_no_text_that_user_code_says_breaks_the_record(text: str) -> None:
     @task(log_prints=True)
     def say() -> None:
         print(text)
@@ -206,6 +205,40 @@ def test_no_text_that_user_code_says_breaks_the_record(sql: Sql, text: str) -> N
     assert run.message.startswith("ValueError: ")
     assert sql("SELECT state_name FROM task_run") == [("Failed",)]
     json.dumps([run.parameters, run.message, run.name], ensure_ascii=False).encode()
+
+
+LONG = "".join(chr(0x4E00 + 7 * n % 9000) for n in range(5000))  # which no index of PostgreSQL holds, nor can shorten
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.csv", "null\0byte", LONG], ids=["surrogate", "null", "long"])
+def test_no_name_that_user_code_gives_breaks_the_record(name: str) -> None:
+    @task(name=name, tags=[name])
+    def named(x: str) -> str:
+        return x
+
+    @task(task_run_name="{x}")
+    def run_named(x: str) -> str:
+        return x
+
+    @flow(name=name, flow_run_name="run {x}")
+    def pipeline(x: str) -> State:
+        named(run_named(x))
+        return State(type=StateType.COMPLETED, name=name, message=name)
+
+    assert pipeline(name, return_state=True).is_completed()  # type: ignore[call-arg]
+    [run] = recent_runs()
+    assert (run.done, run.total) == (2, 2)
+    for text in (run.flow, run.name, run.state_name, *(node.name for node in run_view(run.id).nodes.values())):
+        assert 0 < len(text) <= 260
+        text.encode()
+        assert "\0" not in text
+    assert find_run(run.name).id == run.id
+
+
+@pytest.mark.parametrize("text", ["9" * 40, "9" * 15, "\N{SUPERSCRIPT TWO}", "a\0b", "\udce9"], ids=ascii)
+def test_no_text_that_is_asked_for_breaks_a_query(text: str) -> None:
+    with pytest.raises(NotFound):
+        find_run(text)
 
 
 @pytest.mark.parametrize("number", [10**5000, -(10**30), float("nan"), float("inf")], ids=["huge", "big", "nan", "inf"])

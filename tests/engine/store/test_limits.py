@@ -151,7 +151,8 @@ def test_limits_are_made_changed_and_deleted(database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "slots", "decay"), [("a", -1, 0.0), ("", 1, 0.0), ("a\n", 1, 0.0), ("a", 1, -1.0), ("a", 1, float("inf"))]
+    ("name", "slots", "decay"),
+    [("a", -1, 0.0), ("a", 2**31, 0.0), ("", 1, 0.0), ("a\n", 1, 0.0), ("a", 1, -1.0), ("a", 1, float("inf"))],
 )
 def test_values_that_cannot_be_meant_are_refused(database: Database, name: str, slots: int, decay: float) -> None:
     with pytest.raises(UsageError):

@@ -17,6 +17,7 @@ from flowbook.errors import StoreError
 from flowbook.store.database import Database
 from flowbook.store.migrate import alembic_config, upgrade
 from flowbook.store.schema import REVISION, metadata
+from tests.sql import sql
 
 
 @task
@@ -37,22 +38,23 @@ class Unmigrated(Database):
         pass
 
 
-def migrated(path: Path) -> None:
-    database = Unmigrated(f"sqlite:///{path}")
+def migrated(url: str) -> None:
+    database = Unmigrated(url)
     upgrade(database, None)
     database.close()
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_code(tmp_path: Path) -> None:
-    migrated(tmp_path / "migrated.db")
-    database = Database(f"sqlite:///{tmp_path / 'migrated.db'}")
+def test_the_migrations_make_exactly_the_tables_of_the_code(store_url: str) -> None:
+    migrated(store_url)
+    database = Database(store_url)
     with database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
     database.close()
 
 
 def test_a_new_database_is_the_same_as_a_migrated_one(tmp_path: Path) -> None:
-    migrated(tmp_path / "migrated.db")
+    migrated(f"sqlite:///{tmp_path / 'migrated.db'}")
     Database(f"sqlite:///{tmp_path / 'new.db'}").close()
     new = dict(schema_of(tmp_path / "new.db"))
     old = dict(schema_of(tmp_path / "migrated.db"))
@@ -77,17 +79,16 @@ def test_opening_an_up_to_date_database_changes_nothing(home: Path) -> None:
         assert connection.execute("SELECT count(*) FROM task_run").fetchone() == (2,)
 
 
-def test_a_database_of_a_newer_program_is_refused_and_left_alone(home: Path) -> None:
+@pytest.mark.usefixtures("store_url")
+def test_a_database_of_a_newer_program_is_refused_and_left_alone() -> None:
     one()
     close_engines()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(
         StoreError, match=r"was written by a newer flowbook \(schema 9999\)\. Upgrade flowbook, or point FLOWBOOK_HOME"
     ):
         one()
-    with closing(sqlite3.connect(home / "flowbook.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM task_run").fetchone() == (1,)
+    assert sql("SELECT count(*) FROM task_run") == [(1,)]
 
 
 def test_a_password_is_not_in_the_message(tmp_path: Path) -> None:

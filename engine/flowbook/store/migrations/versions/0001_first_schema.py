@@ -58,7 +58,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "event",
-        sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("time", sa.Double(), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("flow_run_id", sa.String(length=32), nullable=True),
@@ -94,7 +94,7 @@ def upgrade() -> None:
         sa.Column("tags", sa.Text(), nullable=True),
         sa.Column("due", sa.Double(), nullable=True),
         sa.Column("state_type", sa.String(length=16), nullable=True),
-        sa.Column("state_name", sa.String(length=32), nullable=True),
+        sa.Column("state_name", sa.Text(), nullable=True),
         sa.Column("state_message", sa.Text(), nullable=True),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("started", sa.Double(), nullable=True),
@@ -145,7 +145,7 @@ def upgrade() -> None:
         sa.Column("upstream", sa.Text(), nullable=True),
         sa.Column("tags", sa.Text(), nullable=True),
         sa.Column("state_type", sa.String(length=16), nullable=True),
-        sa.Column("state_name", sa.String(length=32), nullable=True),
+        sa.Column("state_name", sa.Text(), nullable=True),
         sa.Column("state_message", sa.Text(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
