@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from flowbook import engine
-from flowbook.errors import NotebookError
+from flowbook.errors import NotFound, StoreError
 from flowbook.promote import promote, request_run
 from flowbook.promote.local_code import changed_imports
-from flowbook.promote.notebook import load_snapshot
 from flowbook.store.deployments import find_deployment, manifest_of, schedules_of
+from flowbook.store.schema import snapshot
+from flowbook.store.snapshots import load_snapshot
 
 
 def captured(name: str) -> dict[str, Any]:
@@ -23,9 +24,7 @@ def captured(name: str) -> dict[str, Any]:
     return manifest_of(database, found.id, found.version)
 
 
-def test_a_version_captures_what_decides_its_runs(
-    make_notebook: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_captures_what_decides_its_runs(make_notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "secret-value")
     path = make_notebook(
         "book",
@@ -50,7 +49,9 @@ def test_a_version_captures_what_decides_its_runs(
     assert len(made.next_fires) == 5
     assert all(fire.weekday() < 5 and (fire.hour, fire.minute) == (7, 0) for fire in made.next_fires)
     assert any("LEVEL" in warning for warning in made.warnings)
-    assert (home / "snapshots" / f"{found['snapshot']}.ipynb").stat().st_mode & 0o077 == 0
+    kept = load_snapshot(engine.engine().database, found["snapshot"])
+    assert b"import os, helpers" in kept
+    assert b"secret-value" not in kept
 
 
 def test_outputs_are_no_part_of_a_snapshot(make_notebook: Any) -> None:
@@ -68,13 +69,33 @@ def test_outputs_are_no_part_of_a_snapshot(make_notebook: Any) -> None:
     assert captured("book")["snapshot"] != before
 
 
-def test_a_snapshot_that_was_changed_is_not_run(make_notebook: Any, home: Path) -> None:
+def test_a_snapshot_that_was_changed_or_is_gone_is_not_run(make_notebook: Any) -> None:
+    database = engine.engine().database
     promote(make_notebook("book", "x = 1"))
     sha = captured("book")["snapshot"]
-    kept = home / "snapshots" / f"{sha}.ipynb"
-    kept.write_text(kept.read_text().replace("x = 1", "x = 6"))
-    with pytest.raises(NotebookError, match="was changed since it was made"):
-        load_snapshot(home, sha)
+    content = load_snapshot(database, sha)
+    with database.write() as connection:
+        connection.execute(snapshot.update().values(content=content.replace(b"x = 1", b"x = 6")))
+    with pytest.raises(StoreError, match=r"was changed since it was made\. Deploy it again\."):
+        load_snapshot(database, sha)
+    with database.write() as connection:
+        connection.execute(snapshot.delete())
+    with pytest.raises(NotFound, match=r"is not in the database\. Deploy it again\."):
+        load_snapshot(database, sha)
+
+
+def test_a_snapshot_from_before_they_were_in_the_database_is_a_file(make_notebook: Any, tmp_path: Path) -> None:
+    database = engine.engine().database
+    promote(make_notebook("book", "x = 1"))
+    sha = captured("book")["snapshot"]
+    file = tmp_path / f"{sha}.ipynb"
+    file.write_bytes(load_snapshot(database, sha))
+    with database.write() as connection:
+        connection.execute(snapshot.delete())
+    assert load_snapshot(database, sha, file) == file.read_bytes()
+    file.write_bytes(b"{}")
+    with pytest.raises(StoreError, match="was changed since it was made"):
+        load_snapshot(database, sha, file)
 
 
 def test_schedule_and_parameters_stay_when_they_are_not_given(make_notebook: Any) -> None:

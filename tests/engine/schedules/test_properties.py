@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
+from math import inf
 from time import perf_counter
 
 import pytest
 from croniter import croniter
 from dateutil.rrule import rrulestr
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flowbook.core.cron import parse_cron
+from flowbook.schedule.fires import MOST_CAUGHT_UP, ON_TIME, decide, last_fires, previous_fire
 from flowbook.schedules import (
     Cron,
     CronSchedule,
@@ -251,3 +254,100 @@ def test_any_rule_is_read_or_refused_at_once(freq: str, parts: dict, zone: str, 
     except InvalidSchedule as refusal:
         assert refusal.field == "rrule"
     assert perf_counter() - started < 2  # one search to construct, one for the fires
+
+
+def _in_order(schedule: Schedule, begin: datetime, end: datetime, most: int = 3000) -> list[float]:
+    """The fires from `begin` to `end`, both included, in seconds since the epoch."""
+    found = []
+    for fire in islice(schedule.fires(begin - timedelta(microseconds=1)), most + 1):
+        if fire > end:
+            return found
+        found.append(fire.timestamp())
+    assume(len(found) <= most)
+    return found
+
+
+@quick
+@given(SCHEDULES, MOMENTS, st.floats(0, 20_000), st.floats(0, 1))
+def test_a_window_that_is_split_has_the_same_fires(
+    schedule: Schedule, begin: datetime, minutes: float, at: float
+) -> None:
+    end = begin + timedelta(minutes=minutes)
+    middle = begin + timedelta(minutes=minutes * at)
+    whole = _in_order(schedule, begin, end)
+    first = _in_order(schedule, begin, middle)
+    second = [time for time in _in_order(schedule, middle, end) if time > middle.timestamp()]
+    assert first + second == whole
+    assert all(earlier < later for earlier, later in pairwise(whole))
+
+
+@quick
+@given(
+    SCHEDULES,
+    MOMENTS,
+    st.floats(0, 20_000),
+    st.sampled_from(["one", "all", "skip"]),
+    st.floats(-1e-6, 1e-6),
+)
+def test_every_fire_of_a_window_runs_or_is_missed(
+    schedule: Schedule, begin: datetime, minutes: float, catchup: str, hair: float
+) -> None:
+    """None is lost, and none is both. `hair` puts the end of the window next to a fire, where rounding would tell."""
+    schedule = replace(schedule, catchup=catchup)
+    fires = _in_order(schedule, begin, begin + timedelta(minutes=minutes))
+    end = (begin + timedelta(minutes=minutes)).timestamp() if not fires else fires[-1] + hair
+    decided = decide(schedule, begin.timestamp(), end)
+    fires = [time for time in fires if time <= end]
+
+    first, until = decided.missed or (inf, -inf)
+    assert [time for time in fires if first <= time <= until] + list(decided.runs) == fires
+    assert decided.missed is None or (first in fires and until in fires)
+    walk = (fire.timestamp() for fire in schedule.fires(begin - timedelta(microseconds=1)))
+    assert decided.next_due == next((time for time in walk if time > end), None)
+
+    late = [time for time in fires if time <= end - ON_TIME]
+    on_time = fires[len(late) :]
+    expected = {
+        "one": on_time or late[-1:],
+        "all": fires[-MOST_CAUGHT_UP:] if late else fires,
+        "skip": on_time,
+    }
+    assert list(decided.runs) == expected[catchup]
+
+
+@quick
+@given(SCHEDULES, MOMENTS, st.lists(st.floats(0, 3000), min_size=1, max_size=8), st.floats(0, 5))
+def test_whenever_one_looks_each_fire_is_dealt_with_once(
+    schedule: Schedule, begin: datetime, pauses: list[float], scale: float
+) -> None:
+    schedule = replace(schedule, catchup="all")
+    since, now = begin.timestamp(), begin.timestamp()
+    seen: list[float] = []
+    for pause in pauses:
+        now += pause * scale
+        assume((now - since) / 1000 < MOST_CAUGHT_UP)
+        decided = decide(schedule, since, now)
+        assume(decided.missed is None)
+        seen += decided.runs
+        if decided.next_due is None:
+            break
+        assert decided.next_due > now
+        since = decided.next_due
+    else:
+        assert seen == [
+            time for time in _in_order(schedule, begin, _utc(now), 20_000) if begin.timestamp() <= time <= now
+        ]
+
+
+def _utc(time: float) -> datetime:
+    return datetime.fromtimestamp(time, UTC) + timedelta(microseconds=1)
+
+
+@settings(quick, max_examples=60)
+@given(SCHEDULES, MOMENTS, st.integers(1, 5))
+def test_the_last_fires_are_those_that_a_walk_finds(schedule: Schedule, begin: datetime, most: int) -> None:
+    end = begin + timedelta(days=2)
+    expected = _in_order(schedule, begin, end, 200_000)[-most:]
+    assert last_fires(schedule, begin.timestamp(), end.timestamp(), most) == expected
+    if len(expected) > 1:
+        assert previous_fire(schedule, expected[-1]) == expected[-2]
