@@ -10,6 +10,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from tests.sql import sql
 
 from flowbook import task
 from flowbook.engine import close_engines
@@ -17,7 +18,6 @@ from flowbook.errors import StoreError
 from flowbook.store.database import Database
 from flowbook.store.migrate import alembic_config, upgrade
 from flowbook.store.schema import REVISION, metadata
-from tests.sql import sql
 
 
 @task
