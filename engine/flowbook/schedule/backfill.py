@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
+from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotFound, UsageError
@@ -36,13 +37,14 @@ _CHUNK = 200  # runs that are made in one transaction
 class Backfill:
     """What a backfill is going to do. Times are in seconds since the epoch.
 
-    `fires` are those that make a run, each with the id of its schedule, in the order of their times; `done` is how many
-    others of the window have made one already.
+    `fires` are those that make a run, each with the id of its schedule, in the order of their times, and `again` those
+    of them that have made one before; `done` is how many others of the window have made one already.
     """
 
     deployment: Deployment
     schedules: Mapping[str, Schedule] = field(repr=False)
     fires: Sequence[tuple[float, str]] = field(repr=False)
+    again: frozenset[tuple[float, str]] = field(repr=False)
     done: int
 
     def moments(self) -> Iterator[datetime]:
@@ -114,7 +116,13 @@ def plan_backfill(
             f"There are more than {MOST:,} fires from {since.isoformat()} to {until.isoformat()}; "
             "a backfill makes at most so many runs: take a shorter window."
         )
-    return Backfill(deployment=deployment, schedules=planned, fires=wanted, done=len(found) - len(wanted))
+    return Backfill(
+        deployment=deployment,
+        schedules=planned,
+        fires=wanted,
+        again=frozenset(made) if again else frozenset(),
+        done=len(found) - len(wanted),
+    )
 
 
 def backfill(
@@ -141,11 +149,13 @@ def backfill(
     options: dict[str, Any] = {"trigger": "backfill", "due": now, "batch": batch, "batch_limit": max_parallel}
     for first in range(0, len(plan.fires), _CHUNK):
         chunk = plan.fires[first : first + _CHUNK]
-        runs = [run_for_fire(plan.deployment, schedules[of], moment, **options) for moment, of in chunk]
+        runs = {fire: run_for_fire(plan.deployment, schedules[fire[1]], fire[0], **options) for fire in chunk}
         with database.write() as connection:
-            add_runs(connection, [(plan.deployment, run) for run in runs], now)
-            _record(connection, plan, [(*fire, run.id) for fire, run in zip(chunk, runs, strict=True)])
-        made += [run.id for run in runs]
+            for fire in _made_meanwhile(connection, plan, chunk):
+                del runs[fire]
+            add_runs(connection, [(plan.deployment, run) for run in runs.values()], now)
+            _record(connection, plan, [(*fire, run.id) for fire, run in runs.items()])
+        made += [run.id for run in runs.values()]
     return Backfilled(batch=batch, flow_run_ids=made)
 
 
@@ -169,12 +179,23 @@ def _made(
     return made
 
 
+def _made_meanwhile(
+    connection: Connection, plan: Backfill, fires: Sequence[tuple[float, str]]
+) -> set[tuple[float, str]]:
+    """Those of the fires that have made a run since they were planned: by a scheduler, or by another backfill."""
+    after_last = nextafter(fires[-1][0], inf)
+    made = _made(connection, plan.deployment, plan.schedules, fires[0][0], after_last)
+    return (made - plan.again) & set(fires)
+
+
 def _record(connection: Connection, plan: Backfill, made: Sequence[tuple[float, str, str]]) -> None:
     """Record that these fires have made a run: a time, the id of a schedule and that of a run for each."""
     from sqlalchemy import delete, insert, select
 
     from flowbook.store.schema import fire
 
+    if not made:
+        return
     rows = [_row(plan, moment, of, outcome="run", flow_run_id=run_id) for moment, of, run_id in made]
     for of in {of for _, of, _ in made}:
         mine = [moment for moment, each, _ in made if each == of]
