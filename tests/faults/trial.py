@@ -19,6 +19,7 @@ from flowbook.store.reaper import reap
 
 ROOT = Path(__file__).parents[2]
 _BEGIN_WITHIN = 60.0  # seconds
+_GONE_WITHIN = 20.0  # seconds for what a killed worker has left
 _STOP_WITHIN = 45.0  # seconds, more than a worker's grace period
 
 
@@ -66,15 +67,14 @@ class Trial:
         return self._checked()
 
     def _checked(self) -> list[str]:
+        left = self._left()
         database = Database(self.database_url)
         try:
             reap(database)
             found = violations(database, self.folder)
         finally:
             database.close()
-        if left := self._left():
-            found.append(f"processes were left: {left}")
-        return found
+        return [*found, f"processes were left: {left}"] if left else found
 
     def _under_way(self) -> bool:
         """Wait until a kernel has been answered, and a scheduled run is executed."""
@@ -99,7 +99,7 @@ class Trial:
 
     def _left(self) -> list[str]:
         """Processes of this trial that still live, some time after all was ended."""
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + _GONE_WITHIN
         while time.monotonic() < deadline:
             found = []
             for process in psutil.process_iter():
@@ -118,7 +118,7 @@ class Trial:
         if "worker" in kind:
             command = ["-m", "flowbook.cli", "worker", "start", "--limit", "2"]
         env = {**os.environ, "FLOWBOOK_HOME": str(self.folder / "home"), "FAULTS": str(self.folder)}
-        env |= {"FLOWBOOK_LOGGING_LEVEL": "ERROR", "PYTHONPATH": str(ROOT)}
+        env |= {"FLOWBOOK_LOGGING_LEVEL": "ERROR", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         env.pop("FLOWBOOK_DATABASE_URL", None)
         if self.url is not None:
             env["FLOWBOOK_DATABASE_URL"] = self.url

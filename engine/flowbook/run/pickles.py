@@ -14,7 +14,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import cloudpickle
@@ -60,6 +60,9 @@ def unpack(parts: Sequence[Part]) -> Any:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is CodeType:  # cloudpickle forgets the file, without which a traceback shows no code
+            make, parts = self.dispatch_table[CodeType](obj)[:2]
+            return _code_of, (obj.co_filename, make, parts)
         if isinstance(obj, FunctionType | type):
             module = obj.__module__
             if module in sys.modules and not is_importable(module):
@@ -67,6 +70,10 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
             elif type(obj) is FunctionType and (depth := _wrappers_of(obj)):
                 return _unwrapped, (module, obj.__qualname__, depth)
         return super().reducer_override(obj)
+
+
+def _code_of(filename: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:
+    return make(*parts).replace(co_filename=filename)
 
 
 def name_elsewhere(obj: Any) -> str | None:
