@@ -79,7 +79,7 @@ def test_a_schedule_fires_and_the_notebook_is_executed(
     make_notebook: Any, worker: Callable[..., subprocess.Popen[str]]
 ) -> None:
     path = make_notebook("report", "# parameters\nn: int = 1", "x = n * 2\nprint('x is', x)", "x + 1")
-    promote(path, cron="* * * * * *", parameters={"n": 5})
+    promote(path, cron="*/3 * * * * *", parameters={"n": 5})
     process = worker("--limit", "1")
     until(lambda: len(finished("succeeded")) >= 2)
     process.send_signal(signal.SIGTERM)
@@ -87,8 +87,8 @@ def test_a_schedule_fires_and_the_notebook_is_executed(
     assert process.returncode == 0
     runs = sorted(finished("succeeded"), key=lambda run: run.number)
     assert {run.trigger for run in runs} == {"schedule"}
-    late = float(re.findall(r"begins .*, ([\d.]+) s after its time", said)[0])
-    assert late < 2.0
+    late = [float(found) for found in re.findall(r"begins .*, ([\d.]+) s after its time", said)]
+    assert min(late) < 2.0  # others were due while one was executed, or before the worker had started
     assert runs[0].notebook is not None
     made = json.loads(Path(runs[0].notebook).read_text())["cells"]
     outputs = [
@@ -136,15 +136,20 @@ def test_the_second_signal_ends_everything_at_once(
     until(lambda: not kernels_of(asked.id))
 
 
-def test_a_worker_that_is_killed_leaves_its_run_to_its_process(
+def test_a_worker_that_is_killed_takes_its_run_with_it(
     make_notebook: Any, worker: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    promote(make_notebook("report", "import time\ntime.sleep(4)"))
+    promote(make_notebook("report", "print('begun', flush=True)", "import time\ntime.sleep(600)"))
     asked = request_run("report")
     process = worker()
-    until(lambda: kernels_of(asked.id) and find_run(asked.id).total)
+    until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
+    (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
     process.kill()
-    assert until(lambda: finished("succeeded"))[0].id == asked.id
+    run = until(lambda: next(iter(finished("crashed")), None))
+    assert (run.id, run.why) == (asked.id, f"Its worker, process {process.pid}, is gone.")
+    until(lambda: not kernels_of(asked.id) and not executing.is_running())
+    assert run.notebook is not None
+    assert json.loads(Path(run.notebook).read_text())["cells"][0]["outputs"][0]["text"] == ["begun\n"]
 
 
 def test_run_once_with_parameters_from_the_command_line(make_notebook: Any, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from flowbook.run import requests
 from flowbook.run.ids import new_id
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.store.processes import this_process
-from flowbook.store.queue import claim, due_runs, take_over
+from flowbook.store.queue import Claimant, claim_due, take_over
 from flowbook.store.workers import register
 from flowbook.task_runners import ThreadPoolTaskRunner
 
@@ -588,18 +588,18 @@ def test_a_run_in_the_queue_is_cancelled_at_once(make_notebook: Any) -> None:
     state = cancel_flow_run(asked.number)
     assert state.is_cancelled()
     assert find_run(asked.id).state_name == "Cancelled"
-    assert due_runs(engine().database, time.time() + 60, 10) == []
+    assert claim_due(engine().database, Claimant(process=this_process(), pool="default"), time.time() + 60, 10) == []
 
 
 def test_a_run_that_a_worker_has_claimed_is_cancelled_before_its_process_has_it(make_notebook: Any) -> None:
     database = engine().database
     promote(make_notebook("report", "x = 1"))
     asked = request_run("report")
-    register(database, new_id(), this_process(), time.time())
-    fence = claim(database, asked, this_process())
-    assert fence is not None
+    claimant = Claimant(process=this_process(), pool="default")
+    register(database, new_id(), claimant, "worker", 1, time.time())
+    (claimed,) = claim_due(database, claimant, time.time(), 1)
     assert cancel_flow_run(asked.id).is_cancelled()
-    assert take_over(database, asked.id, fence, this_process()) is False
+    assert take_over(database, asked.id, claimed.fence, this_process()) is False
 
 
 def test_a_request_is_gone_when_the_run_has_ended(canceller: Canceller) -> None:
