@@ -13,18 +13,20 @@ Schedules are accepted in every form that Prefect's tutorials use: ``cron=``, ``
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from flowbook import engine, runs
-from flowbook.core.records import FlowRun
-from flowbook.core.states import State, StateType
+from flowbook import engine
+from flowbook.core.deploy_options import DeployOptions as OptionsOfDeploy
+from flowbook.core.deploy_options import PoolOptions, names_of, takes
+from flowbook.entrypoints import is_loading
 from flowbook.errors import UsageError, refuse_unknown
-from flowbook.promote.options import DeployOptions, planned_schedules
+from flowbook.promote.options import DeployOptions, check_types, checked_name, checked_tags, planned_schedules
 from flowbook.promote.requests import request_run
+from flowbook.promote.waiting import wait_for_run, wait_for_run_async
+from flowbook.run.current import current
 
 if TYPE_CHECKING:
     from flowbook.flows import Flow
@@ -36,6 +38,7 @@ _LOOK_EVERY = 0.1  # seconds
 _PLANNING = ("cron", "interval", "rrule", "schedule", "schedules", "timezone", "anchor_date", "catchup", "jitter")
 #: What the options of Prefect are called in ours.
 _NAMES = {"work_pool_name": "pool", "work_queue_name": "queue", "is_schedule_active": "active"}
+_OF_IMAGES = ("image", "build", "push")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,34 +54,45 @@ class Deployment:
         return self.options.name or self.flow.name
 
     @classmethod
-    def build_from_flow(cls, flow: Flow[..., Any], name: str, **options: Any) -> Deployment:
+    @takes(PoolOptions)
+    def build_from_flow(
+        cls, flow: Flow[..., Any], name: str, *, apply: bool = False, **options: Unpack[PoolOptions]
+    ) -> Deployment:
         """A deployment of `flow`, as Prefect 2 makes it; `apply` stores it.
 
         Options: those of `Flow.deploy`; ``schedule`` may be a dict, as ``{"cron": "0 6 * * *", "timezone": "UTC"}``.
         """
-        return build(flow, name, options, "Deployment.build_from_flow()")
+        made = build(flow, name, options, "Deployment.build_from_flow()")
+        if apply:
+            made.apply()
+        return made
 
     def apply(self) -> str:
         """Store it as a deployment whose runs workers execute, or as the next version of it; returns its id."""
+        if _is_nothing_to_do(f"Deployment {self.name!r} is not applied"):
+            return ""
         return _stored(self, self.options.pool or _default_pool()).id
 
 
 def build(flow: Flow[..., Any], name: str | None, options: Mapping[str, Any], title: str) -> Deployment:
     """The deployment that these options describe. Raises UsageError for one that is unknown or does not fit."""
-    given = {_NAMES.get(option, option): value for option, value in options.items() if value is not None}
-    refuse_unknown(title, given, (*DeployOptions.__slots__, *_PLANNING, "active"))
-    active = given.pop("active", True)
-    planning = {option: given.pop(option) for option in _PLANNING if option in given}
-    schedules = planned_schedules(**planning)
-    if not active and schedules is not None:
+    from flowbook.flows import Flow as FlowType
+
+    if not isinstance(flow, FlowType):
+        raise UsageError(f"{title} was given {flow!r:.80}; give a function that is decorated with @flow.")
+    refuse_unknown(title, options, names_of(PoolOptions))
+    said = {option: value for option, value in options.items() if value is not None}
+    check_types(said, title)
+    given: dict[str, Any] = {_NAMES.get(option, option): value for option, value in said.items()}
+    is_active = given.pop("active", True)
+    schedules = planned_schedules(**{option: given.pop(option) for option in _PLANNING if option in given})
+    if not is_active and schedules is not None:
         schedules = tuple(replace(each, active=False) for each in schedules)
     if "tags" in given:
-        given["tags"] = _tags(given["tags"], title)
-    parameters = given.get("parameters", {})
-    if not isinstance(parameters, Mapping):
-        raise UsageError(f"parameters of {title} is {parameters!r:.80}; give a dict.")
-    given["name"] = name
-    return Deployment(flow=flow, options=DeployOptions(**given, schedules=schedules))
+        given["tags"] = checked_tags(given["tags"], title)
+    if name is not None:
+        name = checked_name(name)
+    return Deployment(flow=flow, options=DeployOptions(**given, name=name, schedules=schedules))
 
 
 def serve(
@@ -92,27 +106,30 @@ def serve(
     At most `limit` runs are executed at a time (8 by default). With `pause_on_shutdown` the schedules are paused as
     this process ends, so that no run is missed while nobody serves them. Must be called in the main thread.
     """
+    if _is_nothing_to_do("Nothing is served"):
+        return
     from flowbook.promote.python_flow import deploy_flow
-    from flowbook.schedule.serving import serve_until_stopped
+    from flowbook.schedule.serving import require_main_thread, serve_until_stopped
 
-    if not deployments:
-        raise UsageError("serve() was given no deployment: serve(flow.to_deployment(name='nightly'), ...)")
+    _check_deployments("serve", deployments)
     for one in deployments:
-        if not isinstance(one, Deployment):
-            raise UsageError(f"serve() was given {one!r:.80}; give what flow.to_deployment(name=...) returns.")
         if one.options.pool is not None:
             raise UsageError(
                 f"Deployment {one.name!r} names the work pool {one.options.pool!r}, whose workers execute its runs: "
                 "use deploy(), or leave the pool out."
             )
-    made = [
-        deploy_flow(one.flow, replace(one.options, paused=bool(one.options.paused)), pool=None) for one in deployments
-    ]
+    limit = 8 if limit is None else limit
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise UsageError(f"limit of serve() is {limit!r}; give a whole number from 1 up.")
+    require_main_thread()
+    for is_last in (False, True):  # nothing is stored unless all of them can be
+        made = [
+            deploy_flow(one.flow, replace(one.options, paused=bool(one.options.paused)), pool=None, dry_run=not is_last)
+            for one in deployments
+        ]
     if print_starting_message:
         _say_served(made)
-    serve_until_stopped(
-        [one.id for one in made], limit=8 if limit is None else limit, pause_on_shutdown=pause_on_shutdown
-    )
+    serve_until_stopped([one.id for one in made], limit=limit, pause_on_shutdown=pause_on_shutdown)
 
 
 def deploy(*deployments: Deployment, work_pool_name: str | None = None, **options: Any) -> list[str]:
@@ -122,13 +139,15 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None, **option
     """
     refuse_unknown("deploy()", options, ("print_next_steps_message", *_OF_IMAGES))
     _refuse_images(options)
-    made = [_stored(one, one.options.pool or work_pool_name or _default_pool()) for one in deployments]
+    _check_deployments("deploy", deployments)
+    if _is_nothing_to_do("Nothing is deployed"):
+        return []
+    pools = [one.options.pool or work_pool_name or _default_pool() for one in deployments]
+    for is_last in (False, True):  # nothing is stored unless all of them can be
+        made = [_stored(one, pool, dry_run=not is_last) for one, pool in zip(deployments, pools, strict=True)]
     if options.get("print_next_steps_message", True):
         _say_deployed(made)
     return [one.id for one in made]
-
-
-_OF_IMAGES = ("image", "build", "push")
 
 
 def _refuse_images(options: Mapping[str, Any]) -> None:
@@ -138,14 +157,36 @@ def _refuse_images(options: Mapping[str, Any]) -> None:
         )
 
 
+def _check_deployments(function: str, deployments: tuple[Deployment, ...]) -> None:
+    if not deployments:
+        raise UsageError(f"{function}() was given no deployment: {function}(flow.to_deployment(name='nightly'), ...).")
+    names = []
+    for one in deployments:
+        if not isinstance(one, Deployment):
+            raise UsageError(f"{function}() was given {one!r:.80}; give what flow.to_deployment(name=...) returns.")
+        names.append(f"{one.flow.name}/{one.name}")
+        if names.count(names[-1]) > 1:
+            raise UsageError(f"{function}() was given two deployments {names[-1]!r}; give one of them another name.")
+
+
+def _is_nothing_to_do(what: str) -> bool:
+    """Whether a flow is just being loaded from its file, for a run of it, say; `what` is not done then is printed."""
+    if is_loading():
+        _say(f"{what}: the file is only being loaded. Put that line under `if __name__ == '__main__':`.")
+    return is_loading()
+
+
 def deploy_one(flow: Flow[..., Any], name: str, options: Mapping[str, Any]) -> str:
     """`Flow.deploy`."""
-    given = dict(options)
-    also = {option: given.pop(option) for option in ("print_next_steps", *_OF_IMAGES) if option in given}
-    _refuse_images(also)
-    one = build(flow, name, given, f"deploy() of flow {flow.name!r}")
+    title = f"deploy() of flow {flow.name!r}"
+    refuse_unknown(title, options, ("work_pool_name", *names_of(OptionsOfDeploy)))
+    _refuse_images(options)
+    given = {option: value for option, value in options.items() if option not in (*_OF_IMAGES, "print_next_steps")}
+    one = build(flow, name, given, title)
+    if _is_nothing_to_do(f"Flow {flow.name!r} is not deployed"):
+        return ""
     made = _stored(one, one.options.pool or _default_pool())
-    if also.get("print_next_steps", True):
+    if options.get("print_next_steps", True):
         _say_deployed([made])
     return made.id
 
@@ -169,17 +210,24 @@ def run_deployment(
     idempotency_key: str | None = None,
     work_queue_name: str | None = None,
     as_subflow: bool = True,
-) -> FlowRun:
-    """Have the deployment `name` (or ``flow/name``) run, and wait for the end; returns the run as it is then.
+) -> Any:
+    """Have the deployment `name` (or ``flow/name``) run, and wait for the end; returns the `FlowRun` as it is then.
 
     It runs at the aware `scheduled_time`, or now. `timeout` is in seconds: None waits for as long as it takes, 0 does
     not wait. A second call with the same `idempotency_key` makes no second run. Called in a flow run, the run is a
-    sub-flow of that, unless `as_subflow` is False. Raises NotFound, and ParameterError if the parameters do not fit.
+    sub-flow of that, unless `as_subflow` is False: it is shown in its graph, and is cancelled with it. A run that fails
+    raises nothing; its ``state`` says so. In ``async def`` flows and tasks it is awaited:
+    ``await run_deployment(...)``.
+
+    Raises NotFound, and ParameterError if the parameters do not fit.
     """
     from flowbook.flow_runs import subflow_of_deployment
 
-    if scheduled_time is not None and scheduled_time.tzinfo is None:
-        raise UsageError("scheduled_time has no time zone: give an aware datetime, such as datetime.now(UTC).")
+    if scheduled_time is not None and (not isinstance(scheduled_time, datetime) or scheduled_time.tzinfo is None):
+        raise UsageError(
+            f"scheduled_time is {scheduled_time!s:.60}, which has no time zone: give an aware datetime, "
+            "such as datetime.now(UTC)."
+        )
     parent = engine.current_flow() if as_subflow else None
     if parent is not None:
         parent.recorder.flush()
@@ -188,54 +236,30 @@ def run_deployment(
         parameters,
         due=None if scheduled_time is None else scheduled_time.timestamp(),
         run_name=flow_run_name,
-        tags=tuple(tags or ()),
+        tags=checked_tags(tags or (), "run_deployment()"),
         queue=work_queue_name,
         parent_id=parent.id if parent is not None else None,
         idempotency_key=idempotency_key,
     )
+    if parent is not None and asked.parent_id != parent.id:  # there was one with that key, which another run shows
+        parent = None
     if parent is not None:
         subflow_of_deployment(parent, asked.id, asked.flow)
-    deadline = None if timeout is None else time.monotonic() + timeout
-    while True:
-        found = runs.find_run(asked.id)
-        if found.ended is not None or (deadline is not None and time.monotonic() >= deadline):
-            return _told(found)
-        time.sleep(poll_interval if deadline is None else min(poll_interval, max(0.0, deadline - time.monotonic())))
+    caller = current.get()
+    wait = wait_for_run_async if caller is not None and caller.work.is_async else wait_for_run
+    return wait(asked, timeout, poll_interval, parent)
 
 
-def _told(found: runs.RunSummary) -> FlowRun:
-    state = State(
-        type=StateType(found.state_type),
-        name=found.state_name,
-        message=found.message,
-        time=found.ended or found.started or found.created,
-    )
-    return FlowRun(
-        id=found.id,
-        name=found.name,
-        flow_name=found.flow,
-        state=state,
-        parameters=found.parameters,
-        started=found.started,
-    )
-
-
-def _stored(one: Deployment, pool: str) -> Promoted:
+def _stored(one: Deployment, pool: str, *, dry_run: bool = False) -> Promoted:
     from flowbook.promote.python_flow import deploy_flow
 
-    return deploy_flow(one.flow, replace(one.options, pool=pool), pool=pool)
+    return deploy_flow(one.flow, replace(one.options, pool=pool), pool=pool, dry_run=dry_run)
 
 
 def _default_pool() -> str:
     from flowbook.core.deploying import DEFAULT_POOL
 
     return DEFAULT_POOL
-
-
-def _tags(tags: Any, title: str) -> tuple[str, ...]:
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in tags):
-        raise UsageError(f"tags of {title} is {tags!r:.80}; give a list of texts.")
-    return tuple(tags)
 
 
 def _say_served(made: list[Promoted]) -> None:

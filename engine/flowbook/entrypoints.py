@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -225,9 +226,18 @@ def _searched(folder: Path) -> Iterator[None]:
             sys.path.append(place)
 
 
+_is_loading: ContextVar[bool] = ContextVar("flowbook_is_loading", default=False)
+
+
+def is_loading() -> bool:
+    """Whether the calling code is at the top of a file that is executed only to take a flow or task from it."""
+    return _is_loading.get()
+
+
 @contextmanager
 def _loading(what: str, path: Path | None) -> Iterator[None]:
     """Inside, an error becomes one that says what could not be loaded, where it went wrong and why."""
+    before = _is_loading.set(True)
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -235,6 +245,8 @@ def _loading(what: str, path: Path | None) -> Iterator[None]:
         where = f"{what}, line {line}," if line else what
         exits = " What only a script does belongs under `if __name__ == '__main__':`." * isinstance(error, SystemExit)
         raise UsageError(f"{where} could not be loaded: {describe_error(error)}.{exits}") from error
+    finally:
+        _is_loading.reset(before)
 
 
 def _line_of(error: BaseException, path: Path | None) -> int | None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook import engine, runs
 from flowbook.core.events import state_to_json
@@ -19,9 +19,13 @@ from flowbook.run.current import current
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.logs import logger_of
 from flowbook.run.pauses import Pause, not_paused
+from flowbook.store.events import last_state_of
 from flowbook.store.processes import this_process
 
-__all__ = ["cancel_flow_run", "pause_flow_run", "resume_flow_run", "retry_flow_run"]
+if TYPE_CHECKING:
+    from flowbook.run.asked import Asked
+
+__all__ = ["cancel_flow_run", "pause_flow_run", "resume_flow_run", "retry_flow_run", "suspend_flow_run"]
 
 _ANSWER_WITHIN = 10.0  # seconds for the process that executes a run to answer
 _LOOK_EVERY = 0.05  # seconds
@@ -46,6 +50,27 @@ def pause_flow_run(
         return _pause_async(run, wait_for_input, timeout, key)
     pause = _begin(run, wait_for_input, timeout, key)
     return run.pauses.answer_to(key) if pause is None else pause.wait(_shown)
+
+
+def suspend_flow_run(wait_for_input: Any = None, timeout: float | None = 3600, key: str | None = None) -> Any:
+    """Wait, inside of a flow run of a deployment, without a process: it ends, and another one goes on with the run.
+
+    When somebody resumes it, the flow is called again from its beginning. Tasks that had completed are not executed
+    again where their results were kept; this call returns what it was answered. So whatever must not happen twice
+    belongs into tasks. The arguments are those of `pause_flow_run`; an input that does not fit suspends it once more.
+
+    Raises MissingContextError outside of a flow, UsageError in a task, in a sub-flow and in a run that no deployment
+    has made. A run that nobody resumes in time is Failed.
+    """
+    run = _flow_to_pause("suspend_flow_run")
+    if run.parent is not None or run.recovery is None:
+        raise UsageError(
+            "suspend_flow_run() was called in a run that no other process could go on with: only the flow that a "
+            "deployment runs can be suspended. Use pause_flow_run(), which waits where it is."
+        )
+    if run.work.is_async:
+        return _suspend_async(run, wait_for_input, timeout, key)
+    return _suspend(run, wait_for_input, timeout, key)
 
 
 def resume_flow_run(flow_run_id: str | int, run_input: Mapping[str, Any] | None = None) -> None:
@@ -104,22 +129,36 @@ def resume_with_texts(flow_run_id: str | int, texts: Mapping[str, str]) -> None:
     _resume(flow_run_id, texts, texts=True)
 
 
-def _flow_to_pause() -> FlowExecution:
+def _flow_to_pause(called: str = "pause_flow_run") -> FlowExecution:
     run = current.get()
     if run is None:
-        raise MissingContextError("pause_flow_run() was called outside of a flow run; call it inside a flow.")
+        raise MissingContextError(f"{called}() was called outside of a flow run; call it inside a flow.")
     if not isinstance(run, FlowExecution):
-        raise UsageError(f"pause_flow_run() was called in {run.title[0].lower()}{run.title[1:]}; call it in the flow.")
+        raise UsageError(f"{called}() was called in {run.title[0].lower()}{run.title[1:]}; call it in the flow.")
     return run
 
 
-def _begin(run: FlowExecution, wait_for_input: Any, timeout: float | None, key: str | None) -> Pause | None:
-    asked = None
-    if wait_for_input is not None:
-        from flowbook.run.asked import Asked
+def _suspend(run: FlowExecution, wait_for_input: Any, timeout: float | None, key: str | None) -> Any:
+    pause = run.pauses.begin(_asked(wait_for_input), timeout, key)
+    if pause is None:
+        return run.pauses.answer_to(key)
+    return run.pauses.suspend(pause, engine.engine().requests.answers_to(run.id))
 
-        asked = Asked(wait_for_input)
-    pause = run.pauses.begin(asked, timeout, key)
+
+async def _suspend_async(run: FlowExecution, wait_for_input: Any, timeout: float | None, key: str | None) -> Any:
+    return _suspend(run, wait_for_input, timeout, key)
+
+
+def _asked(wait_for_input: Any) -> Asked | None:
+    if wait_for_input is None:
+        return None
+    from flowbook.run.asked import Asked
+
+    return Asked(wait_for_input)
+
+
+def _begin(run: FlowExecution, wait_for_input: Any, timeout: float | None, key: str | None) -> Pause | None:
+    pause = run.pauses.begin(_asked(wait_for_input), timeout, key)
     if pause is not None:
         logger_of(run).info("Paused. To resume it: %s", pause.how_to_resume())
     return pause
@@ -146,6 +185,10 @@ def _resume(flow_run_id: str | int, given: Mapping[str, Any] | None, *, texts: b
     if found.state_type != StateType.PAUSED:
         raise not_paused(f"Flow run {found.name!r}", State(type=StateType(found.state_type), name=found.state_name))
     data = {"by": _who(), "input": _plain(given), "texts": texts}
+    if found.state_name == "Suspended":
+        key = last_state_of(opened.database, found.id).get("key")
+        if opened.requests.resume_suspended(found.id, {**data, "key": key}):
+            return
     here = opened.watcher.find(found.id)
     if here is not None:
         here.resume(data)
@@ -196,7 +239,19 @@ def _who() -> str:
 
 
 def subflow_of_deployment(parent: FlowExecution, flow_run_id: str, flow: str) -> None:
-    """Show a run of a deployment as a node in the graph of `parent`, which has asked for it and waits for it."""
+    """Show a run of a deployment as a node in the graph of `parent`, which has asked for it and waits for it.
+
+    Nothing if it is there already, because `parent` has asked for it before.
+    """
+    from sqlalchemy import select
+
+    from flowbook.store.schema import task_run
+
+    parent.recorder.flush()
+    with engine.engine().database.read() as connection:
+        if connection.scalar(select(task_run.c.id).where(task_run.c.id == flow_run_id)) is not None:
+            return
     node = {"name": parent.task_run_name(flow), "key": f"deployment.{flow}", "flow": True}
     parent.recorder.emit("task-run", parent.id, flow_run_id, node)
     parent.recorder.emit("state", parent.id, flow_run_id, state_to_json(scheduled()))
+    parent.recorder.flush()  # before whoever executes it says how it goes

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowbook import engine
 from flowbook.core.backoff import RetryDelay, check_attempts, delays_for
+from flowbook.core.deploy_options import DeployOptions, PoolOptions, ServeOptions, takes
+from flowbook.core.jsonable import plain_name
 from flowbook.core.methods import wrap_method
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
@@ -81,7 +83,7 @@ class Flow(Decorated, Generic[P, R]):
     def __init__(self, fn: Callable[P, R], options: FlowOptions | None = None) -> None:
         super().__init__(fn, options or FlowOptions(), "@flow")
         fn = self._function
-        self.name = self.options.name or getattr(fn, "__name__", "flow").replace("_", "-")
+        self.name = plain_name(self.options.name or getattr(fn, "__name__", "flow").replace("_", "-"))
         self.description = self.options.description or inspect.getdoc(fn)
         self.version = self.options.version
         self.task_runner = self.options.task_runner
@@ -247,11 +249,13 @@ class Flow(Decorated, Generic[P, R]):
 
         return load_from_source(source, entrypoint, cls)
 
-    def to_deployment(self, name: str | None = None, **options: Any) -> Deployment:
+    @takes(PoolOptions)
+    def to_deployment(self, name: str | None = None, **options: Unpack[PoolOptions]) -> Deployment:
         """This flow as a deployment, for `flowbook.serve` or `flowbook.deploy`. Options: those of `deploy`."""
         return _deployments().build(self, name, options, f"to_deployment() of flow {self.name!r}")  # type: ignore[no-any-return]
 
-    def serve(self, name: str | None = None, **options: Any) -> None:
+    @takes(ServeOptions, limit=8, pause_on_shutdown=True, print_starting_message=True)
+    def serve(self, name: str | None = None, **options: Unpack[ServeOptions]) -> None:
         """Make this flow a deployment, and execute its runs from this process until it is stopped (Ctrl-C, SIGTERM).
 
         Options: ``cron``, ``interval``, ``rrule``, ``schedule`` or ``schedules``, with ``timezone``, ``catchup``
@@ -261,14 +265,15 @@ class Flow(Decorated, Generic[P, R]):
         """
         _deployments().serve_one(self, name, options)
 
-    def deploy(self, name: str, **options: Any) -> str:
+    @takes(DeployOptions, print_next_steps=True)
+    def deploy(self, name: str, work_pool_name: str | None = None, **options: Unpack[DeployOptions]) -> str:
         """Make this flow a deployment whose runs the workers of ``work_pool_name`` execute; returns its id.
 
         Options: those of `serve` about schedules and runs, ``work_queue_name``, ``job_variables`` (``env``,
         ``working_dir``, ``memory_mb``), ``print_next_steps`` (True). What it runs is kept as it is now. Raises
         UsageError for an option that does not exist or does not fit, NotFound if there is no such pool.
         """
-        return _deployments().deploy_one(self, name, options)  # type: ignore[no-any-return]
+        return _deployments().deploy_one(self, name, {"work_pool_name": work_pool_name, **options})  # type: ignore[no-any-return]
 
     def with_options(self, **changes: Any) -> Flow[P, R]:
         """The same function as a flow with some options changed."""

@@ -332,7 +332,7 @@ def coerce_schedule(value: Any, timezone: str | tzinfo | None = None) -> Schedul
             )
         return value
     if isinstance(value, Mapping):
-        return from_dict({**value, "timezone": value.get("timezone") or default or None})
+        return from_dict(value if value.get("timezone") or not default else {**value, "timezone": default})
     if isinstance(value, str):
         is_rule = value.lstrip().upper().startswith(("FREQ=", "RRULE:", "DTSTART"))
         return RRule(value, timezone=default) if is_rule else Cron(value, timezone=default)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 SYMBOLS: dict[str, str] = {
-    "flowbook": "Flow State Task allow_failure flow get_run_logger pause_flow_run quote resume_flow_run tags task "
-    "transaction unmapped",
+    "flowbook": "Flow State Task allow_failure deploy flow get_run_logger pause_flow_run quote resume_flow_run serve "
+    "tags task transaction unmapped",
     "flowbook.annotations": "allow_failure quote unmapped",
     "flowbook.artifacts": "Artifact create_image_artifact create_link_artifact create_markdown "
     "create_markdown_artifact create_progress_artifact create_table_artifact update_progress_artifact",
@@ -18,6 +18,7 @@ SYMBOLS: dict[str, str] = {
     "flowbook.concurrency.asyncio": "concurrency rate_limit",
     "flowbook.concurrency.sync": "concurrency rate_limit",
     "flowbook.context": "tags",
+    "flowbook.deployments": "Deployment deploy run_deployment serve",
     "flowbook.flow_runs": "cancel_flow_run pause_flow_run resume_flow_run",
     "flowbook.flows": "Flow flow load_flow_from_entrypoint",
     "flowbook.futures": "Future FutureList PrefectFuture as_completed wait",
@@ -46,7 +47,18 @@ OPTIONS: dict[str, str] = {
     "cache_result_in_memory on_completion on_failure on_cancellation on_crashed on_running",
 }
 
+SCHEDULING = "cron interval rrule schedule schedules timezone"
+DEPLOYING = f"{SCHEDULING} parameters description tags version paused concurrency_limit"
+
 PARAMETERS: dict[str, str] = {
+    "flowbook.deployments:Deployment.build_from_flow": f"flow name {DEPLOYING} work_pool_name work_queue_name apply",
+    "flowbook.deployments:deploy": "deployments work_pool_name",
+    "flowbook.deployments:run_deployment": "name parameters scheduled_time flow_run_name timeout poll_interval tags "
+    "idempotency_key work_queue_name as_subflow",
+    "flowbook.deployments:serve": "deployments pause_on_shutdown print_starting_message limit",
+    "flowbook.flows:Flow.deploy": f"name work_pool_name {DEPLOYING} work_queue_name job_variables image build push",
+    "flowbook.flows:Flow.serve": f"name {DEPLOYING} limit pause_on_shutdown print_starting_message",
+    "flowbook.flows:Flow.to_deployment": f"name {DEPLOYING} work_pool_name work_queue_name job_variables",
     "flowbook.artifacts:create_image_artifact": "image_url key description",
     "flowbook.artifacts:create_link_artifact": "link link_text key description",
     "flowbook.artifacts:create_markdown_artifact": "markdown key description",
@@ -105,6 +117,19 @@ def test_decorators_take_these_options_and_show_them_to_editors(decorator: str) 
 @pytest.mark.parametrize("function", PARAMETERS)
 def test_functions_take_these_parameters(function: str) -> None:
     assert set(PARAMETERS[function].split()) <= set(inspect.signature(found(function)).parameters)
+
+
+@pytest.mark.parametrize("method", ["serve", "deploy", "to_deployment"])
+def test_every_option_that_is_shown_is_taken(method: str) -> None:
+    from flowbook import flow
+    from flowbook.errors import UsageError
+
+    @flow
+    def shown() -> None: ...
+
+    names = [*inspect.signature(getattr(shown, method)).parameters][1:]
+    with pytest.raises(UsageError, match="has no option 'nothing_like_it'"):
+        getattr(shown, method)("d", **dict.fromkeys(set(names) - {"pause_on_shutdown"}), nothing_like_it=1)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.split())

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from flowbook.errors import UsageError, did_you_mean
+from flowbook.errors import UsageError, did_you_mean, refuse_unknown
 
 #: The pool of deployments that name none. It is made when it is first needed, as is Prefect 2's.
 DEFAULT_POOL = "default"
@@ -80,6 +80,7 @@ def concurrency_of(
     strategy: Any = Collision.ENQUEUE
     number: Any = limit
     if isinstance(limit, Mapping):
+        refuse_unknown(f"concurrency_limit of {title}", limit, ("limit", "collision_strategy"))
         number, strategy = limit.get("limit"), limit.get("collision_strategy", strategy)
     elif hasattr(limit, "collision_strategy"):
         number, strategy = getattr(limit, "limit", None), limit.collision_strategy

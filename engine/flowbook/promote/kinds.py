@@ -27,12 +27,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DefinedFlow:
-    """A flow that a cell defines. `variable` is bound to it; `function` is None for a ``%%flow`` cell."""
+    """A flow that a cell defines. `variable` is bound to it; `function` is None for a ``%%flow`` cell.
+
+    `retries` and `retry_delay` (seconds) are what its decorator says in literals.
+    """
 
     name: str
     variable: str
     cell: KnownCell
     function: FlowFunction | None = None
+    retries: int = 0
+    retry_delay: float = 0.0
 
 
 def flows_in(cells: Sequence[KnownCell]) -> list[DefinedFlow]:
@@ -50,8 +55,15 @@ def flows_in(cells: Sequence[KnownCell]) -> list[DefinedFlow]:
             found[variable] = DefinedFlow(name=known.name, variable=variable, cell=known)
             continue
         for function in parsed(known.cell.source).body:
-            if isinstance(function, FlowFunction) and (name := _flow_name(function, imports)):
-                found[function.name] = DefinedFlow(name=name, variable=function.name, cell=known, function=function)
+            if isinstance(function, FlowFunction) and (options := _flow_options(function, imports)) is not None:
+                found[function.name] = DefinedFlow(
+                    name=str(options.get("name") or function.name.replace("_", "-")),
+                    variable=function.name,
+                    cell=known,
+                    function=function,
+                    retries=_count(options.get("retries")),
+                    retry_delay=_first_delay(options.get("retry_delay_seconds")),
+                )
     return list(found.values())
 
 
@@ -132,16 +144,30 @@ def _calls(flow: DefinedFlow) -> set[str]:
     return {node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
-def _flow_name(function: FlowFunction, imports: dict[str, str]) -> str | None:
-    """The name of the flow that a function becomes, or None if no decorator of it is flowbook's."""
+def _flow_options(function: FlowFunction, imports: dict[str, str]) -> dict[str, object] | None:
+    """The options that are literals of the decorator that makes a function a flow; None if none is flowbook's."""
     for decorator in function.decorator_list:
-        options = decorator.keywords if isinstance(decorator, ast.Call) else []
+        given = decorator.keywords if isinstance(decorator, ast.Call) else []
         if _path(decorator.func if isinstance(decorator, ast.Call) else decorator, imports) in _FLOWS:
-            for option in options:
-                if option.arg == "name" and isinstance(option.value, ast.Constant) and option.value.value:
-                    return str(option.value.value)
-            return function.name.replace("_", "-")
+            return {option.arg: _literal(option.value) for option in given if option.arg is not None}
     return None
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+def _first_delay(value: object) -> float:
+    """The seconds before the first retry, of a number or a list of them."""
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    return float(first) if isinstance(first, int | float) and not isinstance(first, bool) and first > 0 else 0.0
 
 
 _FLOWS = ("flowbook.flow", "flowbook.flows.flow")

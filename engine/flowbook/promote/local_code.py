@@ -13,10 +13,13 @@ from typing import Any
 _ENVIRON_CALLS = frozenset({"getenv", "environ.get", "environ.pop", "environ.setdefault"})
 
 
-def local_imports(trees: Iterable[ast.Module], folder: Path) -> dict[str, str]:
-    """The files beside the notebook that it imports, directly or not: path from `folder` -> SHA-256."""
+def local_imports(trees: Iterable[ast.Module], folder: Path, beside: Path | None = None) -> dict[str, str]:
+    """The files beside the notebook that it imports, directly or not: path from `folder` -> SHA-256.
+
+    `beside` is the folder that relative imports start in.
+    """
     found: dict[str, str] = {}
-    pending = [path for tree in trees for path in _imported_files(tree, folder, folder)]
+    pending = [path for tree in trees for path in _imported_files(tree, folder, beside or folder)]
     while pending:
         path = pending.pop()
         name = path.relative_to(folder).as_posix()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from types import UnionType
+from typing import Any
 
 from flowbook.core.deploying import DEFAULT_POOL, DeploymentSettings, concurrency_of
 from flowbook.errors import UsageError
-from flowbook.schedules import Schedule, coerce_schedule, next_fires
+from flowbook.schedules import Schedule, coerce_schedule, describe, next_fires
 
 SHOWN_FIRES = 5
 _LONGEST_NAME = 200
@@ -73,30 +74,37 @@ def planned_schedules(
     said = [name for name, value in given.items() if value is not None]
     if len(said) > 1:
         raise UsageError(f"Both `{said[0]}` and `{said[1]}` are given; keep one of them.")
+    common = {"timezone": timezone, "anchor_date": anchor_date, "catchup": catchup, "jitter": jitter}
     if not said:
-        for name, value in (("timezone", timezone), ("catchup", catchup), ("jitter", jitter)):
+        for name, value in common.items():
             if value is not None:
-                raise UsageError(f"The {name} {value!r} is given without a schedule, so it says nothing.")
+                raise UsageError(f"The {name} {value!r:.60} is given without a schedule, so it says nothing.")
         return None
-    kind, value = said[0], cast(Any, given[said[0]])
-    is_many = kind == "schedules" or (kind != "schedule" and isinstance(value, list | tuple))
-    wanted = list(value) if is_many else [value]
-    plain = kind in ("cron", "interval", "rrule")
-    found = []
-    for each in wanted:
-        one: Any = {kind: each} if plain else each
-        if kind == "interval" and anchor_date is not None:
-            one["anchor_date"] = anchor_date
-        made = coerce_schedule(one, timezone)
-        changes: dict[str, Any] = {
-            name: option for name, option in (("catchup", catchup), ("jitter", jitter)) if option is not None
-        }
-        found.append(replace(made, **changes) if changes else made)
-    for each in found:
-        if each.active and not next_fires(each, datetime.now(UTC), 1):
-            raise UsageError("The schedule never fires after now.")
+    kind = said[0]
+    if anchor_date is not None and kind != "interval":
+        raise UsageError(f"anchor_date is for `interval`, and `{kind}` is given; leave it out.")
+    found = [_planned(kind, each, common) for each in _each(given[kind])]
+    for made in found:
+        if made.active and not next_fires(made, datetime.now(UTC), 1):
+            raise UsageError(f"The schedule {describe(made)!r} never fires after now.")
     _check_slugs(found)
     return tuple(found)
+
+
+def _each(value: Any) -> Iterable[Any]:
+    """One schedule or many, however it is said."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        return [value]
+    return value
+
+
+def _planned(kind: str, value: Any, common: Mapping[str, Any]) -> Schedule:
+    one: Any = value
+    if kind in ("cron", "interval", "rrule"):
+        one = {kind: value, "anchor_date": common["anchor_date"]} if kind == "interval" else {kind: value}
+    made = coerce_schedule(one, common["timezone"])
+    changes = {name: common[name] for name in ("catchup", "jitter") if common[name] is not None}
+    return replace(made, **changes) if changes else made
 
 
 def _check_slugs(schedules: list[Schedule]) -> None:
@@ -111,6 +119,34 @@ def coming_fires(schedules: Iterable[Schedule]) -> tuple[datetime, ...]:
     now = datetime.now(UTC)
     fires = [fire for each in schedules if each.active for fire in next_fires(each, now, SHOWN_FIRES)]
     return tuple(sorted(fires, key=lambda fire: fire.astimezone(UTC))[:SHOWN_FIRES])
+
+
+_TYPES: dict[str, tuple[type | UnionType, str]] = {
+    "parameters": (Mapping, "a dict"),
+    "description": (str, "text"),
+    "version": (str, "text"),
+    "paused": (bool, "True or False"),
+    "is_schedule_active": (bool, "True or False"),
+    "work_pool_name": (str, "the name of a work pool"),
+    "work_queue_name": (str, "the name of a queue"),
+    "job_variables": (Mapping, "a dict"),
+}
+
+
+def check_types(given: Mapping[str, Any], title: str) -> None:
+    """Raise UsageError for the first option that is not of its type."""
+    for name, value in given.items():
+        kind, words = _TYPES.get(name, (object, ""))
+        if not isinstance(value, kind):
+            raise UsageError(f"{name} of {title} is {value!r:.80}; give {words}.")
+
+
+def checked_tags(tags: Any, title: str) -> tuple[str, ...]:
+    """The tags as they are kept. Raises UsageError."""
+    found = None if isinstance(tags, str) or not isinstance(tags, Iterable) else tuple(tags)
+    if found is None or not all(isinstance(tag, str) for tag in found):
+        raise UsageError(f"tags of {title} is {tags!r:.80}; give a list of texts.")
+    return found
 
 
 def checked_name(name: str) -> str:

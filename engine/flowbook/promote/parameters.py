@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
@@ -171,9 +170,11 @@ def _plain(value: Any, field: str) -> Any:
             return [_plain(item, field) for item in value]
         case Mapping():
             return {str(key): _plain(item, field) for key, item in value.items()}
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
     try:
-        return json.loads(json.dumps(value))
-    except (TypeError, ValueError):
+        return to_jsonable_python(value)  # models, enumerations, data classes, UUIDs, paths...
+    except PydanticSerializationError:
         raise ParameterError(
             f"Parameter {field!r} is a {type(value).__name__}, which cannot be kept as JSON; pass text, numbers, "
             "dates, lists or dicts.",

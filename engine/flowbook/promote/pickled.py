@@ -18,10 +18,10 @@ _SIGNED = 32
 
 def pickle_flow(flow: Flow[..., Any], home: Path) -> bytes:
     """The flow by value, signed with the key of the home folder. Raises UsageError if it cannot be pickled."""
-    import cloudpickle
+    from flowbook.run.pickles import dumps
 
     try:
-        content: bytes = cloudpickle.dumps(flow)
+        content = dumps(flow)
     except Exception as error:
         raise UsageError(
             f"Flow {flow.name!r} cannot be deployed from here, because it cannot be pickled: {error}. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,11 @@ def promote_notebook(path: Path, flow: str | None, options: DeployOptions, *, dr
     schedules = chosen_schedules(options, before)
     settings, variables = checked_settings(
         options, settings_from_json(before.get("settings", {})) if before else OF_NOTEBOOKS, title
+    )
+    settings = replace(
+        settings,
+        retries=reading.flow.retries if reading.flow else 0,
+        retry_delay=reading.flow.retry_delay if reading.flow else 0.0,
     )
     sha, content = snapshot(notebook)
     manifest = make_manifest(

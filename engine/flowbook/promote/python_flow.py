@@ -6,11 +6,14 @@ import ast
 import inspect
 import platform
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.core.deploying import DeploymentSettings
+from flowbook.core.parameters import coerce
+from flowbook.core.templates import has_placeholder
 from flowbook.entrypoints import place_of
 from flowbook.promote.local_code import environment_names, installed, local_imports
 from flowbook.promote.options import DeployOptions, checked_name
@@ -24,6 +27,7 @@ from flowbook.promote.saving import (
     plain_parameters,
     store,
 )
+from flowbook.run.pickles import is_importable
 from flowbook.store.snapshots import sha_of
 
 if TYPE_CHECKING:
@@ -41,8 +45,11 @@ def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | Non
     title = f"deployment {flow.name}/{name}"
     schema = schema_of_flow(flow)
     given = {**from_texts(schema, options.parameter_texts, title), **options.parameters}
+    check_hints(flow, given, title)
     values = plain_parameters(schema, given, title)
     schedules = chosen_schedules(options, None)
+    for each in schedules:
+        check_hints(flow, each.parameters, title)
     specs = checked_schedules(schema, schedules, values, title)
     delays = flow.work.rules.delays
     first = DeploymentSettings(
@@ -98,19 +105,29 @@ def captured_source(flow: Flow[..., Any]) -> tuple[dict[str, Any], bytes]:
             "entrypoint": f"{path.name}:{variable}",
             "flow": variable,
             "environment": environment_names(trees),
-            "local_imports": local_imports(trees, root),
+            "local_imports": local_imports(trees, root, path.parent),
         }, content
     from flowbook.promote.pickled import pickle_flow
 
+    module = _file_of_module(flow)
+    root = Path.cwd() if module is None else place_of(module)[0]
     return {
         "kind": "pickle",
         "source": "",
-        "root": str(Path.cwd()),
+        "root": str(root),
         "entrypoint": flow.name,
         "flow": None,
         "environment": [],
-        "local_imports": {},
+        "local_imports": {} if module is None else _imported(flow, module, root),
     }, pickle_flow(flow, engine.engine().settings.home)
+
+
+def _imported(flow: Flow[..., Any], path: Path, root: Path) -> dict[str, str]:
+    """The local files that a pickled flow needs: its own module too, unless that goes into the pickle."""
+    files = local_imports([ast.parse(path.read_bytes())], root, path.parent)
+    if is_importable(flow.fn.__module__) and path.is_relative_to(root):
+        files[path.relative_to(root).as_posix()] = sha_of(path.read_bytes())
+    return files
 
 
 def schema_of_flow(flow: Flow[..., Any]) -> Schema:
@@ -119,11 +136,19 @@ def schema_of_flow(flow: Flow[..., Any]) -> Schema:
         Parameter(
             name=parameter.name,
             annotation=_annotation(parameter.annotation),
-            default=None if parameter.default is inspect.Parameter.empty else _default(parameter.default),
+            default=_default(parameter.default),
         )
         for parameter in inspect.signature(flow.fn).parameters.values()
         if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     )
+
+
+def check_hints(flow: Flow[..., Any], given: Mapping[str, Any], title: str) -> None:
+    """Raise ParameterError if a value does not fit the type hint in the flow itself, which a schema may not know."""
+    if flow.options.validate_parameters:
+        known = inspect.signature(flow.fn).parameters
+        fixed = {name: value for name, value in given.items() if name in known and not has_placeholder(value)}
+        coerce(flow.fn, title, fixed)
 
 
 def _annotation(annotation: Any) -> str | None:
@@ -132,19 +157,50 @@ def _annotation(annotation: Any) -> str | None:
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
-def _default(value: Any) -> str:
+def _default(value: Any) -> str | None:
+    if type(value).__name__ == "FieldInfo" and hasattr(value, "is_required"):  # pydantic's Field(...)
+        value = inspect.Parameter.empty if value.is_required() else value.get_default(call_default_factory=True)
+    if value is inspect.Parameter.empty:
+        return None
     return repr(value) if isinstance(value, str | int | float | bool | list | dict | tuple | None) else "..."
 
 
 def _in_file(flow: Flow[..., Any]) -> tuple[Path, str] | None:
     """The file that defines this very flow at its top, and the variable it is bound to there; None if none does."""
-    if flow.receiver:
+    path = None if flow.receiver else _file_of_module(flow)
+    if path is None:
         return None
+    names = [name for name, value in vars(sys.modules[flow.fn.__module__]).items() if value is flow]
+    bound = _bound_on_import(path)
+    variable = next((name for name in names if name in bound), None)
+    return None if variable is None else (path, variable)
+
+
+def _file_of_module(flow: Flow[..., Any]) -> Path | None:
+    """The Python file of the module that the flow's function is of, if it is of one."""
     module: Any = sys.modules.get(getattr(flow.fn, "__module__", None) or "")
     where = getattr(module, "__file__", None)
-    if module is None or where is None or not where.endswith(".py"):
-        return None
-    names = (name for name, value in vars(module).items() if value is flow)
-    variable = next(names, None)
-    path = Path(where).resolve()
-    return (path, variable) if variable is not None and path.is_file() else None
+    path = Path(where).resolve() if where is not None and where.endswith(".py") else None
+    return path if path is not None and path.is_file() else None
+
+
+def _bound_on_import(path: Path) -> set[str]:
+    """The names that executing the file binds when it is not the main script."""
+    found: set[str] = set()
+    for statement in ast.parse(path.read_bytes()).body:
+        if isinstance(statement, ast.If) and _asks_for_main(statement.test):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.alias):
+                found.add((node.asname or node.name).partition(".")[0])
+    return found
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and any(
+        isinstance(side, ast.Name) and side.id == "__name__" for side in (test.left, *test.comparators)
+    )

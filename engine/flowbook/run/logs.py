@@ -51,7 +51,9 @@ def quiet_terminal() -> None:
     for handler in _root.handlers:
         if isinstance(handler, _TerminalHandler):
             handler.addFilter(
-                lambda record: getattr(record, "run", None) is None and not getattr(record, "recorded", False)
+                lambda record: (
+                    (getattr(record, "run", None) or speaker()) is None and not getattr(record, "recorded", False)
+                )
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "flow_run_id": (lambda row: row.flow_run_id, None),
     "id": (lambda row: row.id, None),
     "name": (lambda row: row.name, None),
+    "parameters": (lambda row: json.loads(row.parameters), dict),
     "version": (lambda row: row.version, None),
 }
 __all__ = sorted(_FIELDS)
@@ -37,7 +39,13 @@ def _row() -> Any:
     from flowbook.store.schema import deployment, flow_run
 
     query = (
-        select(flow_run.c.id.label("flow_run_id"), deployment.c.id, deployment.c.name, flow_run.c.version)
+        select(
+            flow_run.c.id.label("flow_run_id"),
+            deployment.c.id,
+            deployment.c.name,
+            flow_run.c.version,
+            flow_run.c.parameters,
+        )
         .join(deployment, deployment.c.id == flow_run.c.deployment_id)
         .where(flow_run.c.id == run.id)
     )

@@ -18,10 +18,15 @@ from flowbook.store.deployments import set_paused
 T = TypeVar("T")
 
 
-def serve_until_stopped(deployments: Sequence[str], *, limit: int, pause_on_shutdown: bool) -> None:
-    """Execute the runs of these deployments, by their ids. Raises UsageError outside of the main thread."""
+def require_main_thread() -> None:
+    """Raise UsageError in any other thread, where no signal could be waited for."""
     if threading.current_thread() is not threading.main_thread():
         raise UsageError("serve() waits for signals, so it has to be called in the main thread.")
+
+
+def serve_until_stopped(deployments: Sequence[str], *, limit: int, pause_on_shutdown: bool) -> None:
+    """Execute the runs of these deployments, by their ids. Raises UsageError outside of the main thread."""
+    require_main_thread()
     worker = Worker(limit=limit, deployments=deployments, said=lambda line: print_line(line))
     try:
         with stopped_by_signals(worker.stop):

@@ -106,6 +106,10 @@ def _upsert(connection: Connection, table: Table) -> Any:
 
     Its rows are to be in the order of their keys: then two processes cannot wait for each other.
     """
-    from sqlalchemy.dialects import postgresql, sqlite
+    if connection.dialect.name == "postgresql":  # whose module takes a tenth of a second to import
+        from sqlalchemy.dialects import postgresql
 
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)

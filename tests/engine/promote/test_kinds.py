@@ -77,3 +77,24 @@ def test_the_cell_of_a_flow_is_executed_with_what_it_reads(make_notebook: Any) -
         ("day", "date", None),
         ("n", "int", "3"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ("", (0, 0.0)),
+        ("retries=2", (2, 0.0)),
+        ("retries=2, retry_delay_seconds=1.5", (2, 1.5)),
+        ("retries=3, retry_delay_seconds=[10, 30, 60]", (3, 10.0)),
+        ("retries=HOW_OFTEN, retry_delay_seconds=lambda n: n", (0, 0.0)),
+    ],
+)
+def test_retries_of_the_decorator_are_those_of_the_deployment(
+    make_notebook: Any, options: str, kept: tuple[int, float]
+) -> None:
+    cells = (IMPORT, "HOW_OFTEN = 3", f"@flow({options})\ndef nightly(): ...")
+    promote(make_notebook("book", *cells), name="d")
+    settings = find_deployment(engine.engine().database, "d").settings
+    assert (settings.retries, settings.retry_delay) == kept
+    promote(make_notebook("book", IMPORT, "@flow\ndef nightly(): ..."), name="d")
+    assert find_deployment(engine.engine().database, "d").settings.retries == 0
