@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowbook.core.annotations import allow_failure, quote, unmapped
     from flowbook.core.states import State
     from flowbook.deployments import deploy, serve
-    from flowbook.flow_runs import pause_flow_run, resume_flow_run
+    from flowbook.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
     from flowbook.flows import Flow, flow
     from flowbook.logging import get_run_logger
     from flowbook.tasks import Task, task
@@ -34,6 +34,7 @@ _HOMES = {
     "quote": "flowbook.core.annotations",
     "resume_flow_run": "flowbook.flow_runs",
     "serve": "flowbook.deployments",
+    "suspend_flow_run": "flowbook.flow_runs",
     "tags": "flowbook.context",
     "task": "flowbook.tasks",
     "transaction": "flowbook.transactions",
@@ -52,6 +53,7 @@ __all__ = [
     "quote",
     "resume_flow_run",
     "serve",
+    "suspend_flow_run",
     "tags",
     "task",
     "transaction",

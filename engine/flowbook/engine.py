@@ -62,13 +62,17 @@ class Engine:
 class Claimed:
     """A flow run that was recorded before it began, and that this process has claimed under `fence`.
 
-    `parent_id` is that of the flow run in whose graph it is shown, `restarts` how often it was begun anew.
+    `parent_id` is that of the flow run in whose graph it is shown.
     """
 
     fence: int
-    restarts: int = 0
     parent_id: str | None = None
     tags: frozenset[str] = frozenset()
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether another process has had it before, which may have left results."""
+        return self.fence > 1
 
 
 _engines: dict[str, Engine] = {}
@@ -354,7 +358,7 @@ def new_flow_run(
     tags = current_tags.get() | (claimed.tags if claimed else frozenset())
     run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits)
     if claimed is not None:
-        run.shown_in, run.recovery, run.is_retried = claimed.parent_id, run_id, claimed.restarts > 0
+        run.shown_in, run.recovery, run.is_retried = claimed.parent_id, run_id, claimed.is_retried
     opened.journal.claims.hold(run_id, claimed.fence if claimed else 0)
     process = this_process()
     recorder.emit(
@@ -388,7 +392,7 @@ def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, claimed:
     opened = engine()
     opened.journal.claims.hold(flow_run_id, claimed.fence)
     run = FlowExecution(flow_run_id, work.name, work, {}, opened.recorder, runner=runner)
-    run.recovery, run.is_retried = flow_run_id, claimed.restarts > 0
+    run.recovery, run.is_retried = flow_run_id, claimed.is_retried
     return run
 
 

@@ -23,14 +23,16 @@
     └── StoreError              the database or a result file cannot be used
         └── MissingResult       the file of a stored result is gone
 
-``CancelRequested``, raised inside of a run that is cancelled, is a ``BaseException``, as ``KeyboardInterrupt`` is.
+``CancelRequested``, raised inside of a run that is cancelled, and ``SuspendRequested``, are ``BaseException``s, as
+``KeyboardInterrupt`` is.
 ``InvalidSchedule`` (:mod:`flowbook.schedules`) is a ``UsageError`` too. The messages are whole sentences: what
 happened, where, and what to do about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class FlowbookError(Exception):
@@ -109,6 +111,14 @@ class CancelRequested(BaseException):
 
     def __str__(self) -> str:
         return super().__str__() or self.reason
+
+
+class SuspendRequested(BaseException):
+    """Raised inside of a flow run that is to wait without a process; `details` is what its state records."""
+
+    def __init__(self, message: str, details: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class ConcurrencySlotAcquisitionError(FlowbookError):

@@ -127,12 +127,13 @@ def run_folder(flow_run_id: str) -> Path:
 
 
 def _summaries() -> Select[Any]:
-    from sqlalchemy import case, func, select
+    from sqlalchemy import and_, case, func, select
 
     from flowbook.store.schema import deployment, flow_run, task_run
 
     ended = case((task_run.c.state_type.in_([t.value for t in _FINAL]), 1))
-    mine = task_run.c.flow_run_id == flow_run.c.id
+    # Of a run that was begun anew: those of the execution that is under way.
+    mine = and_(task_run.c.flow_run_id == flow_run.c.id, task_run.c.created >= func.coalesce(flow_run.c.started, 0.0))
     done = select(func.count(ended)).where(mine).scalar_subquery().label("done")
     total = select(func.count()).select_from(task_run).where(mine).scalar_subquery().label("total")
     return select(flow_run, deployment.c.name.label("deployment"), done, total).outerjoin(

@@ -119,9 +119,7 @@ def run_flow(name: str) -> Any:
 
 def _claimed(said: dict[str, Any]) -> engine.Claimed:
     """How the process that executes the run has claimed it."""
-    return engine.Claimed(
-        fence=said["fence"], restarts=said["restarts"], parent_id=said["parent_id"], tags=frozenset(said["tags"])
-    )
+    return engine.Claimed(fence=said["fence"], parent_id=said["parent_id"], tags=frozenset(said["tags"]))
 
 
 def finish() -> None:

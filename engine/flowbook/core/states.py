@@ -20,6 +20,7 @@ from flowbook.errors import (
     FailedRun,
     FlowbookError,
     IllegalTransition,
+    SuspendRequested,
     TaskTimeoutError,
     UpstreamTaskError,
     WorkerLost,
@@ -233,7 +234,9 @@ def not_ready(message: str) -> State:
 
 
 def ended_by(error: BaseException, attempt: int) -> State:
-    """The state after `error` in an attempt: an ordinary failure, a lost process, an exit, an interrupt."""
+    """The state after `error` in an attempt: a failure, a lost process, an exit, an interrupt, a suspension."""
+    if isinstance(error, SuspendRequested):
+        return State(type=_S.PAUSED, name="Suspended", message=str(error), attempt=attempt, details=dict(error.details))
     if isinstance(error, WorkerLost):
         return crashed(str(error), data=error)
     if isinstance(error, Exception):

@@ -16,7 +16,7 @@ from flowbook.store.queue import QueuedRun
 
 def claimed(run: QueuedRun) -> Claimed:
     """What the engine has to know of a run that was recorded before it began."""
-    return Claimed(fence=run.fence, restarts=run.restarts, parent_id=run.parent_id, tags=frozenset(run.tags))
+    return Claimed(fence=run.fence, parent_id=run.parent_id, tags=frozenset(run.tags))
 
 
 def execution_folder(manifest: Mapping[str, Any]) -> Path:

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         else:
             from flowbook.promote.notebook_run import execute
         execute(run, manifest)
-        _forget_results(run)
+        _let_go(run)
     except FlowbookError as error:
         import asyncio
 
@@ -53,12 +53,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _forget_results(run: QueuedRun) -> None:
-    """What its tasks left for a retry is not needed once the run has completed."""
-    if queued_run(engine.engine().database, run.id).state_type == "COMPLETED":
+def _let_go(run: QueuedRun) -> None:
+    """What its tasks left for a retry is not needed once the run has completed; one that is suspended is nobody's."""
+    database = engine.engine().database
+    state = queued_run(database, run.id).state_type
+    if state == "COMPLETED":
         from flowbook.recovery import forget
 
         forget(run.id)
+    elif state == "PAUSED":
+        from flowbook.store.events import last_state_of
+        from flowbook.store.queue import suspend
+
+        suspend(database, run, last_state_of(database, run.id).get("timeout"))
 
 
 def _end_with_worker(run: QueuedRun) -> None:

@@ -128,7 +128,7 @@ async def _make_final(run: QueuedRun, error: BaseException) -> None:
 
     database = engine.engine().database
     state = queued_run(database, run.id).state_type
-    if state in FINAL_TYPES:
+    if state in FINAL_TYPES or state == "PAUSED":  # one that is suspended has no error
         return
     if state == "PENDING" and not isinstance(error, KernelDied):
         await fail(run, error)

@@ -48,7 +48,6 @@ class Plan:
         return {
             "flow_run_id": self.run.id,
             "fence": self.run.fence,
-            "restarts": self.run.restarts,
             "tags": list(self.run.tags),
             "parent_id": self.run.parent_id,
             "number": self.run.number,

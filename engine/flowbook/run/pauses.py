@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.states import State, StateType, running
-from flowbook.errors import FlowPauseTimeout, UsageError
+from flowbook.errors import FlowPauseTimeout, ParameterError, SuspendRequested, UsageError
 from flowbook.run.blocking import may_block, release
 
 if TYPE_CHECKING:
@@ -51,6 +51,23 @@ class Pauses:
         """What the pause with that key was answered, some time before."""
         return self._answers[str(self._count) if key is None else key]
 
+    def suspend(self, pause: Pause, answers: Sequence[Mapping[str, Any]]) -> Any:
+        """What the run was answered while it was suspended by this pause. If it was not, it is suspended now.
+
+        Raises SuspendRequested, which ends the run's code; whoever executes the run anew comes here again.
+        """
+        said = pause.message()
+        for answer in answers:
+            if answer["key"] == pause.key:
+                try:
+                    value = pause.checked(answer.get("input"), texts=bool(answer.get("texts")))
+                except (ParameterError, UsageError) as error:
+                    said = f"{error} {pause.message()}"
+                else:
+                    self.keep(pause, value)
+                    return value
+        raise SuspendRequested(said, {**pause.details(), "key": pause.key})
+
     def keep(self, pause: Pause, answer: Any) -> None:
         """The pause was answered."""
         self._answers[pause.key] = answer
@@ -84,7 +101,7 @@ class Pause:
         """End the pause. Raises ParameterError for an input that does not fit, and UsageError if it is over."""
         from concurrent.futures import InvalidStateError
 
-        value = self._checked(given, texts=texts)
+        value = self.checked(given, texts=texts)
         try:
             self._promise.set_result((value, by))
         except InvalidStateError:
@@ -116,11 +133,10 @@ class Pause:
     @contextmanager
     def _entered(self) -> Iterator[None]:
         """While inside, the run is paused."""
-        details: dict[str, Any] = {"timeout": self.timeout}
-        if self.asked is not None:
-            details["input"] = {"schema": self.asked.schema(), "description": self.asked.description}
         attempt = self._run.state.attempt if self._run.state else 0
-        paused = State(type=StateType.PAUSED, name="Paused", attempt=attempt, message=self._message(), details=details)
+        paused = State(
+            type=StateType.PAUSED, name="Paused", attempt=attempt, message=self.message(), details=self.details()
+        )
         self._run.pauses.current = self
         try:
             self._run.enter(paused)
@@ -135,10 +151,18 @@ class Pause:
         options = [f" --input {field.name}=..." for field in fields if field.required]
         return f"flowbook runs resume {self.flow_run_id}{''.join(options)}"
 
-    def _message(self) -> str:
+    def details(self) -> dict[str, Any]:
+        """What the state of the paused run records."""
+        said: dict[str, Any] = {"timeout": self.timeout}
+        if self.asked is not None:
+            said["input"] = {"schema": self.asked.schema(), "description": self.asked.description}
+        return said
+
+    def message(self) -> str:
+        """What the run waits for."""
         return "Waiting for input." if self.asked is not None else "Waiting to be resumed."
 
-    def _checked(self, given: Mapping[str, Any] | None, *, texts: bool) -> Any:
+    def checked(self, given: Mapping[str, Any] | None, *, texts: bool) -> Any:
         if self.asked is not None:
             return self.asked.value_of(given or {}, self.title, texts=texts)
         if given:

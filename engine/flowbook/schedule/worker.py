@@ -28,7 +28,7 @@ from flowbook.store.queue import (
     next_due,
     queued_run,
 )
-from flowbook.store.reaper import crash, mark_late, reap
+from flowbook.store.reaper import crash, give_up_suspended, mark_late, reap
 from flowbook.store.workers import beat, forget, register
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class Worker:
             self._next_sweep = ticks + SWEEP
             reap(self.database)
             mark_late(self.database, now)
+            give_up_suspended(self.database, now)
         self._claim_due(now)
         if ticks >= self._next_beat:
             self._next_beat = ticks + HEARTBEAT

@@ -22,6 +22,20 @@ def events_of(database: Database, flow_run_id: str, *, after: int = 0) -> list[E
     return _fetch(database, select(event).where(event.c.flow_run_id == flow_run_id, event.c.seq > after))
 
 
+def last_state_of(database: Database, flow_run_id: str) -> dict[str, Any]:
+    """What was recorded of the state that a flow run is in; empty if there is no such run."""
+    from sqlalchemy import desc, select
+
+    from flowbook.store.schema import event
+
+    states = select(event).where(
+        event.c.flow_run_id == flow_run_id, event.c.task_run_id.is_(None), event.c.kind == "state"
+    )
+    with database.read() as connection:
+        row = connection.execute(states.order_by(desc(event.c.seq)).limit(1)).one_or_none()
+    return {} if row is None else dict(json.loads(row.data))
+
+
 def task_events_of(database: Database, task_run_id: str) -> list[Event]:
     """The events of one task run in order; of a sub-flow those that it has as a node of its parent."""
     from sqlalchemy import select

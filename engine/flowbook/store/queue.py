@@ -291,6 +291,19 @@ def hand_back(database: Database, run: QueuedRun) -> bool:
         return True
 
 
+def suspend(database: Database, run: QueuedRun, seconds: float | None) -> None:
+    """Let go of a run that is Suspended, for `seconds` at most: no process has it, and its lease has ended."""
+    from sqlalchemy import update
+
+    from flowbook.store.schema import flow_run
+
+    mine = (flow_run.c.id == run.id, flow_run.c.fence == run.fence, flow_run.c.state_type == "PAUSED")
+    free = {"pid": None, "pid_started": None, "host": None, "lease": None, "fence": run.fence + 1}
+    due = None if seconds is None else time.time() + seconds
+    with database.write() as connection:
+        connection.execute(update(flow_run).where(*mine).values(**free, due=due))
+
+
 def begin_again(database: Database, run_id: str, reason: str) -> bool:
     """Have a run that has ended wait for a worker again; False if it has not ended any more."""
     from sqlalchemy import select

@@ -9,7 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.events import Event, state_to_json
-from flowbook.core.states import State, awaiting_restart, crashed, late
+from flowbook.core.states import State, awaiting_restart, crashed, failed, late
+from flowbook.errors import FlowPauseTimeout
 from flowbook.store.fencing import LEASE
 from flowbook.store.limits import shared_time
 from flowbook.store.processes import Process, is_gone, is_here, is_stopped, process_from
@@ -66,6 +67,25 @@ def mark_late(database: Database, now: float) -> None:
         if connection.scalar(overdue.limit(1)) is None:
             return
     data = state_to_json(late())
+    with database.write() as connection:
+        Batch(
+            [Event(kind="state", time=now, flow_run_id=run_id, data=data) for run_id in connection.scalars(overdue)]
+        ).write(connection)
+
+
+def give_up_suspended(database: Database, now: float) -> None:
+    """End the suspended runs as Failed that nobody has resumed in time; `now` is in seconds since the epoch."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import flow_run
+
+    overdue = select(flow_run.c.id).where(
+        flow_run.c.state_type == "PAUSED", flow_run.c.pid.is_(None), flow_run.c.due < now
+    )
+    with database.read() as connection:
+        if connection.scalar(overdue.limit(1)) is None:
+            return
+    data = state_to_json(failed(FlowPauseTimeout("The run was suspended, and nobody resumed it in time.")))
     with database.write() as connection:
         Batch(
             [Event(kind="state", time=now, flow_run_id=run_id, data=data) for run_id in connection.scalars(overdue)]
@@ -146,11 +166,14 @@ def _begin_anew(connection: Connection, run: Any) -> None:
         f"Its process went away. Beginning anew in {found.retry_delay:.1f} seconds, "
         f"retry {run.restarts + 1} of {found.retries}."
     )
-    schedule_again(connection, run, awaiting_restart(message), found.retry_delay)
+    schedule_again(connection, run, awaiting_restart(message), found.retry_delay, restarts=run.restarts + 1)
 
 
-def schedule_again(connection: Connection, run: Any, state: State, delay: float) -> None:
-    """Have a run that has ended wait for a worker again, for `delay` seconds; `run` is its row."""
+def schedule_again(connection: Connection, run: Any, state: State, delay: float, *, restarts: int = 0) -> None:
+    """Have a run that no process executes wait for a worker again, for `delay` seconds; `run` is its row.
+
+    `restarts` is how many of its retries are used up.
+    """
     from sqlalchemy import update
 
     from flowbook.store.schema import flow_run
@@ -164,7 +187,7 @@ def schedule_again(connection: Connection, run: Any, state: State, delay: float)
         "started": None,
         "ended": None,
         "due": now + delay,
-        "restarts": run.restarts + 1,
+        "restarts": restarts,
     }
     Batch([Event(kind="state", time=now, flow_run_id=run.id, data=state_to_json(state))]).write(connection)
     connection.execute(update(flow_run).where(flow_run.c.id == run.id).values(**anew))

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flowbook.core.events import Event, state_to_json
-from flowbook.core.requests import Kind, Request
-from flowbook.core.states import FINAL_TYPES, State, StateType, cancelled
+from flowbook.core.requests import Request
+from flowbook.core.states import FINAL_TYPES, State, StateType, cancelled, scheduled
 from flowbook.store.rows import Batch
+from flowbook.store.signals import notify
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from flowbook.store.database import Database
 
 _REFUSED = "refused"
+_ANSWER = "answer"
 _MAY_BE_ASKED = (StateType.RUNNING, StateType.PAUSED)  # which Cancelling may follow
 
 
@@ -70,6 +72,35 @@ class RunRequests:
         with self._database.write() as connection:
             return self._add(connection, flow_run_id, "resume", data)
 
+    def resume_suspended(self, flow_run_id: str, data: Mapping[str, Any]) -> bool:
+        """Keep the answer to a suspended run, and have it wait for a worker; False if it is not suspended any more."""
+        from sqlalchemy import select
+
+        from flowbook.store.reaper import schedule_again
+        from flowbook.store.schema import flow_run
+
+        suspended = (flow_run.c.id == flow_run_id, flow_run.c.state_type == "PAUSED", flow_run.c.pid.is_(None))
+        with self._database.write() as connection:
+            row = connection.execute(select(flow_run).where(*suspended)).one_or_none()
+            if row is None:
+                return False
+            self._add(connection, flow_run_id, _ANSWER, data)
+            said = scheduled(f"Resumed by {data['by']}.")
+            schedule_again(connection, row, said, 0.0, restarts=row.restarts)
+            notify(connection)
+            return True
+
+    def answers_to(self, flow_run_id: str) -> list[Mapping[str, Any]]:
+        """What a run was answered while it was suspended, the oldest first."""
+        from sqlalchemy import select
+
+        from flowbook.store.schema import run_request
+
+        mine = (run_request.c.flow_run_id == flow_run_id, run_request.c.kind == _ANSWER)
+        with self._database.read() as connection:
+            rows = connection.execute(select(run_request).where(*mine).order_by(run_request.c.created))
+            return [json.loads(row.data) for row in rows]
+
     def is_answered(self, request_id: str) -> bool | Mapping[str, Any]:
         """Whether a request was done: True, or False as long as nobody has said; the reason if it was refused."""
         from sqlalchemy import select
@@ -92,7 +123,9 @@ class RunRequests:
 
         if not self._is_any():
             return []
-        query = select(run_request).where(run_request.c.kind != _REFUSED).order_by(run_request.c.created)
+        query = (
+            select(run_request).where(run_request.c.kind.not_in((_REFUSED, _ANSWER))).order_by(run_request.c.created)
+        )
         with self._database.read() as connection:
             return [
                 Request(id=row.id, flow_run_id=row.flow_run_id, kind=row.kind, data=json.loads(row.data))
@@ -136,7 +169,7 @@ class RunRequests:
                     self._connection.rollback()
 
     @staticmethod
-    def _add(connection: Connection, flow_run_id: str, kind: Kind, data: Mapping[str, Any]) -> str:
+    def _add(connection: Connection, flow_run_id: str, kind: str, data: Mapping[str, Any]) -> str:
         """Add a request. Those to runs that have ended since go: their processes may have died before they looked."""
         from sqlalchemy import delete, insert, select
 
