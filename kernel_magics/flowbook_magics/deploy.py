@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from flowbook.cells.grammar import Parsed
+from flowbook.core.deploying import DEFAULT_POOL
 from flowbook.errors import NotebookError
 from flowbook_magics.session import Session, notebook_path
 from flowbook_magics.tables import Text
@@ -31,17 +34,32 @@ def deploy(session: Session, said: Parsed) -> Text:
         name=said.name,
         flow=said.words[0] if said.words else None,
         cron=said.schedule,
+        interval=said.every,
+        rrule=said.rrule,
         timezone=said.tz,
+        catchup=said.catchup,
+        overlap=said.overlap,
+        pool=said.pool,
         parameter_texts=[f"{name}={value}" for name, value in said.set],
+        dry_run=bool(said.dry_run),
     )
-    lines = [f"Deployed {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
+    done = "Deployed" if promoted.is_stored else "Nothing was stored. It would be deployed:"
+    lines = [f"{done} {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
     lines += [f"Warning: {warning}" for warning in promoted.warnings]
     if promoted.next_fires:
-        lines.append("Next runs: " + ", ".join(f"{fire:%a %d %b %Y %H:%M %Z}" for fire in promoted.next_fires))
+        lines.append(f"Next runs: {listed(promoted.next_fires)}")
     else:
-        lines.append(f"It has no schedule. Run it with: flowbook deployment run {promoted.name}")
-    lines.append("A worker runs it. Start one with: flowbook worker start")
+        run = f" Run it with: flowbook deployment run {promoted.name}" if promoted.is_stored else ""
+        lines.append(promoted.why_no_fires + run)
+    if promoted.is_stored:
+        where = "" if promoted.pool in (None, DEFAULT_POOL) else f" --pool {promoted.pool}"
+        lines.append(f"A worker runs it. Start one with: flowbook worker start{where}")
     return Text("\n".join(lines))
+
+
+def listed(fires: Iterable[datetime]) -> str:
+    """Times of runs, as a person reads them."""
+    return ", ".join(f"{fire:%a %d %b %Y %H:%M %Z}" for fire in fires)
 
 
 def _is_saved(session: Session, path: Path) -> bool:

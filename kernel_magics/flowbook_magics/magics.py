@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar, cast
 
 from IPython.core.error import UsageError as ShellUsageError
@@ -41,7 +41,7 @@ def friendly(magic: F) -> F:
 
 @magics_class
 class FlowbookMagics(Magics):
-    """``%%task``, ``%%flow``, ``%flow``, ``%tasks``, ``%runs``, ``%logs``, ``%deploy``."""
+    """``%%task``, ``%%flow``, ``%flow``, ``%tasks``, ``%runs``, ``%logs``, ``%deploy``, ``%schedule``."""
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
@@ -77,13 +77,8 @@ class FlowbookMagics(Magics):
         """Define a flow (``%%flow NAME``), or ``%flow show`` and ``%flow run``."""
         if cell is not None:
             return self._define_flow(line, cell)
-        verb, _, rest = line.strip().partition(" ")
         verbs = {"show": self._flow_show, "run": self._flow_run}
-        if verb == "--help":
-            raise HelpWanted("\n\n\n".join(command.help() for command in _HELP[FlowbookMagics.flow]))
-        if verb not in verbs:
-            asked = f"%flow has no verb {verb!r}.{did_you_mean(verb, verbs)}" if verb else "%flow needs a verb."
-            raise UsageError(f"{asked} Use `%flow show` or `%flow run`.")
+        verb, rest = _verb_of("%flow", line, verbs, FlowbookMagics.flow)
         return verbs[verb](rest)
 
     @no_var_expand
@@ -98,7 +93,15 @@ class FlowbookMagics(Magics):
     @line_magic
     @friendly
     def runs(self, line: str) -> Any:
-        """List the last runs."""
+        """List the last runs, or retry or cancel one."""
+        from flowbook_magics import run_verbs
+
+        verb, _, rest = line.strip().partition(" ")
+        if verb == "--help":
+            raise HelpWanted(_help_of(FlowbookMagics.runs))
+        if verb in run_verbs.VERBS:
+            command, act = run_verbs.VERBS[verb]
+            return act(self._parse(command, rest))
         said = self._parse(commands.RUNS, line)
         return reports.runs_table(said.limit, failed=bool(said.failed), deployment=said.deployment)
 
@@ -122,6 +125,20 @@ class FlowbookMagics(Magics):
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%deploy")
         return deploy(self.session, said)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def schedule(self, line: str) -> Any:
+        """List, pause, resume and remove the schedules of this notebook's deployments, and show what comes next."""
+        from flowbook_magics.schedule import VERBS
+
+        verb, rest = _verb_of("%schedule", line, VERBS, FlowbookMagics.schedule)
+        command, act = VERBS[verb]
+        said = self._parse(command, rest)
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%schedule")
+        return act(said)
 
     def _define_flow(self, line: str, cell: str) -> None:
         from flowbook_magics.flow_cell import flow_from_cell
@@ -154,6 +171,22 @@ class FlowbookMagics(Magics):
         return parse(command, line, self.session.notebook)
 
 
+def _verb_of(magic: str, line: str, verbs: Collection[str], method: Callable[..., Any]) -> tuple[str, str]:
+    """The verb of a line, and the rest of it. Raises UsageError in one sentence, or HelpWanted."""
+    verb, _, rest = line.strip().partition(" ")
+    if verb == "--help":
+        raise HelpWanted(_help_of(method))
+    if verb not in verbs:
+        asked = f"{magic} has no verb {verb!r}.{did_you_mean(verb, verbs)}" if verb else f"{magic} needs a verb."
+        *others, last = (f"`{magic} {known}`" for known in verbs)
+        raise UsageError(f"{asked} Use {', '.join(others)} or {last}.")
+    return verb, rest
+
+
+def _help_of(method: Callable[..., Any]) -> str:
+    return "\n\n\n".join(command.help() for command in _HELP[method])
+
+
 def _only_parameters(said: Parsed) -> dict[str, str]:
     """The parameters for a flow that a cell defines: what else may be said is about the notebook's own tasks."""
     for key in sorted(said.given - {"set"}):
@@ -166,12 +199,19 @@ _HELP = {
     FlowbookMagics.task: (TASK,),
     FlowbookMagics.flow: (commands.FLOW_RUN, commands.FLOW_SHOW, FLOW_CELL),
     FlowbookMagics.tasks: (commands.TASKS,),
-    FlowbookMagics.runs: (commands.RUNS,),
+    FlowbookMagics.runs: (commands.RUNS, commands.RUNS_RETRY, commands.RUNS_CANCEL),
     FlowbookMagics.logs: (commands.LOGS,),
     FlowbookMagics.deploy: (commands.DEPLOY,),
+    FlowbookMagics.schedule: (
+        commands.SCHEDULE_LIST,
+        commands.SCHEDULE_NEXT,
+        commands.SCHEDULE_PAUSE,
+        commands.SCHEDULE_RESUME,
+        commands.SCHEDULE_RM,
+    ),
 }
-for _magic, _commands in _HELP.items():  # so that `%%task?` shows what `%%task --help` does
-    _magic.__doc__ = "\n\n\n".join(command.help() for command in _commands)
+for _magic in _HELP:  # so that `%%task?` shows what `%%task --help` does
+    _magic.__doc__ = _help_of(_magic)
 
 
 def register(shell: Any) -> FlowbookMagics:

@@ -34,9 +34,7 @@ def tasks_table(session: Session) -> Table:
 
 def runs_table(limit: int, *, failed: bool, deployment: str | None) -> Table:
     """The last flow runs, the newest first."""
-    found = recent_runs(limit if not failed else 10 * limit, deployment=deployment)
-    if failed:
-        found = [run for run in found if run.look in ("failed", "crashed")][:limit]
+    found = recent_runs(limit, deployment=deployment, failed=failed)
     now, rows = time.time(), []
     for run in found:
         took = run.duration(now)

@@ -31,6 +31,7 @@ _OWN_MAGICS = (
     "%runs",
     "%logs",
     "%deploy",
+    "%schedule",
     "%load_ext flowbook",
     "%reload_ext flowbook",
     "%unload_ext flowbook",

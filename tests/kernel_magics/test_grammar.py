@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,13 @@ def test_what_a_line_says(line: str, words: tuple[str, ...], values: dict[str, A
     said = parse(COMMAND, line, {"n": 7, "d": {"k": "v"}})
     assert said.words == words
     assert {key: said.values[key] for key in values} == values
+
+
+def test_placeholders_are_kept_where_an_option_says_so() -> None:
+    line = "--set 'a={{ scheduled_time.date }} {n} $n {{n}}'"
+    kept = replace(COMMAND, options=(replace(COMMAND.options[1], keeps_placeholders=True),))
+    assert parse(kept, line, {"n": 7}).set == [("a", "{{ scheduled_time.date }} 7 7 {{n}}")]
+    assert parse(COMMAND, line, {"n": 7}).set == [("a", "{ scheduled_time.date } 7 7 {n}")]
 
 
 def test_what_was_given_is_told_from_defaults() -> None:

@@ -1,7 +1,7 @@
 """One grammar for all magics: it parses a line, makes the help, and names what it does not understand.
 
 A line is split as a shell splits it, so quotes work; options are written in full; ``$name`` and ``{name}`` in a value
-are looked up in the notebook's namespace.
+are looked up in the notebook's namespace. Where an option says so, ``{{ name }}`` is left for whoever reads the value.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from flowbook.core.durations import seconds
 from flowbook.errors import UsageError, did_you_mean
 
+_PLACEHOLDER = re.compile(r"\{\{(\s*[A-Za-z_][\w.]*\s*)\}\}")
 _DOLLAR = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 
 
@@ -29,6 +30,7 @@ class Option:
     read: Callable[[str], Any] = str
     default: Any = None
     repeat: bool = False
+    keeps_placeholders: bool = False
 
     @property
     def key(self) -> str:
@@ -206,7 +208,8 @@ def _expand(command: Command, option: Option, text: str, namespace: Mapping[str,
     if namespace is None or not ("$" in text or "{" in text):
         return text
     try:
-        dollars = _DOLLAR.sub(lambda m: str(namespace[m[1] or m[2]]), text)
+        kept = _PLACEHOLDER.sub(r"{{{{\1}}}}", text) if option.keeps_placeholders else text
+        dollars = _DOLLAR.sub(lambda m: str(namespace[m[1] or m[2]]), kept)
         return string.Formatter().vformat(dollars, (), namespace)
     except (KeyError, AttributeError, IndexError, ValueError, TypeError) as error:
         raise UsageError(
