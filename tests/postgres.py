@@ -22,8 +22,13 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-# The shell ends the server when the pipe to the tests is closed, also because they were killed.
-_GUARD = 'server=$1; shift; "$server" "$@" </dev/null & read -r _; kill -INT $!; wait $!'
+# Ends the server when the pipe to the tests is closed, also because they were killed. It is no child of theirs, so that
+# they can count their children.
+_GUARD = """
+server=$1; log=$2; shift 2
+exec 3<&0
+( "$server" "$@" </dev/null >>"$log" 2>&1 3<&- & read -r _ <&3; kill -INT $!; wait $! ) &
+"""
 _NOBODY = 65534  # PostgreSQL refuses to run as root
 
 
@@ -62,7 +67,7 @@ class OwnServer(Server):
         super().__init__(f"postgresql+psycopg://postgres@/postgres?host={folder}")
         self._folder = folder
         self._data = folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"]
         subprocess.run(
             [_program("initdb"), "--pgdata", self._data, *options], check=True, capture_output=True, **_as_somebody()
@@ -72,15 +77,14 @@ class OwnServer(Server):
         """Start the server; it answers when this returns."""
         where = ["-D", str(self._data), "-k", str(self._folder), "-h", ""]
         options = ["fsync=off", "full_page_writes=off", "max_connections=200", "log_checkpoints=off"]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["sh", "-c", _GUARD, "sh", _program("postgres"), *where, *[f"--{option}" for option in options]],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the tests
-                **_as_somebody(),
-            )
+        server = [_program("postgres"), str(self._folder / "log"), *where, *[f"--{option}" for option in options]]
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "sh", *server],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the tests
+            **_as_somebody(),
+        )
         subprocess.run(
             ["sh", "-c", f"until {_program('pg_isready')} -q -h {self._folder}; do sleep 0.02; done"],
             check=True,
@@ -89,13 +93,12 @@ class OwnServer(Server):
 
     def stop(self) -> None:
         """End all sessions and the server, in order."""
-        if self._process is not None:
-            self._process.communicate(timeout=60)
-            self._process = None
+        if self._guard is not None:
+            self._guard.communicate(timeout=60)
+            self._guard = None
 
     def crash(self) -> None:
         """End the server as if it had crashed: nothing is said to its clients, and it will have to recover."""
-        assert self._process is not None
         os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
         self.stop()
 

@@ -1,0 +1,4 @@
+daily_report.serve(
+    name="every-6h",
+    interval=timedelta(hours=6),
+)
