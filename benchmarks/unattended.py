@@ -1,4 +1,4 @@
-"""What schedules and workers take: how late runs are, what a scheduler costs at rest, what a run costs in its own process.
+"""What schedules and workers take: how late runs are, what a scheduler costs at rest, what a run's process costs.
 
 ``python benchmarks/unattended.py [pickup|process|fires|rest|restart|killed|listing]``
 
