@@ -54,8 +54,10 @@ def test_what_a_module_defines_in_public_is_listed(module: ModuleType) -> None:
 #: Names that other modules of flowbook use, and users do not.
 INTERNAL = {
     "flowbook.cache_policies": {"check_key", "fingerprint_of_inputs"},
+    "flowbook.deployments": {"build", "deploy_one", "serve_one"},
     "flowbook.engine": {"begin_flow"},
-    "flowbook.flow_runs": {"resume_with_texts"},
+    "flowbook.entrypoints": {"is_loading", "load_from_code", "place_of"},
+    "flowbook.flow_runs": {"resume_with_texts", "subflow_of_deployment"},
 }
 
 
