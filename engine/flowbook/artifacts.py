@@ -256,15 +256,20 @@ def _show(shown: _Shown, data: Any) -> bool:
     # Who has not imported IPython is in no notebook, and need not pay for the import.
     ipython: Any = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if hasattr(ipython, "get_ipython") else None
-    if getattr(shell, "kernel", None) is None:
+    remote: Any = sys.modules.get("flowbook.run.remote")
+    elsewhere = remote is not None and remote.is_elsewhere()
+    if getattr(shell, "kernel", None) is None and not elsewhere:
         return False
     from flowbook.core.artifact_html import mime_bundle
 
     try:
         bundle = mime_bundle(shown.type, data, shown.description)
         if bundle != shown.bundle:
-            transient, again = {"display_id": shown.id}, shown.bundle is not None
-            shell.display_pub.publish(data=bundle, transient=transient, update=again)
+            again = shown.bundle is not None
+            if elsewhere:
+                remote.display(bundle, {}, display_id=shown.id, again=again)
+            else:
+                shell.display_pub.publish(data=bundle, transient={"display_id": shown.id}, update=again)
         shown.bundle = bundle
     except Exception:  # what cannot be shown is stored all the same
         _log.warning("The artifact %s cannot be shown.", shown.id, exc_info=True)

@@ -142,3 +142,17 @@ def test_a_display_that_breaks_does_not_break_the_task(nb: Notebook) -> None:
     )
     assert "cannot be shown" in nb.output("a")
     assert nb.value("Artifact.get('kept').data") == "x"
+
+
+def test_under_the_cell_of_its_task_when_that_runs_in_another_process(nb: Notebook) -> None:
+    nb.ok(
+        f"{IMPORTS}\nfrom flowbook.task_runners import ProcessPoolTaskRunner\n"
+        "@task\ndef publish():\n    bar = create_progress_artifact(0)\n"
+        "    for i in range(3): update_progress_artifact(bar, 50 * i)\n    create_markdown('# from afar')\n"
+        "@flow(task_runner=ProcessPoolTaskRunner(1))\ndef pipeline():\n    publish.submit().result()\n"
+        "pipeline()",
+        "a",
+    )
+    bar, text = html(nb, "a")
+    assert "100.0 %" in bar
+    assert "<h1>from afar</h1>" in text

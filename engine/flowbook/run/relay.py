@@ -141,8 +141,8 @@ class Relay:
                 recorder.relay(event)
             case Logged(attributes):
                 _log(attributes)
-            case Shown(data, metadata):
-                _show(data, metadata)
+            case Shown():
+                _show(message)
             case Done(value):
                 return Returned(value)
             case Failed(failure):
@@ -222,12 +222,18 @@ def _log(attributes: Mapping[str, Any]) -> None:
         logger.handle(logging.makeLogRecord(dict(attributes)))
 
 
-def _show(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Display something as the notebook does, if this is one; else its text."""
+def _show(shown: Shown) -> None:
+    """Display something as the notebook does, if this is one; else say its text, or what was published."""
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
         from IPython.display import publish_display_data
 
-        publish_display_data(dict(data), dict(metadata))  # type: ignore[no-untyped-call]
-    elif "text/plain" in data:
-        sys.stdout.write(f"{data['text/plain']}\n")
+        transient = {} if shown.display_id is None else {"display_id": shown.display_id}
+        publish_display_data(  # type: ignore[no-untyped-call]
+            dict(shown.data), dict(shown.metadata), transient=transient, update=shown.again
+        )
+    elif shown.display_id is not None:
+        if not shown.again:
+            logging.getLogger("flowbook.artifacts").info("Published the artifact %s.", shown.display_id)
+    elif "text/plain" in shown.data:
+        sys.stdout.write(f"{shown.data['text/plain']}\n")

@@ -64,6 +64,9 @@ class Shown:
 
     data: Mapping[str, Any]
     metadata: Mapping[str, Any]
+    display_id: str | None = None
+    """Under which it may be shown again."""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +177,19 @@ def failure(error: BaseException) -> list[Part]:
 _sender: ContextVar[Send] = ContextVar("flowbook_sender")
 
 
-def display(data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Have the flow's process display something: its representations by MIME type. For code that is executed here."""
-    _sender.get()([_dumps(Shown(data, metadata))])
+def display(
+    data: Mapping[str, Any], metadata: Mapping[str, Any], *, display_id: str | None = None, again: bool = False
+) -> None:
+    """Have the flow's process display something: its representations by MIME type. For code that is executed here.
+
+    With `again` it takes the place of what was shown under `display_id`.
+    """
+    _sender.get()([_dumps(Shown(data, metadata, display_id, again))])
+
+
+def is_elsewhere() -> bool:
+    """Whether the calling code is executed for the process of a flow, which is another one."""
+    return _sender.get(None) is not None
 
 
 def _dumps(message: Any) -> bytes:
