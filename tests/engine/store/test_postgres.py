@@ -22,10 +22,12 @@ from flowbook.core.events import Event
 from flowbook.engine import close_engines
 from flowbook.errors import StoreError
 from flowbook.runs import recent_runs, run_view
+from flowbook.runtime import flow_run
 from flowbook.store import postgres
 from flowbook.store.database import Database
 from flowbook.store.events import events_of
 from flowbook.store.journal import Journal
+from flowbook.store.requests import RunRequests
 from flowbook.store.schema import event
 from flowbook.task_runners import ThreadPoolTaskRunner
 
@@ -115,6 +117,36 @@ def facts(flow_run_id: str) -> Counter[tuple[str, str]]:
         for event in events_of(engine().database, flow_run_id)
         if event.kind != "flow-run" and "low run " not in str(event.data.get("message"))
     )
+
+
+def test_a_run_can_be_cancelled_after_its_server_restarted(
+    own_postgres: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+    run_ids: list[str] = []
+
+    @flow
+    def pipeline() -> None:
+        run_ids.append(flow_run.id or "")
+        begun.set()
+        while True:
+            time.sleep(0.01)
+
+    with own_postgres.database() as url:
+        monkeypatch.setenv("FLOWBOOK_DATABASE_URL", url)
+        running = threading.Thread(target=lambda: pipeline(return_state=True))  # type: ignore[call-arg]
+        running.start()
+        assert begun.wait(20)
+        time.sleep(0.8)  # it is looked after by now
+        own_postgres.crash()
+        own_postgres.start()
+        with opened(url) as elsewhere:
+            RunRequests(elsewhere).cancel(run_ids[0], "Enough.")
+        running.join(20)
+        assert not running.is_alive()
+        [run] = recent_runs()
+        assert (run.state_name, run.message) == ("Cancelled", "Enough.")
+        close_engines()
 
 
 def test_no_event_is_lost_or_doubled_while_a_server_crashes_again_and_again(own_postgres: OwnServer) -> None:
