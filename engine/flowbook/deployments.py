@@ -127,9 +127,12 @@ def serve(
             deploy_flow(one.flow, replace(one.options, paused=bool(one.options.paused)), pool=None, dry_run=not is_last)
             for one in deployments
         ]
-    if print_starting_message:
-        _say_served(made)
-    serve_until_stopped([one.id for one in made], limit=limit, pause_on_shutdown=pause_on_shutdown)
+    serve_until_stopped(
+        [one.id for one in made],
+        limit=limit,
+        pause_on_shutdown=pause_on_shutdown,
+        begun=lambda: _say_served(made) if print_starting_message else None,
+    )
 
 
 def deploy(*deployments: Deployment, work_pool_name: str | None = None, **options: Any) -> list[str]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from click.testing import CliRunner
+
+from flowbook.cli.root import root
 
 pytestmark = pytest.mark.slow
 
@@ -22,3 +28,55 @@ def test_the_python_page_is_one_program(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, program.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Task run 'fetch-Bern' - asking for Bern" in done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_the_page_on_deployments_is_one_session(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```(\w+)\n(.*?)```", (DOCS / "deployments.md").read_text(encoding="utf-8"), re.DOTALL)
+    for language, code in blocks:
+        if language == "python":  # its first line is its name
+            (tmp_path / code.split()[1]).write_text(code, encoding="utf-8")
+    cells = [nbformat.v4.new_code_cell(code.strip()) for language, code in blocks if language == "ipython"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "report.ipynb")
+    commands = [line for language, code in blocks if language == "sh" for line in code.splitlines()]
+    assert len(commands) >= 30
+    monkeypatch.chdir(tmp_path)
+    said: dict[str, str] = {}
+    for command in commands:
+        said.setdefault(command, served() if command == "python weather.py" else typed(command))
+    assert "Serving 'weather/hourly'" in said["python weather.py"]
+    assert "are paused until it is served again" in said["python weather.py"]
+    assert "Succeeded" in said["flowbook runs show last"]
+    assert "Every 1 hour 30 minutes" in said["flowbook schedule next 1h30m"]
+    backfilled = said["flowbook deployment backfill weather/daily --from 2026-01-05 --to 2026-01-07 --max-parallel 2"]
+    assert backfilled.startswith("Made 2 runs of 'daily', at most 2 at a time")
+    assert said["flowbook runs ls --flow weather --since 1h"].count("Succeeded") == 3
+    assert said["flowbook runs ls --deployment report --state completed"].count("Succeeded") >= 1
+    assert "concurrency_limit 1 → 2" in said["flowbook deployment versions report"]
+    assert said["flowbook runs delete 1 --yes"].startswith("Deleted 1 flow run, ")
+
+
+def typed(command: str) -> str:
+    """What a command of flowbook says. Workers, which start processes and wait for signals, get one of their own."""
+    program, *words = shlex.split(command)
+    assert program == "flowbook"
+    if words[:2] == ["worker", "start"]:
+        whole = [sys.executable, "-m", "flowbook.cli", *words]
+        done = subprocess.run(whole, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+    answer = CliRunner().invoke(root, words, prog_name="flowbook")
+    assert answer.exit_code == 0, f"{command}\n{answer.output}"
+    return answer.stdout
+
+
+def served() -> str:
+    """What the program says that serves a flow, until it is told to stop as soon as it serves."""
+    command = [sys.executable, "-u", "weather.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        said += process.stdout.read()
+    assert process.returncode == 0, said
+    return said

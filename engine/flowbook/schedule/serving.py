@@ -24,12 +24,18 @@ def require_main_thread() -> None:
         raise UsageError("serve() waits for signals, so it has to be called in the main thread.")
 
 
-def serve_until_stopped(deployments: Sequence[str], *, limit: int, pause_on_shutdown: bool) -> None:
-    """Execute the runs of these deployments, by their ids. Raises UsageError outside of the main thread."""
+def serve_until_stopped(
+    deployments: Sequence[str], *, limit: int, pause_on_shutdown: bool, begun: Callable[[], None] = lambda: None
+) -> None:
+    """Execute the runs of these deployments, by their ids. Raises UsageError outside of the main thread.
+
+    `begun` is called as soon as a signal stops it in order.
+    """
     require_main_thread()
     worker = Worker(limit=limit, deployments=deployments, said=lambda line: print_line(line))
     try:
         with stopped_by_signals(worker.stop):
+            begun()
             hearing_signals(worker.run)
     finally:
         if pause_on_shutdown:
