@@ -90,8 +90,8 @@ def pickup(count: int = 40) -> None:
 
 def process(count: int = 10) -> None:
     """CPU of the process of a run, from its claim to its final state."""
+    from flowbook.store.claiming import Claimant, claim_due
     from flowbook.store.processes import this_process
-    from flowbook.store.queue import Claimant, claim_due
 
     sample()
     costs = []

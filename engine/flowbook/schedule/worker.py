@@ -15,19 +15,11 @@ from flowbook.schedule.clock import Clock
 from flowbook.schedule.loop import Loop
 from flowbook.schedule.pruning import Pruner
 from flowbook.schedule.worker_types import Launched, worker_type
+from flowbook.store.claiming import Claimant, active_runs_of, claim_due, collisions, next_due
 from flowbook.store.deployments import manifest_of
 from flowbook.store.pools import pool_named
 from flowbook.store.processes import this_process
-from flowbook.store.queue import (
-    Claimant,
-    QueuedRun,
-    active_runs_of,
-    claim_due,
-    collisions,
-    hand_back,
-    next_due,
-    queued_run,
-)
+from flowbook.store.queue import QueuedRun, hand_back, queued_run
 from flowbook.store.reaper import crash, give_up_suspended, mark_late, reap
 from flowbook.store.workers import beat, forget, register
 
@@ -77,6 +69,7 @@ class Worker:
         self.at_once = threading.Event()
         self._wake = threading.Event()
         self._next_beat = 0.0
+        self._told_busy = 0
         self._next_sweep = 0.0
         settings = engine.engine().settings
         self._pruner = Pruner(self.database, settings.home, settings.keep_runs, self.stopping)
@@ -131,9 +124,9 @@ class Worker:
             mark_late(self.database, now)
             give_up_suspended(self.database, now)
         self._claim_due(now)
-        if ticks >= self._next_beat:
-            self._next_beat = ticks + HEARTBEAT
-            beat(self.database, self.id, now, busy=len(self.launched))
+        if ticks >= self._next_beat or len(self.launched) != self._told_busy:
+            self._next_beat, self._told_busy = ticks + HEARTBEAT, len(self.launched)
+            beat(self.database, self.id, now, busy=self._told_busy)
         self._pruner.tick(ticks, now)
         return next_due(self.database, self.claimant, now)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flowbook.store.processes import Process, is_gone
 
 if TYPE_CHECKING:
+    from flowbook.store.claiming import Claimant
     from flowbook.store.database import Database
-    from flowbook.store.queue import Claimant
 
 _SILENT_FOR = 60.0  # seconds without a heartbeat after which a worker of another machine counts as gone
 

@@ -16,8 +16,8 @@ from flowbook.cli.root import root
 from flowbook.promote import promote, request_run
 from flowbook.run.ids import new_id
 from flowbook.schedule import service
+from flowbook.store.claiming import Claimant
 from flowbook.store.processes import this_process
-from flowbook.store.queue import Claimant
 from flowbook.store.workers import register
 
 

@@ -13,10 +13,10 @@ from flowbook import engine
 from flowbook.errors import NotFound, UsageError
 from flowbook.schedule.backfill import MOST, Backfilled, backfill, backfilled_schedules, missed_count, plan_backfill
 from flowbook.schedule.fires import make_due_runs
+from flowbook.store.claiming import Claimant, claim_due, collisions
 from flowbook.store.database import Database
 from flowbook.store.deployments import Deployment, schedules_of, set_schedule_active
 from flowbook.store.fires import recent_fires
-from flowbook.store.queue import Claimant, claim_due, collisions
 
 pytestmark = pytest.mark.usefixtures("store_url")
 

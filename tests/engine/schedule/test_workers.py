@@ -19,11 +19,12 @@ from flowbook.promote import promote, request_run
 from flowbook.runs import find_run, run_folder
 from flowbook.schedule import processes
 from flowbook.schedule.worker import HEARTBEAT, SWEEP, Worker
+from flowbook.store.claiming import Claimant
 from flowbook.store.database import Database
 from flowbook.store.deployments import Deployment, find_deployment
 from flowbook.store.pools import create_pool, update_pool
 from flowbook.store.processes import Process, this_process
-from flowbook.store.queue import Claimant, QueuedRun
+from flowbook.store.queue import QueuedRun
 from flowbook.store.schema import deployment_version
 from flowbook.store.workers import beat, forget, living, living_workers, register
 

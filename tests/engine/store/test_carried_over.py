@@ -13,10 +13,10 @@ from tests.deployed import HOUR, MIDNIGHT, fires, process, runs
 
 from flowbook.schedule.fires import make_due_runs
 from flowbook.settings import current_settings
+from flowbook.store.claiming import Claimant, claim_due
 from flowbook.store.database import Database
 from flowbook.store.deployments import all_deployments, manifest_of, schedules_of, versions_of
 from flowbook.store.migrate import upgrade
-from flowbook.store.queue import Claimant, claim_due
 from flowbook.store.schema import metadata
 
 SPEC = json.dumps({"cron": "0 * * * *"})

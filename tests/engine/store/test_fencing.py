@@ -16,11 +16,12 @@ from flowbook.engine import Engine
 from flowbook.errors import CancelledRun
 from flowbook.run.requests import BEAT_EVERY, Watcher
 from flowbook.runs import find_run, run_view
+from flowbook.store.claiming import Claimant, claim_due
 from flowbook.store.database import Database
 from flowbook.store.events import events_of
 from flowbook.store.fencing import LEASE, Claims
 from flowbook.store.journal import Journal
-from flowbook.store.queue import Claimant, claim_due, take_over
+from flowbook.store.queue import take_over
 from flowbook.store.reaper import crash
 
 

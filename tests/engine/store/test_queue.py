@@ -11,20 +11,11 @@ from tests.deployed import MIDNIGHT, ask, at_once, deploy, process, runs
 
 from flowbook import engine
 from flowbook.settings import current_settings
+from flowbook.store.claiming import Claimant, active_runs_of, claim_due, collisions, next_due
 from flowbook.store.database import Database
 from flowbook.store.deployments import Deployment
 from flowbook.store.pools import create_pool, create_queue, update_pool, update_queue
-from flowbook.store.queue import (
-    Claimant,
-    QueuedRun,
-    active_runs_of,
-    claim_due,
-    collisions,
-    hand_back,
-    next_due,
-    queued_run,
-    take_over,
-)
+from flowbook.store.queue import QueuedRun, hand_back, queued_run, take_over
 from flowbook.store.schema import flow_run
 
 pytestmark = pytest.mark.usefixtures("store_url")

@@ -20,12 +20,13 @@ from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State, awaiting_retry, completed, failed, running, scheduled
 from flowbook.engine import engine
 from flowbook.runs import find_run, recent_runs, run_view
+from flowbook.store.claiming import Claimant, claim_due
 from flowbook.store.database import Database
 from flowbook.store.deployments import delete_deployment
 from flowbook.store.events import events_of
 from flowbook.store.fencing import LEASE
 from flowbook.store.processes import Process, is_gone, process_from, process_of, this_process
-from flowbook.store.queue import Claimant, QueuedRun, claim_due
+from flowbook.store.queue import QueuedRun
 from flowbook.store.reaper import crash, reap
 from flowbook.store.schema import flow_run
 
