@@ -33,8 +33,8 @@ from flowbook.core.artifact_data import (
 )
 from flowbook.errors import NotFound, UsageError
 from flowbook.run.current import speaker
-from flowbook.run.execution import TaskExecution
 from flowbook.run.ids import new_id
+from flowbook.run.task_execution import TaskExecution
 
 if TYPE_CHECKING:
     from uuid import UUID

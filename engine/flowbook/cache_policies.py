@@ -18,7 +18,7 @@ from flowbook.core.records import FlowRun, TaskRun
 from flowbook.errors import UsageError
 
 if TYPE_CHECKING:
-    from flowbook.run.execution import TaskExecution
+    from flowbook.run.task_execution import TaskExecution
 
 __all__ = [
     "DEFAULT",

@@ -20,7 +20,7 @@ from flowbook.core.states import State, cancelled
 from flowbook.run import inline, logs
 from flowbook.run.blocking import notice_interrupt
 from flowbook.run.current import current, current_tags, speaker
-from flowbook.run.execution import Execution, TaskExecution, flowless
+from flowbook.run.execution import Execution, flowless
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
@@ -31,6 +31,7 @@ from flowbook.run.recorder import Recorder
 from flowbook.run.requests import Watcher
 from flowbook.run.runner import Runner
 from flowbook.run.stopping import drive_here, drive_task_here
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.turns import Turns
 from flowbook.run.work import Slots, Work
 from flowbook.settings import Settings, current_settings

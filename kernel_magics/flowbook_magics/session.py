@@ -13,7 +13,7 @@ from flowbook import engine
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
-from flowbook.run.execution import TaskExecution
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.tasks import Task

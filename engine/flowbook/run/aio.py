@@ -8,9 +8,10 @@ from typing import Any
 from flowbook.core.protocol import Call, Effect, Raised, Settle, Sleep
 from flowbook.core.states import State
 from flowbook.run.blocking import waiting
-from flowbook.run.execution import Execution, TaskExecution
+from flowbook.run.execution import Execution
 from flowbook.run.future import may_hold_futures
 from flowbook.run.later import Later
+from flowbook.run.task_execution import TaskExecution
 
 
 async def drive(run: Execution) -> State:

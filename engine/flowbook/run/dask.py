@@ -33,12 +33,12 @@ from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import CancelledRun, NotPicklable, UsageError, WorkerLost
 from flowbook.run.blocking import interrupt_threads, wakes_by
 from flowbook.run.channel import Part
-from flowbook.run.execution import TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.ids import new_id
 from flowbook.run.pool import ThreadPool
 from flowbook.run.relay import Relay, RemoteCaller
 from flowbook.run.remote import Begun, begun, execute, failure, read_order
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.timeouts import OutOfTime, StopThread
 
 _LARGE = 1 << 20  # bytes: a larger order goes to a worker as data of its own, not through the graph of tasks

@@ -8,10 +8,11 @@ from typing import Any
 
 from flowbook.core.protocol import Call, Effect, Life, Raised, Sleep
 from flowbook.core.states import State
-from flowbook.run.execution import Execution, TaskExecution
+from flowbook.run.execution import Execution
 from flowbook.run.future import Future
 from flowbook.run.later import Later
 from flowbook.run.runner import Runner
+from flowbook.run.task_execution import TaskExecution
 
 
 def step(run: Execution, life: Life, outcome: Any) -> Sleep | Later:

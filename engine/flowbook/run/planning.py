@@ -16,7 +16,6 @@ from flowbook.core.jsonable import to_json_value
 from flowbook.core.states import State, completed
 from flowbook.errors import UsageError
 from flowbook.run.current import current
-from flowbook.run.execution import TaskExecution
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.ids import new_id
@@ -24,6 +23,7 @@ from flowbook.run.pauses import Pauses
 from flowbook.run.placeholder import Placeholder, sources_of
 from flowbook.run.producers import Producers
 from flowbook.run.recorder import Recorder
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 
 if TYPE_CHECKING:

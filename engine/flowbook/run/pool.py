@@ -21,10 +21,10 @@ from flowbook.core.protocol import Life, Sleep
 from flowbook.core.states import State, cancelled
 from flowbook.run.blocking import belongs_to, forget_interrupt, interrupt_threads, may_block
 from flowbook.run.clock import clock
-from flowbook.run.execution import TaskExecution
 from flowbook.run.future import Future
 from flowbook.run.inline import step
 from flowbook.run.later import Later
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Caller
 
 _INTERRUPT_GRACE = 1.5  # seconds for interrupted threads to end, before their runs are given up

@@ -33,11 +33,11 @@ from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import WorkerLost
 from flowbook.run.blocking import release, wakes_by
 from flowbook.run.channel import Channel, Part
-from flowbook.run.execution import TaskExecution
 from flowbook.run.pickles import pack
 from flowbook.run.pool import ThreadPool
 from flowbook.run.relay import Relay, RemoteCaller
 from flowbook.run.remote import Begun
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.timeouts import OutOfTime
 
 _INTERRUPT_GRACE = 1.0  # seconds for an interrupted child to end: less than a pool waits for its threads

@@ -20,11 +20,11 @@ from flowbook.errors import FlowbookError, NotPicklable, WorkerLost
 from flowbook.run.channel import Part
 from flowbook.run.clock import SystemClock
 from flowbook.run.current import current_tags
-from flowbook.run.execution import TaskExecution
 from flowbook.run.failures import revive
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.pickles import cannot_be_sent, pack, unpack
 from flowbook.run.remote import AboutFlow, Done, Failed, Logged, Order, Recorded, Said, Shown, TimedOut
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.timeouts import OutOfTime
 from flowbook.run.work import Work
 

@@ -21,7 +21,7 @@ from flowbook.errors import NotPicklable
 from flowbook.run import logs
 from flowbook.run.channel import Part
 from flowbook.run.current import current_tags
-from flowbook.run.execution import Execution, TaskExecution, flowless
+from flowbook.run.execution import Execution, flowless
 from flowbook.run.failures import Failure, portray
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import may_hold_futures
@@ -30,6 +30,7 @@ from flowbook.run.pickles import cannot_be_returned, pack, unpack
 from flowbook.run.pool import ThreadPool
 from flowbook.run.recorder import Recorder
 from flowbook.run.streams import caught
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.timeouts import OutOfTime
 from flowbook.run.work import Work
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flowbook.run.future import Future
 
 if TYPE_CHECKING:
-    from flowbook.run.execution import TaskExecution
+    from flowbook.run.task_execution import TaskExecution
 
 
 class Runner(Protocol):

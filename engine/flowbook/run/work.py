@@ -14,7 +14,8 @@ from flowbook.core.storage import Found, Kept
 if TYPE_CHECKING:
     from concurrent.futures import Future as Promise
 
-    from flowbook.run.execution import Execution, TaskExecution
+    from flowbook.run.execution import Execution
+    from flowbook.run.task_execution import TaskExecution
 
 Hook = Callable[[Any, Run, State], Any]
 """Code of the user that is told of a state: called with the task or flow, the run and the state."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from flowbook.run.current import current
-from flowbook.run.execution import TaskExecution
+from flowbook.run.task_execution import TaskExecution
 from flowbook.runtime.asking import answer
 
 _FIELDS: dict[str, tuple[Callable[[TaskExecution], Any], Any]] = {
