@@ -101,6 +101,7 @@ def _reap_flowless(database: Database) -> None:
     unfinished = select(task_run.c.id, task_run.c.process).where(
         task_run.c.flow_run_id.is_(None),
         task_run.c.process.is_not(None),
+        task_run.c.ended.is_(None),  # which an index knows of
         task_run.c.state_type.in_(_ALIVE),
     )
     with database.read() as connection:

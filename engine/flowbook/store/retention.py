@@ -343,26 +343,29 @@ def _flowless(database: Database, rule: Rule) -> Iterator[Pruned]:
 
     from flowbook.store.schema import artifact, event, task_run
 
-    is_old = (task_run.c.flow_run_id.is_(None), task_run.c.ended < rule.before)
     unfinished = select(task_run.c.id).where(task_run.c.flow_run_id.is_(None), task_run.c.ended.is_(None))
     if rule.dry_run:
+        is_old = (task_run.c.flow_run_id.is_(None), task_run.c.ended < rule.before)
         yield _number_of(database, task_runs=task_run.c.id, where=is_old)
         yield _number_of(
             database, events=event.c.seq, where=(event.c.flow_run_id.is_(None), event.c.time < rule.before)
         )
         return
-    while True:
+    last = ""
+    while True:  # their ids ascend with time, so what is younger than the rule is not looked at
         pruned = Pruned()
         with database.write() as connection:
-            query = select(task_run.c.id).where(*is_old).order_by(task_run.c.ended).limit(ROWS // 4)
-            ids = list(connection.scalars(query))
+            page = select(task_run).where(task_run.c.flow_run_id.is_(None), task_run.c.id > last)
+            rows = connection.execute(page.order_by(task_run.c.id).limit(_PAGE)).all()
+            ids = [row.id for row in rows if row.ended is not None and row.ended < rule.before]
             if ids:
                 mine = (artifact.c.flow_run_id.is_(None), artifact.c.task_run_id.in_(ids))
                 pruned.artifacts += connection.execute(delete(artifact).where(*mine)).rowcount
                 pruned.task_runs += connection.execute(delete(task_run).where(task_run.c.id.in_(ids))).rowcount
         yield pruned
-        if not ids:
+        if not rows or all(row.created >= rule.before for row in rows):
             break
+        last = rows[-1].id
     while True:
         with database.write() as connection:
             first = select(event.c.seq, event.c.time, event.c.task_run_id).where(event.c.flow_run_id.is_(None))

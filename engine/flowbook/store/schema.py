@@ -115,7 +115,7 @@ task_run = Table(
     *_time_columns(),
     sqlite_with_rowid=False,
 )
-#: Task runs outside of any flow run: those that have not ended, and those that ended long ago.
+#: Task runs outside of any flow run, for whoever looks for those that have not ended.
 Index(
     "ix_task_run_flowless",
     task_run.c.ended,

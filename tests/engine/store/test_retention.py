@@ -20,6 +20,7 @@ from flowbook.cache_policies import INPUTS
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import completed, failed, running, scheduled
 from flowbook.engine import engine
+from flowbook.errors import UsageError
 from flowbook.runs import recent_runs, run_folder
 from flowbook.schedule.backfill import backfill, backfilled_schedules, plan_backfill
 from flowbook.schedule.fires import make_due_runs
@@ -332,3 +333,22 @@ def test_history_is_kept_for_ever_if_that_is_said(database: Database, monkeypatc
     pruner.tick(61.0, NOW)
     pruner.wait()
     assert left(database) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, 90 * DAY), ("", 90 * DAY), ("30d", 30 * DAY), ("1d12h", 1.5 * DAY), ("forever", None)]
+)
+def test_how_long_runs_are_kept_is_a_setting(
+    said: str | None, seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FLOWBOOK_KEEP_RUNS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("FLOWBOOK_KEEP_RUNS", said)
+    assert current_settings().keep_runs == seconds
+
+
+@pytest.mark.parametrize("said", ["ever", "0", "-1d", "30 days"])
+def test_a_setting_that_is_no_time_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWBOOK_KEEP_RUNS", said)
+    with pytest.raises(UsageError, match=f"FLOWBOOK_KEEP_RUNS is '{said}'; set it to a length of time such as 90d"):
+        current_settings()
