@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
-from time import perf_counter
+from time import thread_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -146,9 +146,9 @@ def test_rules_end(rule: str, left: int) -> None:
 
 def test_a_rule_of_long_ago_is_found_at_once() -> None:
     rule = RRule("DTSTART:19700101T000000\nRRULE:FREQ=SECONDLY;INTERVAL=7;BYHOUR=3", timezone="Europe/Zurich")
-    started = perf_counter()
+    started = thread_time()
     assert next_fires(rule, START, 1)[0].hour == 3
-    assert perf_counter() - started < 0.2
+    assert thread_time() - started < 0.2
 
 
 HOURS, SIXTY = ",".join(map(str, range(24))), ",".join(map(str, range(60)))
@@ -168,10 +168,10 @@ POSITIONS = ",".join(map(str, [1, *range(-366, -61)]))
     ],
 )
 def test_wide_rules_are_quick(rule: str) -> None:
-    started = perf_counter()
+    started = thread_time()
     late_in_the_year = datetime(2020, 12, 30, 23, 59, tzinfo=UTC)
     next_fires(RRule(rule, timezone="Europe/Zurich"), late_in_the_year, 3)
-    assert perf_counter() - started < 1
+    assert thread_time() - started < 1
 
 
 def test_the_zone_of_a_rule() -> None:
@@ -183,9 +183,9 @@ def test_the_zone_of_a_rule() -> None:
 
 
 def test_three_days_of_a_minutely_line_are_quick() -> None:
-    started = perf_counter()
+    started = thread_time()
     assert len(next_fires(Cron("* * * * *", timezone="Europe/Zurich"), START, 4320)) == 4320
-    assert perf_counter() - started < 1
+    assert thread_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from math import inf
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from croniter import croniter
@@ -210,12 +210,12 @@ def test_rules_agree_with_dateutil(start: str, rule: str) -> None:
 @quick
 @given(st.text(alphabet="0123456789*/-,LW#?HRmonfrijan @", max_size=60))
 def test_any_line_is_read_or_refused_at_once(line: str) -> None:
-    started = perf_counter()
+    started = thread_time()
     try:
         next_fires(Cron(line), CHANGES[0], 2)
     except InvalidSchedule as refusal:
         assert refusal.field == "cron"
-    assert perf_counter() - started < 1
+    assert thread_time() - started < 1
 
 
 NUMBERS = st.lists(st.integers(-400, 400), min_size=1, max_size=3).map(lambda numbers: ",".join(map(str, numbers)))
@@ -248,12 +248,12 @@ WILD_PARTS = st.dictionaries(
 )
 def test_any_rule_is_read_or_refused_at_once(freq: str, parts: dict, zone: str, after: datetime) -> None:
     text = ";".join([f"FREQ={freq}", *(f"{name}={value}" for name, value in parts.items())])
-    started = perf_counter()
+    started = thread_time()
     try:
         next_fires(RRule(text, timezone=zone), after, 2)
     except InvalidSchedule as refusal:
         assert refusal.field == "rrule"
-    assert perf_counter() - started < 2  # one search to construct, one for the fires
+    assert thread_time() - started < 2  # one search to construct, one for the fires
 
 
 def _in_order(schedule: Schedule, begin: datetime, end: datetime, most: int = 3000) -> list[float]:

@@ -2,7 +2,7 @@
 
 import pickle
 from datetime import UTC, date, datetime, timedelta
-from time import perf_counter
+from time import thread_time
 
 import pytest
 
@@ -109,10 +109,10 @@ BAD_RULES = {
 
 @pytest.mark.parametrize(("rule", "words"), BAD_RULES.items())
 def test_bad_rules(rule: str, words: str) -> None:
-    started = perf_counter()
+    started = thread_time()
     with pytest.raises(InvalidSchedule) as refusal:
         RRule(rule, timezone="Europe/Zurich")
-    assert perf_counter() - started < 1
+    assert thread_time() - started < 1
     assert refusal.value.field == "rrule"
     assert words in str(refusal.value)
     assert len(str(refusal.value)) < 500
