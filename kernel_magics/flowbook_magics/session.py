@@ -13,9 +13,9 @@ from flowbook import engine
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
-from flowbook.run.task_execution import TaskExecution
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
+from flowbook.run.task_execution import TaskExecution
 from flowbook.tasks import Task
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode, compile_cell

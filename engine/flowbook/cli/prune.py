@@ -10,7 +10,7 @@ import click
 from flowbook.core.durations import seconds
 
 if TYPE_CHECKING:
-    from flowbook.store.retention import Pruned
+    from flowbook.store.kept_files import Pruned
 
 
 @click.command(epilog="Example: flowbook prune --older-than 30d --dry-run")

@@ -6,8 +6,8 @@ import time
 
 from flowbook.core.sizes import size_text
 from flowbook.store.findings import Finding, Subject, fine, warning
+from flowbook.store.kept_files import folder_size, known_runs, orphaned_folders
 from flowbook.store.looking import looking_at
-from flowbook.store.retention import folder_size, known_runs, orphaned_folders
 from flowbook.store.urls import parse_url
 
 _LEFT_OVER = 3600.0  # seconds after which nobody writes to the folder of a run that is not there

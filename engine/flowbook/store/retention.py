@@ -10,16 +10,14 @@ Everything is done in transactions of about `ROWS` rows, so that nobody waits lo
 
 from __future__ import annotations
 
-import re
-import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.states import FINAL_TYPES, StateType
+from flowbook.store.kept_files import Pruned, remove_files, remove_folder, remove_orphans
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -29,32 +27,8 @@ if TYPE_CHECKING:
 #: So many rows of one table one transaction deletes at most.
 ROWS = 2_000
 _RUNS = 50  # runs that are deleted together; one that has more sub-flows is deleted in parts
-_PAGE = 500  # runs, or files, that are looked at together
-_RESULT_FILE = re.compile(r"([0-9a-f]{64})-[0-9a-f]{8}\b")  # what `flowbook.store.results` calls them
+_PAGE = 500  # runs that are looked at together
 _BAD = (StateType.FAILED, StateType.CRASHED)
-
-
-@dataclass(kw_only=True, slots=True)
-class Pruned:
-    """How much was deleted, or would be: numbers of rows, of folders of runs, and bytes of files."""
-
-    flow_runs: int = 0
-    task_runs: int = 0
-    events: int = 0
-    artifacts: int = 0
-    results: int = 0
-    fires: int = 0
-    folders: int = 0
-    bytes: int = 0
-
-    def add(self, other: Pruned) -> None:
-        """Count what was deleted in another step as well."""
-        for each in fields(Pruned):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-
-    def is_nothing(self) -> bool:
-        """Whether nothing was deleted."""
-        return self == Pruned()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,36 +67,13 @@ def delete_runs(database: Database, home: Path, flow_run_ids: Sequence[str]) -> 
     return total
 
 
-def orphaned_folders(home: Path, known: set[str], before: float) -> list[Path]:
-    """The folders of runs that are not `known` any more and that nobody has written to since `before`."""
-    found = []
-    with suppress(OSError):
-        for folder in (home / "runs").iterdir():
-            with suppress(OSError):
-                if folder.name not in known and folder.is_dir() and folder.lstat().st_mtime < before:
-                    found.append(folder)
-    return sorted(found)
-
-
-def known_runs(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of these ids that flow runs have."""
-    from sqlalchemy import select
-
-    from flowbook.store.schema import flow_run
-
-    known: set[str] = set()
-    for first in range(0, len(ids), _PAGE):
-        known.update(connection.scalars(select(flow_run.c.id).where(flow_run.c.id.in_(ids[first : first + _PAGE]))))
-    return known
-
-
 def _steps(database: Database, home: Path, rule: Rule, now: float) -> Iterator[Pruned]:
     """Do it in small steps, one for each turn of the iterator."""
     for trees in _chunks_of_trees(database, rule):
         yield _counted(database, home, trees) if rule.dry_run else _delete_trees(database, home, trees)
     for step in (_flowless(database, rule), _fires(database, rule), _expired(database, home, rule, now)):
         yield from step
-    yield _orphans(database, home, rule)
+    yield remove_orphans(database, home, rule.before, dry_run=rule.dry_run)
 
 
 # Which runs
@@ -221,11 +172,11 @@ def _delete_trees(database: Database, home: Path, trees: Sequence[Sequence[str]]
                 connection.execute(delete(schema.run_request).where(schema.run_request.c.flow_run_id.in_(ids)))
                 runs = delete(schema.flow_run).where(schema.flow_run.c.id.in_(ids))
                 pruned.flow_runs += connection.execute(runs).rowcount
-        _remove_files(home, files, pruned)
+        remove_files(home, files, pruned)
         if is_last:
             break
     for run_id in ids:
-        _remove_folder(home / "runs" / run_id, pruned)
+        remove_folder(home / "runs" / run_id, pruned)
     return pruned
 
 
@@ -263,75 +214,6 @@ def _delete_results(connection: Connection, pruned: Pruned, condition: Any) -> l
     if rows:
         pruned.results += connection.execute(delete(result).where(result.c.key.in_([row.key for row in rows]))).rowcount
     return [(row.key, row.file) for row in rows]
-
-
-# Files
-
-
-def _remove_folder(folder: Path, pruned: Pruned, *, dry_run: bool = False) -> None:
-    if folder.is_symlink() or not folder.is_dir():
-        return
-    pruned.folders += 1
-    pruned.bytes += folder_size(folder)
-    if not dry_run:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_files(
-    home: Path, files: Sequence[tuple[str, str | None]], pruned: Pruned, *, dry_run: bool = False
-) -> None:
-    """Remove files of results. Those that a task named itself (``result_storage_key``) stay: they are its user's."""
-    for key, file in files:
-        path = home / (file or "")
-        if not path.name.startswith(key):
-            continue
-        with suppress(OSError):
-            size = path.lstat().st_size
-            if not dry_run:
-                path.unlink()
-            pruned.bytes += size
-
-
-def folder_size(folder: Path) -> int:
-    """The bytes of all files in a folder."""
-    total = 0
-    with suppress(OSError):
-        for path in folder.rglob("*"):
-            with suppress(OSError):
-                total += path.lstat().st_size if path.is_file() or path.is_symlink() else 0
-    return total
-
-
-def _orphans(database: Database, home: Path, rule: Rule) -> Pruned:
-    """What is left of runs and results that were deleted: by a process that died, or on another machine."""
-    from sqlalchemy import select
-
-    from flowbook.store.schema import result
-
-    pruned = Pruned()
-    old = orphaned_folders(home, set(), rule.before)
-    with database.read() as connection:
-        known = known_runs(connection, [folder.name for folder in old])
-    for folder in old:
-        if folder.name not in known:
-            _remove_folder(folder, pruned, dry_run=rule.dry_run)
-    files = [(found[1], str(path.relative_to(home))) for path, found in _old_results(home, rule.before)]
-    for first in range(0, len(files), _PAGE):
-        page = files[first : first + _PAGE]
-        with database.read() as connection:
-            named = select(result.c.key, result.c.file).where(result.c.key.in_([key for key, _ in page]))
-            kept = {(row.key, row.file) for row in connection.execute(named)}
-        _remove_files(home, [file for file in page if file not in kept], pruned, dry_run=rule.dry_run)
-    return pruned
-
-
-def _old_results(home: Path, before: float) -> Iterator[tuple[Path, re.Match[str]]]:
-    """The files of results written before a time, with what their names say. A new one may have no row yet."""
-    for path in (home / "results").glob("*/*"):
-        found = _RESULT_FILE.match(path.name)
-        with suppress(OSError):
-            if found is not None and path.lstat().st_mtime < before:
-                yield path, found
 
 
 # What belongs to no flow run
@@ -422,7 +304,7 @@ def _expired(database: Database, home: Path, rule: Rule, now: float) -> Iterator
         pruned = Pruned()
         with database.write() as connection:
             files = _delete_results(connection, pruned, is_over)
-        _remove_files(home, files, pruned)
+        remove_files(home, files, pruned)
         yield pruned
         if pruned.results < ROWS:
             return
@@ -453,8 +335,8 @@ def _counted(database: Database, home: Path, trees: Sequence[Sequence[str]]) -> 
         files = [(row.key, row.file) for row in connection.execute(query)]
     pruned.flow_runs = len(ids)
     for run_id in ids:
-        _remove_folder(home / "runs" / run_id, pruned, dry_run=True)
-    _remove_files(home, files, pruned, dry_run=True)
+        remove_folder(home / "runs" / run_id, pruned, dry_run=True)
+    remove_files(home, files, pruned, dry_run=True)
     return pruned
 
 

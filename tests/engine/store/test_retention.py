@@ -30,7 +30,8 @@ from flowbook.store import retention
 from flowbook.store.database import Database
 from flowbook.store.doctor_folders import check_run_folders
 from flowbook.store.findings import Level, Subject
-from flowbook.store.retention import Pruned, Rule, delete_runs, prune, prune_some
+from flowbook.store.kept_files import Pruned
+from flowbook.store.retention import Rule, delete_runs, prune, prune_some
 from flowbook.store.schema import artifact, event, fire, flow_run, result, schedule, task_run
 
 pytestmark = pytest.mark.usefixtures("store_url")
