@@ -198,7 +198,7 @@ def test_what_a_prune_that_died_has_left_goes_with_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(retention, "_remove_files", die)
+        patched.setattr(retention, "remove_files", die)
         with pytest.raises(KeyboardInterrupt):
             prune(database, home(), MONTH, now=NOW)
     assert left(database) == [], "the rows go first"
