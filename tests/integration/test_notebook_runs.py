@@ -25,7 +25,7 @@ def execute(path: Path, parameters: dict[str, Any] | None = None, **options: Any
     """Promote a notebook and execute one run of it; returns the run as it ended."""
     made = promote(path, **options)
     asked = request_run(made.name, parameters or {})
-    assert Worker(limit=1).run_once() == 1
+    assert Worker(limit=1, pool="default").run_once() == 1
     return run_view(asked.id)
 
 
@@ -275,16 +275,19 @@ def test_deploy_and_its_like_do_nothing_in_an_unattended_run(make_notebook: Any)
     assert "does nothing here" in text(made[3])
 
 
-def test_a_run_that_outlasts_the_grace_period_says_why_it_ended(make_notebook: Any) -> None:
+def test_a_run_that_outlasts_the_grace_period_says_why_it_ended(
+    make_notebook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbook.schedule.worker._SAY_LAST", 60.0)  # the page is made last
     promote(make_notebook("report", "print('begun', flush=True)", "import time\ntime.sleep(600)"))
     asked = request_run("report")
-    worker = Worker(limit=1, grace=0.2)
+    worker = Worker(limit=1, pool="default", grace=0.2)
     thread = threading.Thread(target=worker.run)
     thread.start()
     while find_run(asked.id).total < 2:
         time.sleep(0.1)
     worker.stop()
-    thread.join(30)
+    thread.join(90)
     view = run_view(asked.id)
     assert view.look == "crashed"
     assert view.state is not None
@@ -298,7 +301,7 @@ def test_a_folder_that_is_gone_is_said(make_notebook: Any, tmp_path: Path) -> No
     promote(path)
     path.parent.rename(tmp_path / "elsewhere")
     asked = request_run("report")
-    Worker(limit=1).run_once()
+    Worker(limit=1, pool="default").run_once()
     state = run_view(asked.id).state
     assert state is not None
     assert "is gone; runs are executed in it." in (state.message or "")

@@ -88,8 +88,9 @@ class Worker:
 
     def run_once(self) -> int:
         """Execute what is due now and wait for it; returns how many runs that was."""
-        from flowbook.schedule.fires import make_due_runs
+        from flowbook.schedule.fires import make_due_runs, set_right
 
+        set_right(self.database, self.loop.clock.now())
         make_due_runs(self.database, self.loop.clock.now())
         reap(self.database)
         count = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.deployed import MIDNIGHT, ask, deploy, fires, runs
+from tests.deployed import DAY, MIDNIGHT, ask, deploy, fires, runs
 
 from flowbook import engine
 from flowbook.core.events import Event, state_to_json
@@ -18,6 +18,7 @@ from flowbook.errors import NotFound
 from flowbook.promote import promote, request_run
 from flowbook.runs import find_run, run_folder
 from flowbook.schedule import processes
+from flowbook.schedule.fires import make_due_runs, next_due
 from flowbook.schedule.worker import HEARTBEAT, SWEEP, Worker
 from flowbook.store.claiming import Claimant
 from flowbook.store.database import Database
@@ -305,6 +306,15 @@ def test_run_once_makes_what_is_due_and_executes_all_of_it(database: Database, e
     assert worker.run_once() == 2
     assert states(database) == ["Completed", "Completed"]
     assert [outcome for _, outcome, *_ in fires(database)][-1] == "run"
+
+
+def test_run_once_after_the_clock_was_set_back(database: Database, executing: Executing) -> None:
+    now = time.time()
+    deploy(database, "* * * * *", since=now - 120)
+    make_due_runs(database, now + 3653 * DAY)
+    executing.launch = lambda run, settings, ended: _done(Executed(run, settings, ended))  # type: ignore[method-assign]
+    started(executing).run_once()
+    assert next_due(database) < time.time() + 61
 
 
 def _done(executed: Executed) -> Executed:
