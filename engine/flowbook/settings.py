@@ -6,6 +6,8 @@
 ``FLOWBOOK_LOGGING_LEVEL``         least level that reaches the terminal and the store (``INFO``)
 ``FLOWBOOK_TASK_WORKERS``          threads of a flow run that names no task runner (4 per core, 8 to 32)
 ``FLOWBOOK_KEEP_RUNS``             how long workers keep runs that have ended: ``90d`` (the default), or ``forever``
+``FLOWBOOK_SERVER_WORKER``         whether the Jupyter server hosts a worker of the pool ``default``: ``on``, ``off``,
+                                   or ``auto`` (the default): once there is a deployment that nobody else executes
 =================================  ==============================================================================
 """
 
@@ -33,13 +35,15 @@ class Settings:
     task_workers: int
     keep_runs: float | None
     """Seconds after the end of a run; None for ever."""
+    server_worker: str
+    """``auto``, ``on`` or ``off``."""
 
 
 def current_settings() -> Settings:
     """The settings as the environment says now; raises UsageError naming the variable that is wrong."""
     said = os.environ.get
     home = os.path.abspath(os.path.expanduser(said("FLOWBOOK_HOME") or "~/.flowbook"))  # noqa: PTH100, PTH111
-    names = ("DATABASE_URL", "LOGGING_LEVEL", "TASK_WORKERS", "KEEP_RUNS")
+    names = ("DATABASE_URL", "LOGGING_LEVEL", "TASK_WORKERS", "KEEP_RUNS", "SERVER_WORKER")
     return _settings(home, *(said(f"FLOWBOOK_{name}") for name in names))
 
 
@@ -50,6 +54,7 @@ def _settings(
     logging_level: str | None,
     task_workers: str | None,
     keep_runs: str | None,
+    server_worker: str | None,
 ) -> Settings:
     home = Path(folder)
     return Settings(
@@ -58,6 +63,7 @@ def _settings(
         logging_level=_level(logging_level or "INFO"),
         task_workers=_workers(task_workers),
         keep_runs=_keep(keep_runs),
+        server_worker=_hosting(server_worker or "auto"),
     )
 
 
@@ -66,6 +72,13 @@ def _level(name: str) -> int:
     if level is None:
         raise UsageError(f"FLOWBOOK_LOGGING_LEVEL is {name!r}; set it to DEBUG, INFO, WARNING, ERROR or CRITICAL.")
     return level
+
+
+def _hosting(text: str) -> str:
+    said = text.strip().lower()
+    if said not in ("auto", "on", "off"):
+        raise UsageError(f"FLOWBOOK_SERVER_WORKER is {text!r}; set it to auto, on or off.")
+    return said
 
 
 def _keep(text: str | None) -> float | None:

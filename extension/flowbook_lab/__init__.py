@@ -19,7 +19,13 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
-    from flowbook_lab.handlers import routes
+    import atexit
+
+    from flowbook_lab.handlers import HOSTED_WORKER, routes
+    from flowbook_lab.hosted_worker import HostedWorker
 
     web_app = server_app.web_app
+    hosted = web_app.settings[HOSTED_WORKER] = HostedWorker(server_app.log)
+    atexit.register(hosted.close)
+    hosted.start()
     web_app.add_handlers(".*$", routes(web_app.settings["base_url"]))  # type: ignore[no-untyped-call]

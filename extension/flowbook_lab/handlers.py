@@ -1,7 +1,7 @@
-"""The REST interface under ``/flowbook/api``: runs, their files, and promoting a notebook.
+"""The REST interface under ``/flowbook/api``: runs, their files, workers, and promoting a notebook.
 
-Every handler asks the server's authorizer for the resource ``flowbook``: reading runs is ``read``, promoting is
-``write``. Whatever touches the database or a file works in a thread, so that the server stays responsive.
+Every handler asks the server's authorizer for the resource ``flowbook``: reading is ``read``, promoting and starting a
+worker is ``write``. Whatever touches the database or a file works in a thread, so that the server stays responsive.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
@@ -19,7 +19,13 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 
 from flowbook.errors import FlowbookError, NotFound, UsageError
-from flowbook_lab.wire import kept_file, run_to_json, summary_to_json
+from flowbook_lab.wire import kept_file, run_to_json, summary_to_json, workers_to_json
+
+if TYPE_CHECKING:
+    from flowbook_lab.hosted_worker import HostedWorker
+
+#: Under what the settings of the web application have the worker that this server hosts.
+HOSTED_WORKER = "flowbook_hosted_worker"
 
 #: The largest number of runs in one answer.
 MOST_RUNS = 1000
@@ -45,6 +51,12 @@ class FlowbookHandler(APIHandler):
         """The folder whose files the server shows, or None when its contents are not files."""
         root = getattr(self.contents_manager, "root_dir", None)
         return Path(root).resolve() if root else None
+
+    @property
+    def hosted_worker(self) -> HostedWorker:
+        """The worker of this server."""
+        hosted: HostedWorker = self.settings[HOSTED_WORKER]
+        return hosted
 
     def refuse(self, status: int, sentence: str) -> None:
         """Answer with an error that a person can read."""
@@ -115,6 +127,24 @@ class RunFileHandler(FlowbookHandler):
         self.finish(content, set_content_type=MEDIA_TYPES[kind])
 
 
+class WorkersHandler(FlowbookHandler):
+    """The workers that live, and whether schedules fire. POST has this server host one."""
+
+    @web.authenticated
+    @authorized
+    @_told
+    async def get(self) -> None:
+        self.finish(json.dumps(await asyncio.to_thread(workers_to_json, self.hosted_worker)))
+
+    @web.authenticated
+    @authorized
+    @_told
+    async def post(self) -> None:
+        self.hosted_worker.ask_for()
+        self.set_status(202)
+        self.finish(json.dumps({"message": "This server starts a worker."}))
+
+
 class PromoteHandler(FlowbookHandler):
     """Makes a deployment of a notebook under the server's folder."""
 
@@ -125,6 +155,7 @@ class PromoteHandler(FlowbookHandler):
         asked = self._asked()
         path = self._notebook(asked["path"])
         from flowbook.promote import promote
+        from flowbook.settings import current_settings
 
         promoted = await asyncio.to_thread(
             promote,
@@ -133,10 +164,11 @@ class PromoteHandler(FlowbookHandler):
             cron=asked["schedule"] or None,
             timezone=(asked["schedule"] and asked["timezone"]) or None,
         )
+        self.hosted_worker.look_now()
         answer = {
             "deployment": {"name": promoted.name, "version": promoted.version},
             "next_fires": [time.isoformat() for time in promoted.next_fires],
-            "worker_command": "flowbook worker start",
+            "worker_command": "flowbook worker start" if current_settings().server_worker == "off" else None,
             "warnings": list(promoted.warnings),
         }
         self.finish(json.dumps(answer))
@@ -185,6 +217,7 @@ def routes(base_url: str) -> list[tuple[str, type[FlowbookHandler]]]:
         ("runs", RunsHandler),
         (f"runs/{run}", RunHandler),
         (f"runs/{run}/files/({'|'.join(MEDIA_TYPES)})", RunFileHandler),
+        ("workers", WorkersHandler),
         ("promote", PromoteHandler),
     ]
     return [(url_path_join(base_url, "flowbook", "api", pattern), handler) for pattern, handler in patterns]

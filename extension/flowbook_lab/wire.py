@@ -1,7 +1,8 @@
-"""What the REST interface says of a run: records of the engine as JSON."""
+"""What the REST interface says of runs and workers: records of the engine as JSON."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from flowbook.errors import NotFound
 
 if TYPE_CHECKING:
     from flowbook.runs import RunSummary
+    from flowbook_lab.hosted_worker import HostedWorker
 
 _FILES = ("notebook", "html", "svg")
 
@@ -30,6 +32,42 @@ def summary_to_json(run: RunSummary, root: Path | None) -> dict[str, Any]:
 def run_to_json(run: RunView) -> dict[str, Any]:
     """A run with its nodes, without its logs and parameters."""
     return {**_common(run), "flow": run.flow, "nodes": [_node(node) for node in run.nodes.values()]}
+
+
+def workers_to_json(hosted: HostedWorker) -> dict[str, Any]:
+    """The workers that live, and whether schedules fire.
+
+    `starting` says that this server's own worker is not ready yet. `next_fire` is in seconds since the epoch.
+    """
+    from flowbook import engine
+    from flowbook.schedule.standing import standing
+    from flowbook.settings import current_settings
+    from flowbook.store.processes import this_process
+
+    now, own = time.time(), (this_process().host, hosted.pid)
+    found = standing(engine.engine().database, now)
+    workers = [
+        {
+            "name": worker.name,
+            "pool": worker.pool,
+            "host": worker.host,
+            "busy": worker.busy,
+            "slots": worker.slots,
+            "heartbeat_age": max(0.0, now - worker.heartbeat),
+            "hosted": (worker.host, worker.pid) == own,
+        }
+        for worker in found.workers
+    ]
+    return {
+        "workers": workers,
+        "hosting": current_settings().server_worker,
+        "starting": hosted.is_coming and not any(worker["hosted"] for worker in workers),
+        "deployments": found.deployments,
+        "schedules": found.schedules,
+        "fires": found.fires,
+        "idle_pools": list(found.idle_pools),
+        "next_fire": found.next_fire,
+    }
 
 
 def kept_file(run_id: str, kind: str) -> tuple[str, bytes]:

@@ -28,6 +28,35 @@ export interface RunSummary {
   notebook_path: string | null;
 }
 
+export interface LivingWorker {
+  name: string;
+  /** null for a process that serves deployments of its own. */
+  pool: string | null;
+  host: string;
+  busy: number;
+  slots: number;
+  /** Seconds since it was heard of. */
+  heartbeat_age: number;
+  /** Whether this server hosts it. */
+  hosted: boolean;
+}
+
+/** The workers that live, and whether schedules fire. */
+export interface Workers {
+  workers: LivingWorker[];
+  /** Whether this server hosts a worker, by the settings. */
+  hosting: "auto" | "on" | "off";
+  /** Whether this server's own worker is about to be ready. */
+  starting: boolean;
+  deployments: number;
+  schedules: number;
+  fires: boolean;
+  /** Pools that have schedules and no worker. */
+  idle_pools: string[];
+  /** In seconds since the epoch. */
+  next_fire: number | null;
+}
+
 export interface PromoteRequest {
   path: string;
   name: string;
@@ -39,7 +68,8 @@ export interface Promoted {
   deployment: { name: string; version: number };
   /** ISO 8601 with the offset of the schedule's zone. */
   next_fires: string[];
-  worker_command: string;
+  /** How to start a worker, where this server hosts none. */
+  worker_command: string | null;
   warnings: string[];
 }
 
@@ -51,6 +81,15 @@ export class FlowbookClient {
 
   async runs(limit = 50): Promise<RunSummary[]> {
     return (await this.request<{ runs: RunSummary[] }>(`runs?limit=${limit}`)).runs;
+  }
+
+  workers(): Promise<Workers> {
+    return this.request<Workers>("workers");
+  }
+
+  /** Have this server host a worker. */
+  async startWorker(): Promise<void> {
+    await this.request("workers", { method: "POST" });
   }
 
   promote(request: PromoteRequest): Promise<Promoted> {

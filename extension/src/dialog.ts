@@ -133,6 +133,8 @@ function outcome(promoted: Promoted, zone?: string): HTMLElement {
       ? [element("p", {}, "It runs next:"), element("ul", {}, ...fires)]
       : [element("p", {}, "It has no schedule: it runs on demand.")]),
     ...warnings.map((warning) => element("p", { class: "flowbook-problem" }, `Warning: ${warning}`)),
-    element("p", {}, "Scheduled runs need a worker. In a terminal: ", element("code", {}, worker_command)),
+    worker_command === null
+      ? element("p", {}, "It is executed while this Jupyter server, or another worker, is running.")
+      : element("p", {}, "Runs need a worker. In a terminal: ", element("code", {}, worker_command)),
   );
 }

@@ -7,6 +7,7 @@ import type { FlowbookClient, RunSummary } from "./api";
 import { element } from "./dom";
 import { flowIcon, stateIcon } from "./icons";
 import { progress, tally, times } from "./words";
+import { WorkerLine } from "./worker_line";
 
 export interface PanelActions {
   /** Promote the current notebook. */
@@ -27,8 +28,14 @@ export class RunsPanel extends Widget {
     this.addClass("flowbook-panel");
     this.node.setAttribute("role", "region");
     this.node.setAttribute("aria-label", "flowbook runs");
+    this.workers = new WorkerLine(client, () => this.refresh());
     const heading = element("h2", {}, "Runs ", this.summary);
-    this.node.append(element("header", {}, heading), this.trouble, this.empty(), this.list);
+    this.node.append(
+      element("header", {}, heading, this.workers.node),
+      this.trouble,
+      this.empty(),
+      this.list,
+    );
     this.poll = new Poll({
       name: "flowbook:runs",
       frequency: { interval: 2000, backoff: 2, max: 30_000 },
@@ -54,7 +61,9 @@ export class RunsPanel extends Widget {
 
   private async fetch(): Promise<void> {
     try {
-      this.showRuns(await this.client.runs());
+      const [runs, workers] = await Promise.all([this.client.runs(), this.client.workers()]);
+      this.showRuns(runs);
+      this.workers.show(workers);
       this.trouble.textContent = "";
     } catch (error) {
       this.trouble.textContent = `${(error as Error).message} The list may be out of date.`;
@@ -143,8 +152,13 @@ export class RunsPanel extends Widget {
   }
 
   private readonly poll: Poll;
+  private readonly workers: WorkerLine;
   private readonly rows = new Map<string, { node: HTMLElement; times: HTMLElement; print: string }>();
   private readonly summary = element("span", { class: "flowbook-tally" });
-  private readonly trouble = element("p", { class: "flowbook-problem", role: "status" });
+  private readonly trouble = element("p", {
+    class: "flowbook-problem",
+    role: "status",
+    "aria-label": "Problems",
+  });
   private readonly list = element("ul", { "aria-label": "Runs, newest first" });
 }

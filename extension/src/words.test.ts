@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { RunSummary } from "./api";
-import { moment, progress, stem, tally, times, took } from "./words";
+import type { LivingWorker, RunSummary, Workers } from "./api";
+import { moment, progress, standing, stem, tally, times, took } from "./words";
 
 const run: RunSummary = {
   id: "a",
@@ -69,4 +69,66 @@ describe("tally", () => {
       tally([run, { ...run, look: "retrying" }, { ...run, look: "crashed" }, { ...run, look: "failed" }]),
     ).toBe("1 running · 2 failed"));
   it("is empty when all is well", () => expect(tally([run])).toBe(""));
+});
+
+describe("standing", () => {
+  const here: LivingWorker = {
+    name: "laptop-4711",
+    pool: "default",
+    host: "laptop",
+    busy: 1,
+    slots: 2,
+    heartbeat_age: 3,
+    hosted: true,
+  };
+  const found: Workers = {
+    workers: [here],
+    hosting: "auto",
+    starting: false,
+    deployments: 1,
+    schedules: 1,
+    fires: true,
+    idle_pools: [],
+    next_fire: Date.parse("2026-11-23T06:00:00Z") / 1000,
+  };
+  const told = (changes: Partial<Workers>) => standing({ ...found, ...changes }, "Europe/Zurich");
+
+  it("says that this server is the worker, how busy it is, and what comes next", () =>
+    expect(told({})).toEqual({
+      text: "Worker: this server, 1 of 2 busy. Next run: Mon 23 Nov, 07:00 CET.",
+      isProblem: false,
+      mayStart: false,
+    }));
+  it("says that this server is about to be one", () =>
+    expect(told({ workers: [], idle_pools: ["default"], starting: true })).toEqual({
+      text: "Worker: this server, starting…",
+      isProblem: false,
+      mayStart: false,
+    }));
+  it("names a worker that is elsewhere", () =>
+    expect(told({ workers: [{ ...here, hosted: false }], schedules: 0 })?.text).toBe(
+      "Worker: laptop-4711, 1 of 2 busy.",
+    ));
+  it("adds several up", () =>
+    expect(told({ workers: [here, { ...here, busy: 0, slots: 4 }], next_fire: null })?.text).toBe(
+      "2 workers, 1 of 6 busy.",
+    ));
+  it("says that nothing fires, and offers to start one", () =>
+    expect(told({ workers: [], idle_pools: ["default"], fires: false })).toEqual({
+      text: "No worker: schedules are not firing.",
+      isProblem: true,
+      mayStart: true,
+    }));
+  it("names the pools that have none", () =>
+    expect(told({ idle_pools: ["gpu", "night"], fires: false })).toEqual({
+      text: 'No worker for pools "gpu", "night": schedules are not firing.',
+      isProblem: true,
+      mayStart: false,
+    }));
+  it("offers nothing that the settings forbid", () =>
+    expect(told({ workers: [], idle_pools: ["default"], hosting: "off" })?.mayStart).toBe(false));
+  it("says that runs wait where there are deployments without schedules", () =>
+    expect(told({ workers: [], schedules: 0 })?.text).toBe("No worker: runs wait for one."));
+  it("says nothing where nothing was deployed", () =>
+    expect(told({ workers: [], schedules: 0, deployments: 0 })).toBeNull());
 });

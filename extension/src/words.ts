@@ -1,7 +1,7 @@
 /** What the panel and the dialog say of runs and times. Pure: no DOM, no clock. */
 
 import { clockText, durationText } from "../../widgets/src/duration";
-import type { RunSummary } from "./api";
+import type { RunSummary, Workers } from "./api";
 
 /** How long a run took (`9.4 s`), or a clock of how long it has been going on (`1:07`); empty before it has begun. */
 export function took(run: Pick<RunSummary, "started" | "ended">, now: number): string {
@@ -63,4 +63,46 @@ export function tally(runs: readonly RunSummary[]): string {
     .filter(([n]) => n > 0)
     .map(([n, word]) => `${n} ${word}`)
     .join(" · ");
+}
+
+/** What the panel says of workers: a sentence, whether something is wrong, and whether this server may start one. */
+export interface Standing {
+  text: string;
+  isProblem: boolean;
+  mayStart: boolean;
+}
+
+/** `Worker: this server, 1 of 2 busy`; null when there is neither a worker nor anything that waits for one. */
+export function standing(found: Workers, zone?: string): Standing | null {
+  const { workers, idle_pools, schedules, deployments } = found;
+  if (found.starting) {
+    return { text: "Worker: this server, starting…", isProblem: false, mayStart: false };
+  }
+  if (idle_pools.length > 0) {
+    const mayStart = idle_pools.includes("default") && found.hosting !== "off";
+    const pools = idle_pools.map((pool) => `"${pool}"`).join(", ");
+    const text =
+      workers.length === 0
+        ? "No worker: schedules are not firing."
+        : `No worker for ${idle_pools.length === 1 ? "pool" : "pools"} ${pools}: schedules are not firing.`;
+    return { text, isProblem: true, mayStart };
+  }
+  if (workers.length === 0) {
+    return deployments === 0
+      ? null
+      : { text: "No worker: runs wait for one.", isProblem: false, mayStart: found.hosting !== "off" };
+  }
+  const sum = (of: "busy" | "slots") => workers.reduce((total, worker) => total + worker[of], 0);
+  const [first] = workers;
+  const who = first.hosted ? "this server" : first.name;
+  const name = workers.length === 1 ? `Worker: ${who}` : `${workers.length} workers`;
+  const next =
+    schedules > 0 && found.next_fire !== null
+      ? ` Next run: ${moment(new Date(found.next_fire * 1000), zone)}.`
+      : "";
+  return {
+    text: `${name}, ${sum("busy")} of ${sum("slots")} busy.${next}`,
+    isProblem: false,
+    mayStart: false,
+  };
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from flowbook import flow, task
 from flowbook.engine import close_engines
@@ -71,7 +72,7 @@ def test_promotes_a_notebook(lab: Any, page: Page) -> None:
     expect(page.get_by_role("dialog")).to_contain_text("nightly is deployed (version 1)")
     expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(5)
     expect(page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("07:00")
-    expect(page.get_by_role("dialog")).to_contain_text("flowbook worker start")
+    expect(page.get_by_role("dialog")).to_contain_text("executed while this Jupyter server, or another worker, is")
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -139,7 +140,56 @@ def test_says_so_when_the_server_is_gone(lab: Any, page: Page, in_lab: Path) -> 
     panel = open_panel(page)
     expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
     page.route("**/flowbook/api/runs*", lambda route: route.abort())
-    expect(panel.get_by_role("status")).to_contain_text("The Jupyter server cannot be reached.")
+    problems = panel.get_by_role("status", name="Problems")
+    expect(problems).to_contain_text("The Jupyter server cannot be reached.")
     expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
     page.unroute("**/flowbook/api/runs*")
-    expect(panel.get_by_role("status")).to_be_empty(timeout=20_000)
+    expect(problems).to_be_empty(timeout=20_000)
+
+
+def test_says_who_executes_deployments(lab: Any, page: Page, in_lab: Path) -> None:
+    lab.write_notebook("hosted.ipynb", CELLS)
+    lab.open(page, "hosted.ipynb")
+    panel = open_panel(page)
+    workers = panel.get_by_role("status", name="Workers")
+    page.get_by_role("button", name="Promote", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Schedule").fill("0 7 * * 1-5")
+    dialog.get_by_role("button", name="Promote").click()
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    expect(workers).to_contain_text("Worker: this server, 0 of 2 busy.", timeout=60_000)
+    expect(workers).to_contain_text("Next run: ")
+    expect(workers.get_by_role("button")).to_have_count(0)
+    shot = os.environ.get("FLOWBOOK_SCREENSHOTS")
+    if shot:
+        page.screenshot(path=Path(shot) / "worker_line.png")
+
+
+def test_offers_to_start_a_worker_where_schedules_do_not_fire(lab: Any, page: Page) -> None:
+    nobody = {
+        "workers": [],
+        "hosting": "auto",
+        "starting": False,
+        "deployments": 1,
+        "schedules": 1,
+        "fires": False,
+        "idle_pools": ["default"],
+        "next_fire": None,
+    }
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.method)
+        route.fulfill(json={**nobody, "starting": "POST" in asked})
+
+    page.route("**/flowbook/api/workers*", answer)
+    lab.open(page)
+    panel = open_panel(page)
+    workers = panel.get_by_role("status", name="Workers")
+    expect(workers).to_contain_text("No worker: schedules are not firing.")
+    shot = os.environ.get("FLOWBOOK_SCREENSHOTS")
+    if shot:
+        page.screenshot(path=Path(shot) / "no_worker_line.png")
+    workers.get_by_role("button", name="Start one").click()
+    expect(workers).to_contain_text("Worker: this server, starting…")
+    assert asked.count("POST") == 1
