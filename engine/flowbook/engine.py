@@ -21,7 +21,7 @@ from flowbook.run import inline, logs
 from flowbook.run.blocking import notice_interrupt
 from flowbook.run.current import current, current_tags, speaker
 from flowbook.run.execution import Execution, flowless
-from flowbook.run.flow_execution import FlowExecution
+from flowbook.run.flow_execution import Claimed, FlowExecution
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.ids import new_id
 from flowbook.run.outcomes import result_of
@@ -57,23 +57,6 @@ class Engine:
     background: Runner
     requests: RunRequests
     watcher: Watcher
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claimed:
-    """A flow run that was recorded before it began, and that this process has claimed under `fence`.
-
-    `parent_id` is that of the flow run in whose graph it is shown.
-    """
-
-    fence: int
-    parent_id: str | None = None
-    tags: frozenset[str] = frozenset()
-
-    @property
-    def is_retried(self) -> bool:
-        """Whether another process has had it before, which may have left results."""
-        return self.fence > 1
 
 
 _engines: dict[str, Engine] = {}

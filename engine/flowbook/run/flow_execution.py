@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from flowbook.run.generators import Course
     from flowbook.run.runner import Runner
     from flowbook.run.turns import Turns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """A flow run that was recorded before it began, and that this process has claimed under `fence`.
+
+    `parent_id` is that of the flow run in whose graph it is shown.
+    """
+
+    fence: int
+    parent_id: str | None = None
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether another process has had it before, which may have left results."""
+        return self.fence > 1
 
 
 class FlowExecution(Execution):
