@@ -24,8 +24,9 @@ from flowbook.promote import promote, request_run
 from flowbook.run import requests
 from flowbook.run.ids import new_id
 from flowbook.runs import find_run, recent_runs, run_view
+from flowbook.store.claiming import Claimant, claim_due
 from flowbook.store.processes import this_process
-from flowbook.store.queue import Claimant, claim_due, take_over
+from flowbook.store.queue import take_over
 from flowbook.store.workers import register
 from flowbook.task_runners import ThreadPoolTaskRunner
 
