@@ -131,7 +131,7 @@ class HostedWorker:
         return needs_worker(engine.engine().database, DEFAULT_POOL, time.time())
 
     def _launch(self, settings: Settings) -> None:
-        from flowbook.schedule.lifeline import VARIABLE
+        from flowbook.run.lifeline import VARIABLE
 
         lifeline, self._lifeline = os.pipe()
         command = [sys.executable, "-m", "flowbook.cli", "worker", "start"]

@@ -48,7 +48,7 @@ class Trial:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._start("deploy").wait(60) != 0:
             return [f"nothing could be deployed, see {self.folder / 'deploy.log'}"]
-        kinds = ("kernel", "worker", "scheduler", "other worker")
+        kinds = ("kernel", "worker", "scheduler", "server" if self.seed % 4 == 0 else "other worker")
         try:
             for kind in kinds:
                 self.actors[kind] = self._start(kind)
@@ -117,7 +117,10 @@ class Trial:
         command = ["-m", "tests.faults.actors", kind]
         if "worker" in kind:
             command = ["-m", "flowbook.cli", "worker", "start", "--limit", "2"]
+        if kind == "server":  # which hosts a worker
+            command = ["-m", "jupyter_server", "--no-browser", "--allow-root", "--port=0", "--ServerApp.token=none"]
         env = {**os.environ, "FLOWBOOK_HOME": str(self.folder / "home"), "FAULTS": str(self.folder)}
+        env["FLOWBOOK_SERVER_WORKER"] = "on"
         env |= {"FLOWBOOK_LOGGING_LEVEL": "ERROR", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         env.pop("FLOWBOOK_DATABASE_URL", None)
         if self.url is not None:

@@ -34,7 +34,7 @@ def start(pool: str, queues: tuple[str, ...], limit: int, name: str | None, run_
     The first signal lets runs come to their end for 30 seconds, the second ends them at once.
     """
     from flowbook import engine
-    from flowbook.schedule.lifeline import stop_with_host
+    from flowbook.run.lifeline import when_cut
     from flowbook.schedule.serving import hearing_signals, print_line, stopped_by_signals
     from flowbook.schedule.worker import Worker
     from flowbook.store.pools import queue_named
@@ -43,7 +43,7 @@ def start(pool: str, queues: tuple[str, ...], limit: int, name: str | None, run_
     for queue in queues:
         queue_named(engine.engine().database, pool, queue)
     with stopped_by_signals(made.stop):
-        stop_with_host(made.stop)
+        when_cut(made.stop)
         if run_once:
             count = hearing_signals(made.run_once)
             click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")

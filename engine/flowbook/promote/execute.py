@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from contextlib import suppress
 
 from flowbook import engine
 from flowbook.errors import FlowbookError
 from flowbook.run import logs
+from flowbook.run.lifeline import when_cut
 from flowbook.store.deployments import manifest_of
 from flowbook.store.processes import this_process
 from flowbook.store.queue import QueuedRun, queued_run, take_over
@@ -70,21 +69,15 @@ def _let_go(run: QueuedRun) -> None:
 
 def _end_with_worker(run: QueuedRun) -> None:
     """End the run as Crashed, and this process with all of its group, when the worker that started it is gone."""
-    lifeline = os.environ.pop("FLOWBOOK_LIFELINE", "")
-    if not lifeline.isdigit():
-        return
     worker = os.getppid()
 
-    def watch() -> None:
-        with suppress(OSError):
-            while os.read(int(lifeline), 1):  # nobody writes to it: it ends when the worker does
-                pass
+    def end() -> None:
         try:
             _give_up(run, f"Its worker, process {worker}, is gone.")
         finally:
             os.killpg(0, signal.SIGKILL)
 
-    threading.Thread(target=watch, name="flowbook-lifeline", daemon=True).start()
+    when_cut(end)
 
 
 def _give_up(run: QueuedRun, message: str) -> None:

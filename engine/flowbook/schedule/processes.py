@@ -18,6 +18,7 @@ from typing import Any
 
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.leftovers import end_kernel, signal_group
+from flowbook.run.lifeline import VARIABLE
 from flowbook.runs import run_folder
 from flowbook.schedule.output import Output
 from flowbook.store.queue import QueuedRun
@@ -108,7 +109,7 @@ class RunProcess:
         end_kernel(self.folder)
 
     def _start(self, settings: ProcessSettings, lifeline: int) -> subprocess.Popen[bytes]:
-        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", "FLOWBOOK_LIFELINE": str(lifeline)}
+        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", VARIABLE: str(lifeline)}
         for name, value in (("FLOWBOOK_WORKING_DIR", settings.working_dir), ("FLOWBOOK_MEMORY_MB", settings.memory_mb)):
             env.pop(name, None)
             if value is not None:

@@ -203,7 +203,8 @@ def _end_events(connection: Connection, run: Any, state: State) -> list[Event]:
     now, data = time.time(), state_to_json(state)
     subjects = [(run.id, task_id) for task_id in connection.scalars(unfinished)]
     subjects.append((run.id, None))
-    if run.parent_id:
+    node = select(task_run.c.id).where(task_run.c.id == run.id, task_run.c.state_type.in_(_ALIVE))
+    if run.parent_id and connection.scalar(node) is not None:  # else it has ended with the parent
         subjects.append((run.parent_id, run.id))
     return [
         Event(kind="state", time=now, flow_run_id=flow_id, task_run_id=task_id, data=data)

@@ -43,10 +43,15 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def record(
-    run_id: str, process: Process | None, state: State | None, task_state: State | None = None, at: float = 1.0
+    run_id: str,
+    process: Process | None,
+    state: State | None,
+    task_state: State | None = None,
+    at: float = 1.0,
+    parent: str | None = None,
 ) -> None:
     """A flow run of `process` as it would have recorded it, or of none that waits for one; it began `at` that time."""
-    made: dict[str, Any] = {"name": run_id, "flow": "pipeline"}
+    made: dict[str, Any] = {"name": run_id, "flow": "pipeline", **({"parent": parent} if parent else {})}
     if process is not None:
         made |= {"host": process.host, "pid": process.pid, "pid_started": process.started}
     events = [Event(kind="flow-run", time=at, flow_run_id=run_id, data=made)]
@@ -81,6 +86,24 @@ def test_its_unfinished_task_runs_crash_and_its_finished_ones_do_not(child: subp
     record("one", process, running(), running())
     record("two", process, running(), completed())
     assert [run_view(name).nodes[f"{name}-task"].look for name in ("one", "two")] == ["crashed", "succeeded"]
+
+
+def test_a_sub_flow_crashes_once_in_the_graph_of_its_parent(child: subprocess.Popen[bytes]) -> None:
+    process = process_of(child.pid)
+    record("outer", process, running())
+    record("inner", process, running(), parent="outer")
+    node = {"name": "inner", "key": "inner", "flow": True}
+    for event in (
+        Event(kind="task-run", time=2.0, flow_run_id="outer", task_run_id="inner", data=node),
+        Event(kind="state", time=2.0, flow_run_id="outer", task_run_id="inner", data=state_to_json(running())),
+    ):
+        engine().recorder.relay(event)
+    engine().recorder.flush()
+    child.kill()
+    child.wait()
+    assert sorted(reap(engine().database)) == ["inner", "outer"]
+    of_node = [event for event in events_of(engine().database, "outer") if event.task_run_id == "inner"]
+    assert [event.data["name"] for event in of_node if event.kind == "state"] == ["Running", "Crashed"]
 
 
 def test_a_finished_run_stays_as_it_ended(child: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,6 @@
-"""A worker that another process hosts: it stops when that process is gone, however it went.
+"""Ending with another process, however that went.
 
-The host holds one end of a pipe, which is closed with it. ``FLOWBOOK_LIFELINE`` is the number of the other end.
+The other process holds one end of a pipe, which is closed with it. ``FLOWBOOK_LIFELINE`` numbers the other end.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import suppress
 VARIABLE = "FLOWBOOK_LIFELINE"
 
 
-def stop_with_host(stop: Callable[[], None]) -> None:
-    """Have `stop` called in another thread when the host is gone; nothing if there is none."""
+def when_cut(call: Callable[[], None]) -> None:
+    """Have `call` called in another thread when the process at the other end is gone; nothing if there is none."""
     lifeline = os.environ.pop(VARIABLE, "")
     if not lifeline.isdigit():
         return
@@ -23,6 +23,6 @@ def stop_with_host(stop: Callable[[], None]) -> None:
         with suppress(OSError):
             while os.read(int(lifeline), 1):  # nobody writes to it
                 pass
-        stop()
+        call()
 
     threading.Thread(target=watch, name="flowbook-lifeline", daemon=True).start()
