@@ -54,6 +54,8 @@ class Worker:
         clock: Clock | None = None,
         said: Callable[[str], None] = _log.info,
     ) -> None:
+        if pool is None and not deployments:
+            raise ValueError("a worker executes the runs of a pool, or of some deployments")
         self.database: Database = engine.engine().database
         self.limit = limit
         self.grace = grace
