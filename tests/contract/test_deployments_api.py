@@ -16,7 +16,8 @@ import flowbook
 from flowbook import deploy, engine, flow, serve
 from flowbook.core.deploying import Collision
 from flowbook.deployments import Deployment, run_deployment
-from flowbook.errors import NotFound, ParameterError, UsageError
+from flowbook.errors import NotFound, ParameterError, StoreError, UsageError
+from flowbook.promote.pickled import pickle_flow, unpickle_flow
 from flowbook.runs import find_run, recent_runs
 from flowbook.schedules import (
     Cron,
@@ -406,6 +407,17 @@ def test_a_deployment_as_in_prefect_2() -> None:
     assert find_run(asked.id).parameters == {"env": "2026-01-05T06:00:00+00:00", "day": "2026-01-05"}
     Deployment.build_from_flow(report, apply=True, **options)
     assert stored("daily-schedule").version == 2
+
+
+def test_a_pickled_flow_that_was_tampered_with_is_not_loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = pickle_flow(report, home)
+    assert unpickle_flow(content, home).name == "report"
+    monkeypatch.setattr("pickle.loads", lambda *_: pytest.fail("it is not even looked at"))
+    for place in (0, 40, len(content) - 1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        with pytest.raises(StoreError, match="was not signed with the key of .*, so it is not loaded"):
+            unpickle_flow(bytes(changed), home)
 
 
 def test_run_deployment_asks_for_a_run_once_per_key() -> None:

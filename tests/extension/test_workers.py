@@ -104,6 +104,15 @@ def test_a_worker_is_not_started_where_the_setting_forbids_it(client: httpx.Clie
     )
 
 
+def test_a_setting_that_says_neither_is_a_sentence(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWBOOK_SERVER_WORKER", "yes")
+    answer = client.get("flowbook/api/workers")
+    assert (answer.status_code, answer.json()["message"]) == (
+        400,
+        "FLOWBOOK_SERVER_WORKER is 'yes'; set it to auto, on or off.",
+    )
+
+
 # --- A server of its own ----------------------------------------------------------------------------------------------
 
 

@@ -587,7 +587,8 @@ def test_serving_fires_by_schedule_until_it_is_interrupted_and_goes_on_later(tmp
     runs = succeeded()
     assert {(run.flow, run.deployment, run.trigger) for run in runs} == {("often", "same", "schedule")}
     assert "word y" in messages(runs[0].id)
-    assert any(line.startswith("Nothing is served: the file is only being loaded.") for line in messages(runs[0].id))
+    loaded = "Nothing is served: the file is only being loaded."
+    until(lambda: any(line.startswith(loaded) for line in messages(runs[0].id)))
     on_demand = run_deployment("seldom/same", timeout=WITHIN)
     assert on_demand.state is not None
     assert on_demand.state.is_completed()
