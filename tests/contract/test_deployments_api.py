@@ -416,7 +416,7 @@ def test_a_pickled_flow_that_was_tampered_with_is_not_loaded(home: Path, monkeyp
     for place in (0, 40, len(content) - 1):
         changed = bytearray(content)
         changed[place] ^= 1
-        with pytest.raises(StoreError, match="was not signed with the key of .*, so it is not loaded"):
+        with pytest.raises(StoreError, match=r"was not signed with the key of .*, so it is not loaded"):
             unpickle_flow(bytes(changed), home)
 
 
