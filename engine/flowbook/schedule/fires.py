@@ -116,14 +116,19 @@ def set_right(database: Database, now: float) -> int:
 
 def decide(schedule: Schedule, since: float, now: float) -> Decision:
     """What becomes of the fires from `since` up to `now`, in seconds since the epoch."""
-    first = _first_from(schedule, since)
+    coming = _fires_from(schedule, since)
+    first = next(coming, None)
     if first is None or first > now:
         return Decision(next_due=first)
+    if first > now - ON_TIME:  # as nearly always
+        runs = [first]
+        for time in coming:
+            if time > now:
+                return Decision(runs=runs, next_due=time)
+            runs.append(time)
+        return Decision(runs=runs)
     following = _first_from(schedule, _just_after(now))
-    on_time = list(_between(schedule, max(since, _just_after(now - ON_TIME)), now))
-    if first > now - ON_TIME:
-        return Decision(runs=on_time, next_due=following)
-    runs = on_time
+    runs = on_time = list(_between(schedule, _just_after(now - ON_TIME), now))
     if schedule.catchup == "all":
         runs = last_fires(schedule, since, now, MOST_CAUGHT_UP)
     elif schedule.catchup == "one" and not on_time:

@@ -115,12 +115,12 @@ task_run = Table(
     *_time_columns(),
     sqlite_with_rowid=False,
 )
-#: Task runs outside of any flow run, for whoever looks for those that have not ended.
+#: Task runs outside of any flow run, for whoever looks for those that have not ended. Only SQLite is told that the rest
+#: is of no interest: telling PostgreSQL as well would have SQLAlchemy import its dialect wherever this module is.
 Index(
     "ix_task_run_flowless",
     task_run.c.ended,
     sqlite_where=task_run.c.flow_run_id.is_(None),
-    postgresql_where=task_run.c.flow_run_id.is_(None),
 )
 
 #: A small result stands in ``content``, a larger one in ``file``, a path below the home folder or an absolute one.
@@ -144,7 +144,6 @@ Index(
     "ix_result_expires",
     result.c.expires,
     sqlite_where=result.c.expires.is_not(None),
-    postgresql_where=result.c.expires.is_not(None),
 )
 
 #: How often the results of each task were reused (``hits``), how often not, and the seconds that reuse saved.

@@ -114,7 +114,7 @@ def _change_indexes() -> None:
         ("ix_task_run_flowless", "task_run", "ended", sa.text("flow_run_id IS NULL")),
         ("ix_result_expires", "result", "expires", sa.text("expires IS NOT NULL")),
     ):
-        op.create_index(name, table, [column], sqlite_where=condition, postgresql_where=condition)
+        op.create_index(name, table, [column], sqlite_where=condition)
 
 
 def _carry_over() -> None:
