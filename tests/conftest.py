@@ -39,6 +39,18 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Server) -> Iterator[str]:
+    """The name of a PostgreSQL database with flowbook's tables and nothing in them."""
+    from sqlalchemy import make_url
+
+    from flowbook.store.database import Database
+
+    with postgres.database() as url:
+        Database(url).close()
+        yield str(make_url(url).database)
+
+
 @pytest.fixture
 def postgres_url(postgres: Server) -> Iterator[str]:
     """A new, empty PostgreSQL database."""
@@ -56,10 +68,22 @@ def own_postgres() -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def on_postgresql(home: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def on_postgresql(
+    home: Path, postgres: Server, postgres_template: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """Has the test's home keep its record in PostgreSQL; the URL of the database."""
-    monkeypatch.setenv("FLOWBOOK_DATABASE_URL", postgres_url)
-    yield postgres_url
+    with postgres.database(postgres_template) as url:
+        monkeypatch.setenv("FLOWBOOK_DATABASE_URL", url)
+        yield url
+        close_engines()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def empty_store_url(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """As `store_url`, with nothing in the database, no table either."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("FLOWBOOK_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    yield current_settings().database_url
     close_engines()
 
 

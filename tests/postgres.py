@@ -44,10 +44,10 @@ class Server:
         return make_url(self.url).set(database=database).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of a new, empty database, which is dropped at the end, whoever is connected to it."""
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """The URL of a new database, an empty one or a copy; dropped at the end, whoever is connected to it."""
         name = f"flowbook_test_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         try:
             yield self.url_of(name)
         finally:

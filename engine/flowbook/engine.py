@@ -59,6 +59,11 @@ class Engine:
     watcher: Watcher
 
 
+_TAKEN_FOR_DEAD = (
+    "This process was taken for dead, so the run is not its any more: it was stopped, asleep, or cut off from the "
+    "database for too long."
+)
+
 _engines: dict[str, Engine] = {}
 _opening = threading.Lock()
 
@@ -104,10 +109,7 @@ def _lose(watcher: Watcher, flow_run_id: str) -> None:
     """End a flow run that is not ours any more. What it records from now on is not written."""
     run = watcher.find(flow_run_id)
     if run is not None:
-        run.cancel(
-            "This process was taken for dead, so the run is not its any more: it was stopped, asleep, or cut off from "
-            "the database for too long."
-        )
+        run.cancel(_TAKEN_FOR_DEAD)
 
 
 def close_engines() -> None:
@@ -383,10 +385,7 @@ def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, claimed:
 def run_flow(run: FlowExecution) -> State:
     """Execute a flow run in the calling thread; returns once its final state is committed."""
     begin_flow(run)
-    state = drive_here(run, engine().watcher)
-    if run.parent is None:
-        run.recorder.flush()
-    return state
+    return committed(run, drive_here(run, engine().watcher))
 
 
 async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], None] | None = None) -> State:
@@ -396,10 +395,14 @@ async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], 
     it the asyncio task is cancelled.
     """
     begin_flow(run)
-    state = await drive_task_here(run, engine().watcher, stop)
+    return committed(run, await drive_task_here(run, engine().watcher, stop))
+
+
+def committed(run: FlowExecution, state: State) -> State:
+    """The final state of a run, once it is durable. A run that was lost has not ended as it did here."""
     if run.parent is None:
         run.recorder.flush()
-    return state
+    return cancelled(_TAKEN_FOR_DEAD) if engine().journal.claims.is_lost(run.id) else state
 
 
 def begin_flow(run: FlowExecution, *, in_turns: bool = False) -> None:
@@ -419,6 +422,7 @@ __all__ = [
     "await_all",
     "close_engine",
     "close_engines",
+    "committed",
     "current_flow",
     "current_plan",
     "draw_flow",

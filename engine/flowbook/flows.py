@@ -18,6 +18,7 @@ from flowbook.core.jsonable import plain_name
 from flowbook.core.methods import wrap_method
 from flowbook.core.parameters import as_call, bind, coerce
 from flowbook.core.protocol import Rules
+from flowbook.core.states import State
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run import inline
 from flowbook.run.decorated import Decorated
@@ -206,12 +207,17 @@ class Flow(Decorated, Generic[P, R]):
         if return_state and self.isasync:
             raise UsageError(f"Flow {self.name!r} is an async generator, which has no way to return its state.")
 
-        def announced() -> FlowExecution:
-            run = begin()
-            engine.begin_flow(run, in_turns=True)
-            return run
+        begun: list[FlowExecution] = []
 
-        return engine.values_of(announced, lambda state: answer(state, return_state), is_async=self.isasync)
+        def announced() -> FlowExecution:
+            begun.append(begin())
+            engine.begin_flow(begun[0], in_turns=True)
+            return begun[0]
+
+        def answered(state: State) -> Any:
+            return answer(engine.committed(begun[0], state), return_state)
+
+        return engine.values_of(announced, answered, is_async=self.isasync)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters by name as a run would get them, coerced to their type hints. Raises ParameterError."""

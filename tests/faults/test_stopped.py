@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.sql import sql
 
 from flowbook import engine
 from flowbook.core.states import StateType
@@ -70,7 +71,7 @@ def until(condition: Callable[[], Any]) -> Any:
 
 
 def test_what_stood_still_beyond_its_lease_is_fenced(
-    kernel: Callable[[], subprocess.Popen[str]], tmp_path: Path, sql: Any
+    kernel: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = kernel()
     run = until(lambda: next((one for one in recent_runs() if one.state_type == StateType.RUNNING), None))
@@ -92,7 +93,7 @@ def test_what_stood_still_beyond_its_lease_is_fenced(
 
 
 def test_one_that_lives_is_believed_after_a_long_sleep_of_the_machine(
-    kernel: Callable[[], subprocess.Popen[str]], tmp_path: Path, sql: Any
+    kernel: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = kernel()
     run = until(lambda: next((one for one in recent_runs() if one.state_type == StateType.RUNNING), None))

@@ -46,6 +46,10 @@ class Claims:
         """The fence under which this process executes the run."""
         return self._held.get(flow_run_id)
 
+    def is_lost(self, flow_run_id: str) -> bool:
+        """Whether another process has taken the run, so that nothing more of it was written."""
+        return self._held.get(flow_run_id) == _LOST
+
     def lost_among(self, connection: Connection, flow_run_ids: Iterable[str], new: Iterable[str]) -> set[str]:
         """Those of the runs whose fence is not ours any more, in the transaction that is about to write to them.
 

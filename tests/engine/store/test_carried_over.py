@@ -110,7 +110,7 @@ def rows_of(database: Database, tables: MetaData) -> dict[str, list[dict[str, An
 
 
 @pytest.fixture
-def before(store_url: str) -> dict[str, list[dict[str, Any]]]:
+def before(empty_store_url: str) -> dict[str, list[dict[str, Any]]]:
     """All rows of a database of the first schema, with some in every table."""
     database = Unmigrated(current_settings().database_url)
     upgrade(database, None, target="0001")

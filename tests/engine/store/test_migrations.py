@@ -44,9 +44,9 @@ def migrated(url: str) -> None:
     database.close()
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_code(store_url: str) -> None:
-    migrated(store_url)
-    database = Database(store_url)
+def test_the_migrations_make_exactly_the_tables_of_the_code(empty_store_url: str) -> None:
+    migrated(empty_store_url)
+    database = Database(empty_store_url)
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
@@ -79,7 +79,7 @@ def test_opening_an_up_to_date_database_changes_nothing(home: Path) -> None:
         assert connection.execute("SELECT count(*) FROM task_run").fetchone() == (2,)
 
 
-@pytest.mark.usefixtures("store_url")
+@pytest.mark.usefixtures("empty_store_url")
 def test_a_database_of_a_newer_program_is_refused_and_left_alone() -> None:
     one()
     close_engines()
