@@ -63,11 +63,12 @@ def sample() -> None:
 
 
 def states(run_id: str) -> dict[str, float]:
-    """When a run entered each of its states."""
+    """When a run entered states of each type for the first time."""
     from flowbook.store.events import events_of
 
     events = events_of(engine().database, run_id)
-    return {event.data["type"]: event.time for event in events if event.kind == "state" and event.task_run_id is None}
+    own = [event for event in events if event.kind == "state" and event.task_run_id is None]
+    return {event.data["type"]: event.time for event in reversed(own)}
 
 
 def pickup(count: int = 40) -> None:
