@@ -20,7 +20,8 @@ class Driver:
         self.nb, self.sources = nb, cells
         plain = [{"cell_type": "code", "source": source.splitlines(keepends=True)} for source in cells]
         (folder / "snapshot.ipynb").write_text(json.dumps({"cells": plain}))
-        described = {"flow_run_id": RUN, "flow": "report", "schema": [], "parameters": {}, **run}
+        claimed = {"flow_run_id": RUN, "fence": 0, "parent_id": None, "tags": [], "name": "n", "trigger": "test"}
+        described = {**claimed, "flow": "report", "schema": [], "parameters": {}, **run}
         (folder / "run.json").write_text(json.dumps({"snapshot": str(folder / "snapshot.ipynb"), **described}))
         record = (
             "from flowbook import engine as e\n"
