@@ -10,14 +10,14 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice, takewhile
 from math import inf, nextafter
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotFound, UsageError
 from flowbook.run.ids import new_id
-from flowbook.schedule.fires import make_due_runs, run_for_fire
+from flowbook.schedule.fires import fires_from, make_due_runs, run_for_fire
 from flowbook.schedules import Schedule, from_dict
 from flowbook.store.deployments import Deployment, StoredSchedule, schedule_of, schedules_of
 from flowbook.store.queue import add_runs
@@ -106,7 +106,7 @@ def plan_backfill(
     planned = {each.id: from_dict(each.spec) for each in schedules}
     found: list[tuple[float, str]] = []
     for schedule_id, schedule in planned.items():
-        window = takewhile(lambda moment: moment < until.timestamp(), _fires_from(schedule, since.timestamp()))
+        window = takewhile(lambda moment: moment < until.timestamp(), fires_from(schedule, since.timestamp()))
         found += [(moment, schedule_id) for moment in islice(window, MOST + 1)]
     with database.read() as connection:
         made = _made(connection, deployment, planned, since.timestamp(), until.timestamp())
@@ -221,7 +221,7 @@ def _first_left(
 
     window = (fire.c.schedule_id == schedule_id, fire.c.fire_time >= since, fire.c.fire_time <= until)
     known = {*made, *connection.scalars(select(fire.c.fire_time).where(*window))}
-    fires = takewhile(lambda moment: moment <= until, _fires_from(schedule, since))
+    fires = takewhile(lambda moment: moment <= until, fires_from(schedule, since))
     return next((moment for moment in fires if moment not in known), None)
 
 
@@ -229,12 +229,6 @@ def _row(plan: Backfill, moment: float, schedule_id: str, **values: Any) -> dict
     empty = {"flow_run_id": None, "until": None}
     named = {"schedule_id": schedule_id, "fire_time": moment, "deployment_id": plan.deployment.id}
     return {**empty, **named, **values}
-
-
-def _fires_from(schedule: Schedule, moment: float) -> Iterator[float]:
-    """The fires of a schedule from a time on, in seconds since the epoch."""
-    before = datetime.fromtimestamp(moment, UTC) - timedelta(microseconds=1)
-    return (found for fire in schedule.fires(before) if (found := fire.timestamp()) >= moment)
 
 
 def missed_count(database: Database, fire: Fire) -> int | None:
@@ -250,5 +244,5 @@ def missed_count(database: Database, fire: Fire) -> int | None:
     within = (fires.c.schedule_id == fire.schedule_id, fires.c.fire_time > fire.time, fires.c.fire_time <= fire.until)
     with database.read() as connection:
         made_up_for = connection.scalar(select(func.count()).select_from(fires).where(*within)) or 0
-    window = takewhile(lambda moment: moment <= fire.until, _fires_from(from_dict(json.loads(fire.spec)), fire.time))
+    window = takewhile(lambda moment: moment <= fire.until, fires_from(from_dict(json.loads(fire.spec)), fire.time))
     return sum(1 for _ in islice(window, MOST)) - made_up_for

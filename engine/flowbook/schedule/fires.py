@@ -116,7 +116,7 @@ def set_right(database: Database, now: float) -> int:
 
 def decide(schedule: Schedule, since: float, now: float) -> Decision:
     """What becomes of the fires from `since` up to `now`, in seconds since the epoch."""
-    coming = _fires_from(schedule, since)
+    coming = fires_from(schedule, since)
     first = next(coming, None)
     if first is None or first > now:
         return Decision(next_due=first)
@@ -314,15 +314,15 @@ def _jitter(schedule_id: str, time: float, most: float) -> float:
 
 def _first_from(schedule: Schedule, time: float) -> float | None:
     """The first fire at `time` or after it."""
-    return next(_fires_from(schedule, time), None)
+    return next(fires_from(schedule, time), None)
 
 
 def _between(schedule: Schedule, since: float, until: float) -> Iterator[float]:
     """The fires from `since` to `until`, both included."""
-    return takewhile(lambda time: time <= until, _fires_from(schedule, since))
+    return takewhile(lambda time: time <= until, fires_from(schedule, since))
 
 
-def _fires_from(schedule: Schedule, time: float) -> Iterator[float]:
+def fires_from(schedule: Schedule, time: float) -> Iterator[float]:
     """The fires at `time` or after it: to the bit, as a datetime, which has microseconds, is not."""
     found = (fire.timestamp() for fire in schedule.fires(_moment(time) - timedelta(microseconds=1)))
     return (fire for fire in found if fire >= time)

@@ -42,10 +42,6 @@ class Claims:
             for run_id in flow_run_ids:
                 self._held.pop(run_id, None)
 
-    def fence_of(self, flow_run_id: str) -> int | None:
-        """The fence under which this process executes the run."""
-        return self._held.get(flow_run_id)
-
     def is_lost(self, flow_run_id: str) -> bool:
         """Whether another process has taken the run, so that nothing more of it was written."""
         return self._held.get(flow_run_id) == _LOST

@@ -160,14 +160,18 @@ def hand_back(database: Database, run: QueuedRun) -> bool:
     from flowbook.store.schema import flow_run
 
     held = (flow_run.c.id == run.id, flow_run.c.fence == run.fence, flow_run.c.state_type == "PENDING")
-    free = {"pid": None, "pid_started": None, "host": None, "lease": None, "fence": run.fence + 1}
     with database.write() as connection:
-        if connection.execute(update(flow_run).where(*held).values(**free)).rowcount == 0:
+        if connection.execute(update(flow_run).where(*held).values(**_freed(run))).rowcount == 0:
             return False
         said = state_to_json(scheduled("Handed back by a worker that stopped."))
         Batch([Event(kind="state", time=time.time(), flow_run_id=run.id, data=said)]).write(connection)
         notify(connection)
         return True
+
+
+def _freed(run: QueuedRun) -> dict[str, Any]:
+    """What the row of a run says that no process has any more."""
+    return {"pid": None, "pid_started": None, "host": None, "lease": None, "fence": run.fence + 1}
 
 
 def suspend(database: Database, run: QueuedRun, seconds: float | None) -> None:
@@ -177,10 +181,9 @@ def suspend(database: Database, run: QueuedRun, seconds: float | None) -> None:
     from flowbook.store.schema import flow_run
 
     mine = (flow_run.c.id == run.id, flow_run.c.fence == run.fence, flow_run.c.state_type == "PAUSED")
-    free = {"pid": None, "pid_started": None, "host": None, "lease": None, "fence": run.fence + 1}
     due = None if seconds is None else time.time() + seconds
     with database.write() as connection:
-        connection.execute(update(flow_run).where(*mine).values(**free, due=due))
+        connection.execute(update(flow_run).where(*mine).values(**_freed(run), due=due))
 
 
 def begin_again(database: Database, run_id: str, reason: str) -> bool:
