@@ -89,14 +89,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         port = probe.getsockname()[1]
     areas = [SOURCES / area for area in ("engine", "kernel_magics", "widgets", "extension")]
     environment = {
-        **os.environ,
+        # None of flowbook's own settings: what the server of other tests runs with is still set while these run.
+        **{name: value for name, value in os.environ.items() if not name.startswith("FLOWBOOK_")},
         "FLOWBOOK_HOME": str(home),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "PYTHONPATH": os.pathsep.join([*map(str, areas), os.environ.get("PYTHONPATH", "")]),
     }
-    environment.pop("FLOWBOOK_DATABASE_URL", None)
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--port-retries=0"),
         f"--ServerApp.root_dir={root}",
