@@ -32,8 +32,8 @@ seconds = some.floats(min_value=0, max_value=1e6)
         (1, [1, 2, 3], (1.0,)),
         (2, [], (0.0, 0.0)),
         (2, (1, 2), (1.0, 2.0)),
-        (4, exponential_backoff(10), (10.0, 20.0, 40.0, 80.0)),
-        (3, lambda retries: [retries] * retries, (3.0, 3.0, 3.0)),
+        pytest.param(4, exponential_backoff(10), (10.0, 20.0, 40.0, 80.0), id="exponential"),
+        pytest.param(3, lambda retries: [retries] * retries, (3.0, 3.0, 3.0), id="function"),
     ],
     ids=repr,
 )
