@@ -95,38 +95,43 @@ class CronLine:
         while silent_months < 12 * SEARCH_YEARS and year <= LAST_YEAR:
             silent_months += 1
             if month in self.months:
-                for day in self._days(year, month):
+                for day in _days(self, year, month):
                     if day >= day0:
                         silent_months = 0
                         yield year, month, day
             year, month, day0 = (year, month + 1, 1) if month < 12 else (year + 1, 1, 1)
 
-    def _days(self, year: int, month: int) -> list[int]:
-        monday_based, length = calendar.monthrange(year, month)
-        nearest = {_nearest_weekday(monday_based, length, day) for day in self.nearest}
-        first = (monday_based + 1) % 7
-        return [
-            day
-            for day in range(1, length + 1)
-            if self._joined(
-                day in self.days or day in nearest or (self.last_day and day == length),
-                self._is_weekday((first + day - 1) % 7, day, length),
-            )
-        ]
-
-    def _is_weekday(self, weekday: int, day: int, length: int) -> bool:
+    def is_weekday(self, weekday: int, day: int, length: int) -> bool:
+        """Whether the field of weekdays matches a day of a month that has `length` days."""
         return (
             weekday in self.weekdays
             or (weekday, (day + 6) // 7) in self.nth
             or (day > length - 7 and (weekday, -1) in self.nth)
         )
 
-    def _joined(self, day_matches: bool, weekday_matches: bool) -> bool:
+    def joined(self, day_matches: bool, weekday_matches: bool) -> bool:
+        """Whether both fields of days match together, as cron(8) says."""
         if self.any_weekday:
             return self.any_day or day_matches
         if self.any_day:
             return weekday_matches
         return (day_matches or weekday_matches) if self.day_or else (day_matches and weekday_matches)
+
+
+@lru_cache(maxsize=4096)  # schedules that fire together look at the same month
+def _days(line: CronLine, year: int, month: int) -> list[int]:
+    """The days of a month on which `line` fires."""
+    monday_based, length = calendar.monthrange(year, month)
+    nearest = {_nearest_weekday(monday_based, length, day) for day in line.nearest}
+    first = (monday_based + 1) % 7
+    return [
+        day
+        for day in range(1, length + 1)
+        if line.joined(
+            day in line.days or day in nearest or (line.last_day and day == length),
+            line.is_weekday((first + day - 1) % 7, day, length),
+        )
+    ]
 
 
 def cron_fires(line: CronLine, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

@@ -18,6 +18,7 @@ _AFTER_TROUBLE = 5.0  # seconds
 
 #: Seconds after which the loop looks up at the latest: a clock that was set forward makes things due.
 LOOK_EVERY = 1.0
+_SET_RIGHT_EVERY = 60.0  # seconds; another machine's clock may be ahead. When ours is set back, that is seen at once
 
 
 class Loop:
@@ -41,6 +42,7 @@ class Loop:
         self.stop = stop
         self.clock = clock or SystemClock(database)
         self.wake = wake or threading.Event()
+        self._set_right_at = self._looked_at = float("-inf")
 
     def run(self) -> None:
         """Return when `stop` is set."""
@@ -55,7 +57,10 @@ class Loop:
         """Do what there is to do; returns the seconds until there is more."""
         try:
             now = self.clock.now()
-            set_right(self.database, now)
+            if now >= self._set_right_at or now < self._looked_at:
+                set_right(self.database, now)
+                self._set_right_at = now + _SET_RIGHT_EVERY
+            self._looked_at = now
             make_due_runs(self.database, now)
             due = [time for time in (self.work(now), next_due(self.database)) if time is not None]
         except Exception as error:  # a disk that is full now may not be so later

@@ -126,12 +126,15 @@ class Worker:
             reap(self.database)
             mark_late(self.database, now)
             give_up_suspended(self.database, now)
-        self._claim_due(now)
+        due = next_due(self.database, self.claimant)
+        if due is not None and due <= now:
+            self._claim_due(now)
+            due = next_due(self.database, self.claimant, after=now)
         if ticks >= self._next_beat or len(self.launched) != self._told_busy:
             self._next_beat, self._told_busy = ticks + HEARTBEAT, len(self.launched)
             beat(self.database, self.id, now, busy=self._told_busy)
         self._pruner.tick(ticks, now)
-        return next_due(self.database, self.claimant, now)
+        return due
 
     def _claim_due(self, now: float) -> int:
         free = self.limit - len(self.launched)

@@ -179,13 +179,16 @@ def active_runs_of(database: Database, deployment_id: str) -> Sequence[str]:
         return list(connection.scalars(query.order_by(flow_run.c.number)))
 
 
-def next_due(database: Database, claimant: Claimant, now: float) -> float | None:
-    """When the next run after `now` is due, both in seconds since the epoch; None if none waits for its time."""
+def next_due(database: Database, claimant: Claimant, *, after: float = 0.0) -> float | None:
+    """When the first run that waits is due, of those due later than `after`; None if there is none.
+
+    Both in seconds since the epoch.
+    """
     from sqlalchemy import func, select
 
     from flowbook.store.schema import flow_run
 
-    coming = (is_waiting(), flow_run.c.due > now, _of(claimant))
+    coming = (is_waiting(), flow_run.c.due > after, _of(claimant))
     with database.read() as connection:
         found: float | None = connection.scalar(select(func.min(flow_run.c.due)).where(*coming))
     return found

@@ -57,9 +57,7 @@ class Listener:
         if self._connection is None:
             self._connection = self._database.engine.raw_connection()
         while not wake.is_set():
-            cursor = self._connection.cursor()
-            (version,) = cursor.execute("PRAGMA data_version").fetchone()
-            cursor.close()
+            (version,) = self._connection.driver_connection.execute("PRAGMA data_version").fetchone()
             if version != self._version:
                 is_news, self._version = self._version is not None, version
                 if is_news:
