@@ -3,9 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Most tests wait for other processes, so three at a time also pay on two cores. Those of one file share their fixtures.
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile
 SOURCES := pyproject.toml hatch_build.py package-lock.json
 
-.PHONY: demo lab test test-fast test-browser lint format bench build clean help
+.PHONY: demo lab test test-fast lint format bench build clean help
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,10 +21,12 @@ lab: $(VENV)/.demo  ## open JupyterLab on the example notebook, its data served 
 
 test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a browser too
 	$(BIN)/python tests/front_end.py
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not browser and not alone"
+	$(BIN)/python -m pytest -m "browser or alone"
 
 test-fast: $(VENV)/.dev  ## the tests that take below a second each
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser and not alone"
+	$(BIN)/python -m pytest -m "not slow and not browser and alone"
 
 lint: $(VENV)/.dev  ## ruff, mypy, import-linter, biome, tsc
 	$(BIN)/ruff check

@@ -27,6 +27,8 @@ from flowbook.testing import Harness
 if TYPE_CHECKING:
     from tests.contract.conftest import Internet, Request, Snippets
 
+pytestmark = pytest.mark.alone
+
 API = "https://api.example.com"
 
 

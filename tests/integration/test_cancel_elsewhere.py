@@ -21,7 +21,7 @@ from flowbook.flow_runs import cancel_flow_run
 from flowbook.promote import promote, request_run
 from flowbook.runs import RunSummary, find_run, recent_runs, run_folder, run_view
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 WITHIN = 30.0
 PROMISED = 2.0  # seconds from the request to the end

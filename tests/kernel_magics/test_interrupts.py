@@ -13,6 +13,8 @@ from flowbook.runs import recent_runs
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook, Reply
 
+pytestmark = pytest.mark.alone
+
 BUSY = {
     "python": "while time: pass",
     "sleep": "time.sleep(60)",

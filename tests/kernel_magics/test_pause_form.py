@@ -14,6 +14,8 @@ from flowbook.runs import find_run, run_view
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook, Reply
 
+pytestmark = pytest.mark.alone
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SOON = 20.0
 DEFINED = """

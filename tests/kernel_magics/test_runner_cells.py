@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
+pytestmark = pytest.mark.alone
+
 LIKE_NEW = "__spec__ = None"  # which the reset of the kernel between tests removes, and multiprocessing looks for
 ON_DASK = """
 from distributed import LocalCluster as _LocalCluster

@@ -18,6 +18,8 @@ from flowbook.core.view import RunView
 from flowbook.errors import FlowbookError
 from flowbook_widgets.pump import Pump
 
+pytestmark = pytest.mark.alone
+
 
 class Browser:
     """A front end that follows the rules of `src/store.ts`: a delta counts only on top of the version before it."""

@@ -14,6 +14,8 @@ from flowbook.futures import wait
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import SequentialTaskRunner
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0
 
 

@@ -30,7 +30,7 @@ from flowbook.store.queue import take_over
 from flowbook.store.workers import register
 from flowbook.task_runners import ThreadPoolTaskRunner
 
-pytestmark = pytest.mark.usefixtures("store_url")
+pytestmark = [pytest.mark.usefixtures("store_url"), pytest.mark.alone]
 
 SOON = 10.0
 PROMISED = 2.0  # seconds from the request to the end

@@ -24,7 +24,7 @@ from flowbook.futures import wait
 from flowbook.runs import find_run, run_view
 from flowbook.task_runners import DaskTaskRunner
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SOON = 20.0
 

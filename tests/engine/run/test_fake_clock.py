@@ -21,6 +21,8 @@ from flowbook.futures import as_completed, wait
 from flowbook.task_runners import ThreadPoolTaskRunner
 from flowbook.testing import FakeClock, Harness, flowbook_test_harness
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0  # real seconds after which a wait that should be short is a failure
 AT_ONCE = 0.9  # real seconds; when nothing has happened for one, the clock loses its patience
 HOUR = 3600

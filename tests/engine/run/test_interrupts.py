@@ -23,6 +23,8 @@ from flowbook.errors import CancelledRun
 from flowbook.futures import Future, as_completed, wait
 from flowbook.task_runners import SequentialTaskRunner, ThreadPoolTaskRunner
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0
 PROMISED = 2.0  # seconds from Ctrl-C to the end
 

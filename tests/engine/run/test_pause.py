@@ -30,7 +30,7 @@ from flowbook.run.asked import Asked, Field
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import ThreadPoolTaskRunner
 
-pytestmark = pytest.mark.usefixtures("store_url")
+pytestmark = [pytest.mark.usefixtures("store_url"), pytest.mark.alone]
 
 SOON = 10.0
 

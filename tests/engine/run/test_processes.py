@@ -29,6 +29,8 @@ from flowbook.run.pickles import is_importable, name_elsewhere, pack, unpack
 from flowbook.runs import run_view
 from flowbook.task_runners import ProcessPoolTaskRunner
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0
 LOST = "The process that executed task run"
 

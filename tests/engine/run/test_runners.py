@@ -34,6 +34,8 @@ from flowbook.task_runners import (
 )
 from flowbook.testing import flowbook_test_harness
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0
 PROMISED = 2.0  # seconds from Ctrl-C to the end
 RUNNERS = ["sequential", "threads", "processes", pytest.param("dask", marks=pytest.mark.slow)]

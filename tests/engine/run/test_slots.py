@@ -30,6 +30,8 @@ from flowbook.run.slots import Slots, slots_of
 from flowbook.store.leases import DatabaseSlots
 from flowbook.store.limits import create_limit
 
+pytestmark = pytest.mark.alone
+
 Make = Callable[[Mapping[str, int]], Slots]
 
 

@@ -46,6 +46,8 @@ from flowbook.store.limits import (
 from flowbook.store.processes import Process, process_of, this_process
 from flowbook.task_runners import ThreadPoolTaskRunner
 
+pytestmark = pytest.mark.alone
+
 Start = Callable[[str], "subprocess.Popen[str]"]
 
 
