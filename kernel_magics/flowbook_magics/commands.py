@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbook.cells.grammar import Command, Option, one_of, pair, positive_count, positive_seconds
+from flowbook.cells.grammar import Command, Option, names, one_of, pair, positive_count, positive_seconds
 from flowbook.core.deploying import OVERLAPS
 from flowbook.core.schedule_arguments import CATCHUPS
 
@@ -13,7 +13,14 @@ FLOW_RUN = Command(
     summary="Run the tasks that are stale and what follows from them, or a flow by its name.",
     arguments=("FLOW",),
     options=(
-        Option(name="--all", help="run every task, the fresh ones too"),
+        Option(name="--all", help="run every task (of --only, if given), the fresh ones too"),
+        Option(
+            name="--only",
+            metavar="SELECTION",
+            read=names,
+            help="of these tasks: t, t+ (and what follows from it), +t (and what it needs), +t+; a,b+ for several",
+        ),
+        Option(name="--from-failed", help="run what did not succeed in the last flow run, and what follows from it"),
         Option(name="--set", metavar="k=v", read=pair, repeat=True, help="a parameter of the flow (may be repeated)"),
         Option(name="--max-parallel", metavar="N", read=positive_count, help="so many tasks at the same time at most"),
     ),

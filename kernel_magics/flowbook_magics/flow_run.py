@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +20,12 @@ from flowbook.run.pool import ThreadPool
 from flowbook.run.work import Work
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
-from flowbook_magics.parameters import set_parameters
+from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
 from flowbook_widgets import live_view
+
+_FRESH = "Fresh: nothing that it depends on has changed."
+_STALE = "It succeeded before, and this run is about what failed."
 
 
 class FlowRunFailed(FlowbookError):
@@ -33,35 +36,31 @@ class FlowRunFailed(FlowbookError):
         return [f"{type(self).__name__}: {self}"]
 
 
-def run_notebook(
-    session: Session,
-    *,
-    everything: bool = False,
-    max_parallel: int | None = None,
-    parameters: Sequence[tuple[str, str]] = (),
-) -> str | None:
-    """Run the stale tasks of the notebook; returns what to say when there is nothing to run.
+def run_notebook(session: Session, wanted: Wanted, *, max_parallel: int | None = None) -> str | None:
+    """Run the tasks of the notebook that are wanted; returns what to say when there is nothing to run.
 
     Raises CellError when there are no tasks, FlowRunFailed when the run does not complete: also for a task of which an
-    input is missing, beside which the others run.
+    input is missing, beside which the others run, unless only a part of the notebook is wanted.
     """
-    tasks = session.cells.tasks
-    if not tasks:
+    if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
-    set_parameters(session, parameters)
-    chosen = {cell.graph_id for cell in tasks} if everything else set(stale_tasks(session.cells))
-    if not chosen:
-        for cell in tasks:
-            session.publish(cell)
-        return f"Nothing to run: all {len(tasks)} tasks are fresh. `%flow run --all` runs them again."
+    selection = select(session, wanted)
+    if not selection.run:
+        for cell in session.cells.tasks:
+            if cell.graph_id in selection.part:
+                session.publish(cell)
+        return selection.message
+    # Those left out are as they were: what failed of them before has still failed.
+    before = session.unfinished or set() if wanted.is_partial else set()
+    session.unfinished = before | {session.cells.by_id(graph_id).key for graph_id in selection.run}
 
     def body(**_: Any) -> None:
         flow = engine.current_flow()
         assert flow is not None
-        raise_first_failure(_submit_all(session, flow, chosen).values())
+        raise_first_failure(_submit_all(session, flow, selection).values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
-    shown = {name: session.notebook[name] for name, _ in parameters}
+    shown = {name: session.notebook[name] for name, _ in wanted.parameters}
     runner = ThreadPool(max_parallel or engine.engine().settings.task_workers)
     _run_live(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
     return None
@@ -121,20 +120,22 @@ def raise_first_failure(futures: Iterable[Future[Any]]) -> None:
         min(broken, key=lambda state: state.time or 0.0).result()
 
 
-def _submit_all(session: Session, flow: FlowExecution, chosen: set[str]) -> dict[str, Future[Any]]:
+def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> dict[str, Future[Any]]:
     futures: dict[str, Future[Any]] = {}
+    stale = stale_tasks(session.cells)
     for graph_id in session.cells.graph.topological_order():
+        if graph_id not in selection.part:
+            continue
         cell = session.cells.by_id(graph_id)
-        if cell.is_task:
-            if graph_id not in chosen:
-                futures[graph_id] = session.reuse(flow, cell, futures)
-                continue
-            try:
-                session.check_inputs(cell, made_meanwhile=chosen)
-            except CellError as error:  # the others can run all the same
-                futures[graph_id] = session.refuse(flow, cell, futures, error)
-            else:
-                futures[graph_id] = session.submit(flow, cell, futures)
+        if graph_id not in selection.run:
+            futures[graph_id] = session.reuse(flow, cell, futures, _STALE if graph_id in stale else _FRESH)
+            continue
+        try:
+            session.check_inputs(cell, made_meanwhile=selection.run)
+        except CellError as error:  # the others can run all the same
+            futures[graph_id] = session.refuse(flow, cell, futures, error)
+        else:
+            futures[graph_id] = session.submit(flow, cell, futures)
     return futures
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
@@ -42,15 +42,35 @@ def stale_tasks(cells: NotebookCells) -> dict[str, str]:
     not be made twice to the same object.
     """
     stale = {cell.graph_id: reason for cell in cells.tasks if (reason := why_stale(cells, cell))}
-    pending = list(stale)
+    return _spread(cells, stale, lambda _cell, _name: True)
+
+
+def run_again(cells: NotebookCells, failed: Iterable[str]) -> frozenset[str]:
+    """The tasks to run when those that `failed` (ids of the graph) run again: these, and what follows from them.
+
+    With one that has changed an object in place, or begun to, goes the task that makes the object.
+    """
+    reasons = dict.fromkeys(failed, "it failed")
+    return frozenset(_spread(cells, reasons, lambda cell, name: has_changed(cells, cell, name)))
+
+
+def has_changed(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:
+    """Whether the task was run on the very object that `name` is for it now."""
+    return name in cell.tried and cell.tried[name] == input_tokens(cells, cell).get(name)
+
+
+def _spread(
+    cells: NotebookCells, reasons: dict[str, str], remakes: Callable[[NotebookCell, str], bool]
+) -> dict[str, str]:
+    """The tasks with `reasons`, and those that must run because these do."""
+    found, pending = dict(reasons), list(reasons)
     while pending:
-        graph_id = pending.pop()
-        cell = cells.by_id(graph_id)
-        for found, reason in (*_follows(cells, cell), *_remade(cells, cell)):
-            if found.is_task and found.graph_id not in stale:
-                stale[found.graph_id] = reason
-                pending.append(found.graph_id)
-    return stale
+        cell = cells.by_id(pending.pop())
+        for other, reason in (*_follows(cells, cell), *_remade(cells, cell, remakes)):
+            if other.is_task and other.graph_id not in found:
+                found[other.graph_id] = reason
+                pending.append(other.graph_id)
+    return found
 
 
 def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
@@ -58,10 +78,12 @@ def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[Noteboo
         yield cells.by_id(edge.downstream), f"{cell.label} is stale"
 
 
-def _remade(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
+def _remade(
+    cells: NotebookCells, cell: NotebookCell, remakes: Callable[[NotebookCell, str], bool]
+) -> Iterator[tuple[NotebookCell, str]]:
     inputs = cells.graph.inputs(cell.graph_id)
     for name in sorted(cell.analysis.mutates):
-        if (maker := inputs.get(name)) is not None:
+        if (maker := inputs.get(name)) is not None and remakes(cell, name):
             yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
 
 

@@ -154,15 +154,17 @@ class FlowbookMagics(Magics):
 
     def _flow_run(self, line: str) -> Any:
         from flowbook_magics import flow_run
+        from flowbook_magics.selection import Wanted
 
         said = self._parse(commands.FLOW_RUN, line)
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow run")
         if said.words:
             return flow_run.run_function(self.session, said.words[0], _only_parameters(said))
-        message = flow_run.run_notebook(
-            self.session, everything=bool(said.all), max_parallel=said.max_parallel, parameters=said.set
+        wanted = Wanted(
+            everything=bool(said.all), only=said.only, from_failed=bool(said.from_failed), parameters=tuple(said.set)
         )
+        message = flow_run.run_notebook(self.session, wanted, max_parallel=said.max_parallel)
         if message is not None:
             display(reports.graph_bundle(self.session, message), raw=True)  # type: ignore[no-untyped-call]
         return None

@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import importlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -67,6 +67,8 @@ class NotebookCell:
     """Of a task cell: its last successful run."""
     failure: str | None = None
     """Of a task cell: the state in which its last run ended, if that is not success."""
+    tried: Mapping[str, object] = field(default_factory=dict)
+    """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
 
     @property
     def is_task(self) -> bool:
@@ -144,8 +146,11 @@ class NotebookCells:
         self._cells, self._graph = numbered, graph
         return cell
 
-    def tasks_before(self, cell: NotebookCell) -> list[NotebookCell]:
-        """The task cells that a cell waits for, looking through plain cells, which have run already."""
+    def tasks_before(self, cell: NotebookCell, among: Container[str] | None = None) -> list[NotebookCell]:
+        """The task cells that a cell waits for, looking through plain cells, which have run already.
+
+        Only those `among` these ids of the graph, if they are given; the others are looked through, too.
+        """
         found, seen, pending = [], set(), [cell.graph_id]
         while pending:
             for edge in self.graph.incoming(pending.pop()):
@@ -153,7 +158,7 @@ class NotebookCells:
                     continue
                 seen.add(edge.upstream)
                 before = self.by_id(edge.upstream)
-                if before.is_task:
+                if before.is_task and (among is None or before.graph_id in among):
                     found.append(before)
                 else:
                     pending.append(edge.upstream)

@@ -20,7 +20,7 @@ from flowbook.tasks import Task
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_task import task_of
-from flowbook_magics.freshness import remember
+from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
 from flowbook_magics.values import check_inputs, drop_unread
@@ -55,6 +55,8 @@ class Session:
         self.unattended: Any = None
         self.last_run: str | None = None
         """The id of the last flow run of this notebook in this kernel."""
+        self.unfinished: set[str] | None = None
+        """The keys of the cells whose tasks were run in the last flow run and have not succeeded since."""
         self._codes: dict[str, CellCode] = {}
 
     # What the shell tells
@@ -119,7 +121,7 @@ class Session:
             raise CellError(f"{title[0].upper()}{title[1:]} is empty; write below its first line what the task does.")
         task_of(self.shell, self.notebook, self.cells, cell, code)  # raises UsageError for options that do not fit
         if known is not None and known.is_task:
-            cell.last, cell.values = known.last, known.values
+            cell.last, cell.values, cell.tried = known.last, known.values, known.tried
         self.put(cell)
         self._codes[key] = code
         self._bind_name(cell)
@@ -167,10 +169,12 @@ class Session:
         run.future.add_done_callback(lambda future: self._took(cell, run, future.state))
         return engine.submit_task(run)
 
-    def reuse(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> Future[Any]:
-        """Record in `flow` that the task of a cell is fresh and its result is used again."""
+    def reuse(
+        self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]], why: str
+    ) -> Future[Any]:
+        """Record in `flow` that the result of the task of a cell is used again, and `why`."""
         run = self._new_run(flow, cell, futures)
-        run.enter(completed(cell.values, name="Cached", message="Fresh: nothing that it depends on has changed."))
+        run.enter(completed(cell.values, name="Cached", message=why))
         self.publish(cell)
         return run.future
 
@@ -187,7 +191,7 @@ class Session:
         self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
 
     def _new_run(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> TaskExecution:
-        before = [futures[task.graph_id] for task in self.cells.tasks_before(cell) if task.graph_id in futures]
+        before = [futures[task.graph_id] for task in self.cells.tasks_before(cell, among=futures)]
         return engine.new_task_run(self._task(cell).work, (), {}, wait_for=before, flow=flow)
 
     def _task(self, cell: NotebookCell, *, here: bool = False) -> Task[..., Any]:
@@ -196,8 +200,12 @@ class Session:
     def _took(self, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
         """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
         cell.failure = None if state.is_completed() else state.name
+        if state.name != "NotReady":
+            cell.tried = input_tokens(self.cells, cell)
         if not state.is_completed():
             return
+        if self.unfinished is not None:
+            self.unfinished.discard(cell.key)
         cell.values = state.data
         self.publish(cell, always=alone)
         remember(self.cells, cell, run.id, run.seconds())
