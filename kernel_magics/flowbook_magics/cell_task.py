@@ -59,7 +59,7 @@ def task_of(
         cell=cell.graph_id,
         quiet=True,
         gather=lambda: inputs_of(cells, cell, notebook),
-        recovery=lambda reads: RecoveryStorage(lambda: cell_hash(cells.graph, cell.graph_id), reads),
+        recovery=lambda reads: RecoveryStorage(lambda: _hash(cells, cell), reads),
         **_caching(cells, cell, task.work),
     )
     return task
@@ -111,7 +111,9 @@ class CellFunction:
             _raise_if_interrupted(namespace)
             if "pyplot" in analysis.resources:
                 outputs.show_figures()
-            values = namespace.written(analysis.writes)
+            declared = self._cell.options.writes
+            namespace.check_outputs(declared, self._cell.label)
+            values = namespace.written(analysis.writes, declared)
             namespace.close()
             return values
         except BaseException as error:
@@ -154,15 +156,17 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
     from flowbook_magics.portable_cell import PortableCell
 
     inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
+    own = {*inputs, *analysis.writes, *analysis.private}
     writes = analysis.writes | analysis.mutates
     read = {name for other in cells if other is not cell for name in cells.graph.inputs(other.graph_id)}
     return PortableCell(
         label=cell.label,
         code=code,
-        names={name: notebook[name] for name in names - {*inputs, *analysis.writes} if name in notebook},
+        names={name: notebook[name] for name in names - own if name in notebook},
         outdated=frozenset(outdated_inputs(cells, cell)),
         builtins=analysis.builtins,
         writes=writes,
+        declared=cell.options.writes,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
     )
@@ -178,13 +182,19 @@ def _raise_if_interrupted(namespace: CellNamespace) -> None:
         raise KeyboardInterrupt
 
 
+def _hash(cells: NotebookCells, cell: NotebookCell) -> str:
+    """What a stored result is of: the code, and which names of it are kept."""
+    code, declared = cell_hash(cells.graph, cell.graph_id), cell.options.writes
+    return code if declared is None else f"{code} {','.join(sorted(declared))}"
+
+
 def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, Any]:
     if cell.options.cache == "off":
         return {}
     from flowbook.result_storage import KeyedStorage
 
     def key(_args: Sequence[Any], inputs: Mapping[str, Any]) -> str | None:
-        code = cell_hash(cells.graph, cell.graph_id)
+        code = _hash(cells, cell)
         if cell.options.cache == "source":
             return code
         return f"{code} {fingerprint_of_inputs(inputs)}"

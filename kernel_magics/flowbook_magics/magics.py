@@ -58,6 +58,8 @@ class FlowbookMagics(Magics):
             raise UsageError("%%task: --retry-delay does nothing without --retries; add --retries N.")
         options = TaskOptions(
             after=said.after,
+            reads=said.values["in"],
+            writes=said.out,
             retries=said.retries,
             retry_delay=said.retry_delay,
             timeout=said.timeout,

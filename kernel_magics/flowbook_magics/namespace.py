@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Set
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, Set
 from contextvars import ContextVar
 from typing import Any
 
+from flowbook.errors import CellError
 from flowbook_magics.functions import is_defined_in, rehomed, uses_any, writes_globals
 
 running: ContextVar[CellNamespace | None] = ContextVar("flowbook_cell_namespace", default=None)
@@ -29,6 +30,7 @@ class CellNamespace(dict[str, Any]):
         super().__setitem__("__name__", notebook.get("__name__", "__main__"))
         self._notebook = notebook
         self._given = dict(self)
+        self._inside: set[str] = set()
 
     def __missing__(self, name: str) -> Any:
         # Code that an earlier task defined is called by another one: it sees what that one sees.
@@ -67,29 +69,42 @@ class CellNamespace(dict[str, Any]):
         for name in bound:
             self[name] = self._given[name] = rehomed(self._given[name], self._notebook, self)
 
-    def written(self, names: frozenset[str]) -> dict[str, Any]:
+    def written(self, names: frozenset[str], only: Container[str] | None = None) -> dict[str, Any]:
         """What the cell has bound: those of `names` that hold something, and what was bound in other ways.
 
-        A function that it has defined looks its names up in the notebook from now on, as one of a plain cell does,
-        unless it uses a name that stays inside.
+        What is not among `only`, if that is given, stays inside, as private names do.
+        A function that the cell has defined looks its names up in the notebook from now on, as one of a plain cell
+        does, unless it uses a name that stays inside.
         """
-        private = {name for name in self if name.startswith("_") and not name.startswith("__")}
-        found = {}
-        for name, value in self.items():
-            if name.startswith("_"):
-                continue
-            if name in names or name not in self._given or value is not self._given[name]:
-                stays = uses_any(value, private)
-                found[name] = value if stays else rehomed(value, self, self._notebook)
-        return found
+        bound = [name for name, value in self.items() if name in names or self._is_new(name, value)]
+        public = {name for name in bound if name[0] != "_" and (only is None or name in only)}
+        private = {name for name in self if name.startswith("_")}
+        self._inside = {name for name in private.union(bound) - public if not name.startswith("__")}
+        return {
+            name: value if uses_any(value, self._inside) else rehomed(value, self, self._notebook)
+            for name, value in self.items()
+            if name in public
+        }
+
+    def check_outputs(self, declared: Iterable[str] | None, label: str) -> None:
+        """Raise CellError if the cell called `label` has ended without a value for an output that it declares."""
+        unbound = [name for name in declared or () if not super(CellNamespace, self).__contains__(name)]
+        if unbound:
+            raise CellError(
+                f"Task {label!r} declares --out {','.join(unbound)}, which the cell has not bound when it ended. "
+                "Bind it on every path, or leave it out of --out."
+            )
+
+    def _is_new(self, name: str, value: Any) -> bool:
+        return name not in self._given or value is not self._given[name]
 
     def close(self) -> None:
         """The cell has run: what it left behind (methods, closures, generators) reads from the notebook from now on.
 
-        Private names stay, because only here they can be found; the inputs are let go of.
+        What stays inside stays, because only here it can be found; the inputs are let go of.
         """
         self._given.clear()
-        for name in [name for name in self if not name.startswith("_")]:
+        for name in [name for name in self if not name.startswith("_") and name not in self._inside]:
             del self[name]
 
 

@@ -24,6 +24,9 @@ class TaskOptions:
     """What ``%%task`` said beside the name. Delays and the timeout are in seconds."""
 
     after: tuple[str, ...] = ()
+    reads: tuple[str, ...] | None = None
+    writes: tuple[str, ...] | None = None
+    """What ``--in`` and ``--out`` declare; None: what is found in the code counts."""
     retries: int = 0
     retry_delay: float | list[float] | str = 0.0
     timeout: float | None = None
@@ -31,7 +34,7 @@ class TaskOptions:
 
     def affecting_result(self) -> tuple[object, ...]:
         """The options that make a result stale when they change."""
-        return (self.cache,)
+        return (self.cache, self.writes and sorted(self.writes))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

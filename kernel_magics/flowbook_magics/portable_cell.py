@@ -68,6 +68,8 @@ class PortableCell:
     """The names that it binds, and those whose objects it changes: here it changes copies."""
     needed: frozenset[str]
     """Those of them that another cell reads."""
+    declared: tuple[str, ...] | None
+    """The names that it says it binds, in which case it gives no other."""
     draws: bool
 
     def __call__(self, **inputs: Any) -> Written:
@@ -84,7 +86,9 @@ class PortableCell:
             self.code.run(namespace, show)
             if self.draws:
                 show_figures()
-            written = Written(namespace.written(self.writes))
+            namespace.check_outputs(self.declared, self.label)
+            only = self.writes if self.declared is not None else None
+            written = Written(namespace.written(self.writes, only))
         finally:
             running.reset(token)
         written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbook import engine
+from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
@@ -109,7 +110,8 @@ class Session:
         known = self.cells.by_key(key)
         place = known.position if known else len(list(self.cells)) + 1
         title = f"task {name!r}" if name else f"cell {place}"
-        analysis = analyze_cell(source, title, self.modules())
+        found, earlier = analyze_cell(source, title, self.modules()), [cell.analysis for cell in self.cells]
+        analysis = declare(found, title, reads=options.reads, writes=options.writes, earlier=earlier)
         taken = [cell.label for cell in self.cells.tasks if cell.key != key]
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)

@@ -46,6 +46,15 @@ def test_values_go_there_and_come_back(remote: Notebook) -> None:
     assert remote.states() == [("first", "COMPLETED", "Completed"), ("second", "COMPLETED", "Completed")]
 
 
+def test_only_declared_outputs_come_back(remote: Notebook) -> None:
+    remote.ok("import os\nlimit = 10", "setup")
+    remote.ok("%%task make --define\nx = [1]", "a")
+    remote.ok("%%task grow --in x --out f --define\nstep = limit\nx.append(2)\ndef f(v):\n    return v + step", "b")
+    remote.ok("%%task use --define\nused = f(x[-1])", "c")
+    remote.ok("%flow run", "run")
+    assert remote.value("used, x, 'step' in globals()") == (12, [1, 2], False)
+
+
 def test_output_lands_under_the_cell_while_the_task_runs(remote: Notebook) -> None:
     remote.ok("import sys, time, warnings", "setup")
     remote.ok(

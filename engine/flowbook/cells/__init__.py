@@ -8,6 +8,7 @@ graph gives what Restart & Run All gives. Nothing here runs the user's code or t
 from __future__ import annotations
 
 from flowbook.cells.analysis import Analysis, analyze
+from flowbook.cells.declared import declare
 from flowbook.cells.definitions import Argument, Definition
 from flowbook.cells.errors import (
     CycleError,
@@ -40,6 +41,7 @@ __all__ = [
     "analyze_cells",
     "cell_hash",
     "code_hash",
+    "declare",
     "definition_source",
     "to_python",
 ]

@@ -5,6 +5,7 @@ The magics and promotion read them with the same grammar, so what one accepts th
 
 from __future__ import annotations
 
+import keyword
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,21 @@ __all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_l
 
 _MARK = re.compile(r"(?:%%|#\|\s*)(task|flow)(\s.*)?")
 
+
+def _variables(text: str) -> tuple[str, ...]:
+    found = names(text)
+    if not all(name.isidentifier() and not keyword.iskeyword(name) for name in found):
+        raise ValueError("write the names of variables as x,y")
+    return found
+
+
+def _outputs(text: str) -> tuple[str, ...]:
+    found = _variables(text)
+    if any(name.startswith("_") for name in found):
+        raise ValueError("a name that begins with an underscore stays inside the task")
+    return found
+
+
 TASK = Command(
     name="%%task",
     summary="Make a task of this cell and run it, unless --define is given.",
@@ -22,6 +38,13 @@ TASK = Command(
         Option(
             name="--after", metavar="A,B", read=names, default=(), help="tasks to wait for besides those it reads from"
         ),
+        Option(
+            name="--in",
+            metavar="X,Y",
+            read=_variables,
+            help="variables it reads, instead of those found in its code",
+        ),
+        Option(name="--out", metavar="Z", read=_outputs, help="variables it gives to other cells; others stay inside"),
         Option(name="--retries", metavar="N", read=count, default=0, help="try again so often after a failure"),
         Option(
             name="--retry-delay",

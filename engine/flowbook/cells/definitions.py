@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-__all__ = ["CONSTRUCTORS", "Argument", "Definition", "merged"]
+__all__ = ["CONSTRUCTORS", "Argument", "Definition", "merged", "seen_outside"]
 
 CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
 """The methods that may run when a class of the cell (or one of its instances) is called."""
@@ -94,4 +94,32 @@ def merged(name: str, methods: Iterable[Definition], bases: Iterable[Definition]
             if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
         ),
         methods=everything,
+    )
+
+
+def seen_outside(definition: Definition, inside: Mapping[str, Iterable[Definition]]) -> Definition:
+    """The definition for other cells, which have no names `inside` its cell: what these do is part of what it does.
+
+    ``inside``: name -> what it may run.
+    """
+    parts, seen, pending = [definition], set(inside.keys() & definition.reads), list(inside.keys() & definition.reads)
+    while pending:
+        for part in inside[pending.pop()]:
+            parts.append(part)
+            new = (inside.keys() & part.reads) - seen
+            seen |= new
+            pending.extend(new)
+
+    def union(attribute: str) -> frozenset[str]:
+        return frozenset().union(*(getattr(part, attribute) for part in parts)).difference(inside)
+
+    return replace(
+        definition,
+        reads=union("reads"),
+        writes=union("writes"),
+        mutates=union("mutates"),
+        mutates_parts=union("mutates_parts"),
+        changes=union("changes"),
+        looks=union("looks"),
+        flags=union("flags"),
     )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
-from flowbook.cells.definitions import Definition
+from flowbook.cells.definitions import Definition, seen_outside
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
@@ -191,7 +191,8 @@ class VersionTracker:
             writes -= analysis.private
         conditional = (analysis.conditional_writes | usage.writes) - (analysis.writes - analysis.conditional_writes)
         own = {name: TrackedObject(changed_by=self.place) for name in writes}
-        new = {name: self._binding(name, analysis, own) for name in writes}
+        visible = replace(analysis, definitions=_visible_definitions(cell))
+        new = {name: self._binding(name, visible, own) for name in writes}
         for name in conditional & self.bindings.keys() & new.keys():
             new[name] = _either(new[name], self.bindings[name])
         for name in analysis.deletes:
@@ -255,6 +256,15 @@ class VersionTracker:
 
     def _ids(self, places: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.cells[place].id for place in places)
+
+
+def _visible_definitions(cell: Cell) -> Mapping[str, tuple[Definition, ...]]:
+    """What the names that a cell binds may run, told in names that other cells have, too."""
+    definitions = cell.analysis.definitions
+    if not cell.is_task or not cell.analysis.private:
+        return definitions
+    inside = {name: definitions.get(name, ()) for name in cell.analysis.private}
+    return {name: tuple(seen_outside(each, inside) for each in found) for name, found in definitions.items()}
 
 
 def _outside() -> Binding:

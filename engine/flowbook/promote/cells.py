@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from flowbook.cells import Analysis, analyze_cells
+from flowbook.cells import Analysis, analyze_cells, declare
 from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
 from flowbook.cells.grammar import HelpWanted
 from flowbook.cells.source import parse_cell
-from flowbook.errors import NotebookError, UsageError
+from flowbook.errors import CellError, NotebookError, UsageError
 from flowbook.promote.notebook import CodeCell
 
 _PARAMETERS = re.compile(r"^#\s*(?:tag:\s*)?parameters\s*$", re.IGNORECASE)
@@ -55,7 +56,7 @@ class KnownCell:
 def understand(cells: list[CodeCell]) -> list[KnownCell]:
     """All code cells of a Python notebook with their roles; raises NotebookError naming cell and line."""
     analyses = _analyses(cells)
-    known = [_understood(cell, analysis) for cell, analysis in zip(cells, analyses, strict=True)]
+    known = [_understood(cell, analyses[index], analyses[:index]) for index, cell in enumerate(cells)]
     parameters = [index for index, each in enumerate(known) if each.role is Role.PARAMETERS]
     for index in parameters[1:]:  # as in papermill, the first one counts
         known[index] = replace(known[index], role=Role.PLAIN)
@@ -77,14 +78,24 @@ def is_parameters(cell: CodeCell) -> bool:
     return "parameters" in cell.tags or bool(_PARAMETERS.match(_first_line(cell.source)))
 
 
-def _understood(cell: CodeCell, analysis: Analysis) -> KnownCell:
+def _understood(cell: CodeCell, analysis: Analysis, earlier: Sequence[Analysis]) -> KnownCell:
     line = _line(cell)
     if line is None:
         return KnownCell(cell=cell, role=_role(cell, analysis), analysis=analysis)
     role = Role(line.kind)
     after = tuple(line.said.after) if role is Role.TASK else ()
+    if role is Role.TASK:
+        analysis = _declared(cell, line, analysis, earlier)
     params = str(line.said.params) if role is Role.FLOW else ""
     return KnownCell(cell=cell, role=role, analysis=analysis, name=line.name, after=after, params=params)
+
+
+def _declared(cell: CodeCell, line: CellLine, analysis: Analysis, earlier: Sequence[Analysis]) -> Analysis:
+    said = line.said.values
+    try:
+        return declare(analysis, cell.title, reads=said["in"], writes=said["out"], earlier=earlier)
+    except CellError as error:
+        raise NotebookError(str(error)) from None
 
 
 def _line(cell: CodeCell) -> CellLine | None:

@@ -38,6 +38,12 @@ CELLS: list[tuple[str, tuple[str, ...], dict[str, Any], str]] = [
         {},
         r"^Cell 2, line 1: .*'claen'.*'clean'\?$",
     ),
+    (
+        "output",
+        ("x = 1", "%%task top --out totl\ntotal = 1"),
+        {},
+        r"^Cell 2 declares --out totl, which the cell does not bind\. Did you mean 'total'\?",
+    ),
     ("quotes", ("%%task 'a\nx = 1",), {}, r"^Cell 1, line 1: .*[Nn]o closing quotation"),
     ("option", ("# load\n%%task load --retires 3\nx = 1",), {}, r"^Cell 1, line 2: .*--retires.*--retries"),
     ("count", ("%%task load --retries many\nx = 1",), {}, r"^Cell 1, line 1: .*many"),
