@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+SHOTS = os.environ.get("FLOWBOOK_SCREENSHOTS")
 HOSTILE = (
     "See <script>window.ran = 1</script> <img src=x onerror='window.ran = 2'> [click](javascript:window.ran=3) "
     "$\\href{javascript:window.ran=4}{formula}$"
@@ -39,6 +42,8 @@ def test_artifacts_are_shown_and_never_run(lab: Any, page: Page) -> None:
     expect(artifacts.nth(0).locator("mjx-container")).to_have_count(2)
     expect(artifacts.nth(1)).to_contain_text("$5 or $6")
     expect(artifacts.nth(1).locator("mjx-container")).to_have_count(0)
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / "artifacts.png"))
     assert artifacts.locator("script").count() == 0
     links = [link.get_attribute("href") for link in artifacts.locator("a").all()]
     assert links == ["https://flowbook.invalid/"]
