@@ -25,7 +25,8 @@
 
 ``CancelRequested``, raised inside of a run that is cancelled, and ``SuspendRequested``, are ``BaseException``s, as
 ``KeyboardInterrupt`` is.
-``InvalidSchedule`` (:mod:`flowbook.schedules`) is a ``UsageError`` too. The messages are whole sentences: what
+``InvalidSchedule`` (:mod:`flowbook.schedules`) is a ``UsageError`` too, and ``UnfitNotebook``
+(:mod:`flowbook.promote.checks.finding`) a ``NotebookError``. The messages are whole sentences: what
 happened, where, and what to do about it.
 """
 

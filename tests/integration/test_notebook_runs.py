@@ -116,7 +116,7 @@ FAILURES: list[tuple[str, str, str, str]] = [
 
 @pytest.mark.parametrize(("name", "code", "sentence", "said"), FAILURES, ids=[case[0] for case in FAILURES])
 def test_each_way_to_fail_has_a_name(make_notebook: Any, name: str, code: str, sentence: str, said: str) -> None:
-    view = execute(make_notebook(name, "x = 1", code, "print('never')"))
+    view = execute(make_notebook(name, "x = 1", code, "print('never')"), force=True)
     assert view.look == "failed"
     assert view.state is not None
     assert sentence in (view.state.message or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--description", help="What it is for.")
 @click.option("--paused/--no-paused", default=None, help="Whether its schedules make runs (default: as before).")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
+@click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
 @output_option
 def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...], **said: Any) -> None:
     """Make a notebook, or a flow of a Python file, a deployment, or the next version of one.
@@ -52,11 +54,22 @@ def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...],
     else:
         from flowbook import promote as promotion
 
-        made = promotion.promote(Path(notebook), flow=flow, **given)
+        made = _checked(promotion.promote, Path(notebook), flow=flow, **given)
     if output == "json":
         print_json({**asdict(made), "next_fires": [fire.isoformat() for fire in made.next_fires]})
         return
     _say(made)
+
+
+def _checked(promote: Callable[..., Promoted], path: Path, **given: Any) -> Promoted:
+    """Promote the notebook; what its check finds is told on lines of its own."""
+    from flowbook.promote.checks.finding import UnfitNotebook, listed
+
+    try:
+        return promote(path, **given)
+    except UnfitNotebook as error:
+        advice = "It was not promoted; --force promotes it all the same."
+        raise click.ClickException(f"{path.name} would fail.\n{listed(error.findings, path.name)} {advice}") from None
 
 
 def _is_python(text: str) -> bool:
@@ -72,6 +85,8 @@ def _of_python(entrypoint: str, given: dict[str, Any]) -> Promoted:
     from flowbook.promote.options import DeployOptions, planned_schedules
     from flowbook.promote.python_flow import deploy_flow
 
+    if given.pop("force"):
+        raise click.UsageError("--force is for notebooks, which are checked; a Python flow is not.")
     dry_run = given.pop("dry_run")
     planning = {name: given.pop(name) for name in NAMES if name in given}
     options = DeployOptions(**given, schedules=planned_schedules(**planning))

@@ -13,7 +13,7 @@ from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
 from flowbook.cells.grammar import HelpWanted
 from flowbook.cells.source import parse_cell
 from flowbook.errors import CellError, NotebookError, UsageError
-from flowbook.promote.notebook import CodeCell
+from flowbook.promote.notebook import CellMistake, CodeCell
 
 _PARAMETERS = re.compile(r"^#\s*(?:tag:\s*)?parameters\s*$", re.IGNORECASE)
 _NOT_PYTHON = re.compile(r"^\s*%%(\w+)")
@@ -106,7 +106,7 @@ def _line(cell: CodeCell) -> CellLine | None:
         marked = marked_line(cell.source)
         number = marked.number + 1 if marked else 1
         said = "--help asks for help, and does nothing in a run." if isinstance(error, HelpWanted) else str(error)
-        raise NotebookError(f"{cell.title.capitalize()}, line {number}: {said}") from None
+        raise CellMistake(cell, number, said) from None
 
 
 def _role(cell: CodeCell, analysis: Analysis) -> Role:
@@ -133,9 +133,9 @@ def _blamed(cells: list[CodeCell], error: Exception) -> NotebookError:
         except SyntaxError as found:
             text = (found.text or "").strip()
             shown = f": {text}" if text else ""
-            return NotebookError(f"{cell.title.capitalize()}, line {found.lineno or 1}: {found.msg}{shown}")
+            return CellMistake(cell, found.lineno or 1, f"{found.msg}{shown}")
         except (ValueError, RecursionError) as found:
-            return NotebookError(f"{cell.title.capitalize()} cannot be read as Python: {found}.")
+            return CellMistake(cell, None, f"cannot be read as Python: {found}.")
     return NotebookError(f"The cells cannot be read as Python: {error}.")
 
 

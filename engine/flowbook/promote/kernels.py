@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbook.errors import NotebookError
+from flowbook.promote.checks.finding import Finding, Severity
 from flowbook.promote.notebook import language_of
 
 if TYPE_CHECKING:
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 _PYTHON = "python3"
 
 
-def choose_kernel(notebook: NotebookNode) -> tuple[str, str | None]:
-    """The kernelspec that a run uses, and a warning or None.
+def choose_kernel(notebook: NotebookNode) -> tuple[str, Finding | None]:
+    """The kernelspec that a run uses, and what there is to say about it.
 
     A Python notebook whose kernelspec is not installed here (editors write private names) runs in ``python3``; for
-    another language NotebookError says what is missing.
+    another language that is an error.
     """
     from jupyter_client.kernelspec import KernelSpecManager
 
@@ -27,9 +27,18 @@ def choose_kernel(notebook: NotebookNode) -> tuple[str, str | None]:
         return wanted, None
     language = language_of(notebook)
     if language == "python" and _PYTHON in known:
-        missing = f"The kernel {wanted!r} is not installed here, so runs use {_PYTHON!r}." if wanted else None
-        return _PYTHON, missing
-    raise NotebookError(
-        f"The notebook needs the kernel {wanted or language!r}, which is not installed here. "
-        f"Installed: {', '.join(known) or 'none'}."
-    )
+        return _PYTHON, _stand_in(wanted) if wanted else None
+    return wanted or language, _missing(wanted or language, known)
+
+
+def _stand_in(wanted: str) -> Finding:
+    why = f"The kernel {wanted!r} is not installed here, so runs use {_PYTHON!r}."
+    fix = "Choose an installed kernel for the notebook, if that makes a difference."
+    return Finding(severity=Severity.WARNING, title="Kernel", why=why, fix=fix)
+
+
+def _missing(wanted: str, known: list[str]) -> Finding:
+    installed = ", ".join(known) or "none"
+    why = f"The notebook needs the kernel {wanted!r}, which is not installed here. Installed: {installed}."
+    fix = "Install it where the worker runs, or choose another kernel for the notebook."
+    return Finding(severity=Severity.ERROR, title="Kernel", why=why, fix=fix)

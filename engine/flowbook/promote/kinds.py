@@ -10,6 +10,7 @@ from enum import StrEnum
 from flowbook.cells import Cell, NotebookGraph, NotebookGraphError
 from flowbook.errors import NotebookError, did_you_mean
 from flowbook.promote.cells import KnownCell, Role, loads_extensions, parsed
+from flowbook.promote.notebook import CellMistake
 
 FlowFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -48,9 +49,7 @@ def flows_in(cells: Sequence[KnownCell]) -> list[DefinedFlow]:
         imports.update(known.analysis.imports)
         if known.role is Role.FLOW:
             if known.name is None:
-                raise NotebookError(
-                    f"{known.cell.title.capitalize()}, line 1: %%flow needs a name, as in `%%flow nightly`."
-                )
+                raise CellMistake(known.cell, 1, "%%flow needs a name, as in `%%flow nightly`.")
             variable = known.name.replace("-", "_")
             found[variable] = DefinedFlow(name=known.name, variable=variable, cell=known)
             continue
@@ -133,10 +132,8 @@ def _after(name: str, names: set[str], bound: dict[str, str], asked_by: KnownCel
         return name
     if name in bound:
         return bound[name]
-    raise NotebookError(
-        f"{asked_by.cell.title.capitalize()}, line 1: no task is named {name!r}, which --after asks for."
-        f"{did_you_mean(name, [*names, *bound])}"
-    )
+    why = f"no task is named {name!r}, which --after asks for.{did_you_mean(name, [*names, *bound])}"
+    raise CellMistake(asked_by.cell, 1, why)
 
 
 def _calls(flow: DefinedFlow) -> set[str]:

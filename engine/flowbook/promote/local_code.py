@@ -50,7 +50,7 @@ def changed_imports(recorded: dict[str, str], folder: Path) -> list[str]:
 
 def environment_names(trees: Iterable[ast.Module]) -> list[str]:
     """Names of the environment variables that are read as ``os.environ["X"]`` or ``os.getenv("X")``."""
-    return sorted({name for tree in trees for node in ast.walk(tree) if (name := _variable(node))})
+    return sorted({name for tree in trees for node in ast.walk(tree) if (name := environment_variable(node))})
 
 
 def installed() -> list[dict[str, Any]]:
@@ -100,7 +100,8 @@ def _module_files(parts: list[str], start: Path) -> Iterator[Path]:
         place = place / part
 
 
-def _variable(node: ast.AST) -> str | None:
+def environment_variable(node: ast.AST) -> str | None:
+    """The environment variable that a node reads or sets by its name."""
     match node:
         case ast.Subscript(value=value, slice=ast.Constant(value=str() as name)) if _dotted(value) == "environ":
             return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Left out of a snapshot: they say when and how the cell ran last, not what it is.
 _VOLATILE = ("execution", "ExecuteTime", "collapsed", "scrolled", "flowbook")
 
+_CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CodeCell:
@@ -26,11 +29,25 @@ class CodeCell:
     number: int
     source: str
     tags: frozenset[str] = frozenset()
+    id: str = ""
+    count: int | None = None
+    """The number of its prompt when it ran last, as saved."""
 
     @property
     def title(self) -> str:
         """How messages call it."""
         return f"cell {self.number}"
+
+
+class CellMistake(NotebookError):
+    """A cell cannot be meant as it is written; `line` counts its lines from 1."""
+
+    def __init__(self, cell: CodeCell, line: int | None, why: str) -> None:
+        where = cell.title.capitalize()
+        super().__init__(f"{where}, line {line}: {why}" if line else f"{where} {why}")
+        self.cell = cell
+        self.line = line
+        self.why = why
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -74,7 +91,14 @@ def code_cells(notebook: NotebookNode) -> Iterator[CodeCell]:
         number += 1
         if cell.source.strip():
             tags = cell.metadata.get("tags", [])
-            yield CodeCell(index=index, number=number, source=cell.source, tags=frozenset(map(str, tags)))
+            yield CodeCell(
+                index=index,
+                number=number,
+                source=cell.source,
+                tags=frozenset(map(str, tags)),
+                id=str(cell.get("id", "")),
+                count=cell.execution_count,
+            )
 
 
 def language_of(notebook: NotebookNode) -> str:
@@ -104,6 +128,9 @@ def _json(content: bytes, called: str) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise NotebookError(f"{called} is not a notebook: it is not UTF-8 text.") from None
     except (json.JSONDecodeError, RecursionError) as error:
+        if match := _CONFLICT.search(content):
+            line = content.count(b"\n", 0, match.start()) + 1
+            raise NotebookError(f"{called} has merge conflicts (line {line}): resolve them first.") from None
         where = f" (line {error.lineno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
         raise NotebookError(f"{called} is not a notebook: it is not JSON{where}.") from None
     if not isinstance(plain, dict):

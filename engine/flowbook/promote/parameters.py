@@ -39,7 +39,7 @@ def schema_of(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> Schema:
     if flow is None:
         return tuple(each for known in cells if known.role is Role.PARAMETERS for each in _assigned(known))
     if flow.function is None:
-        return tuple(_of_option(flow.cell))
+        return tuple(flow_cell_parameters(flow.cell))
     return tuple(_of_signature(flow.function.args))
 
 
@@ -145,8 +145,8 @@ def _of_signature(arguments: ast.arguments) -> Iterable[Parameter]:
         )
 
 
-def _of_option(known: KnownCell) -> Iterable[Parameter]:
-    """``--params day:date,n:int=3`` of a ``%%flow`` line, read as a signature."""
+def flow_cell_parameters(known: KnownCell) -> Iterable[Parameter]:
+    """The parameters of a ``%%flow`` cell: ``--params day:date,n:int=3`` of a ``%%flow`` line, read as a signature."""
     text = known.params
     try:
         function = ast.parse(f"def _({text}): ...").body[0]

@@ -9,7 +9,8 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.core.deploying import settings_from_json
-from flowbook.promote.findings import findings
+from flowbook.promote.checks import Ran, findings
+from flowbook.promote.checks.finding import refuse_errors
 from flowbook.promote.manifest import make_manifest, summary_of
 from flowbook.promote.notebook import read_notebook, snapshot
 from flowbook.promote.options import OF_NOTEBOOKS, DeployOptions, checked_name, planned_schedules
@@ -43,14 +44,17 @@ def promote(
     parameters: Mapping[str, Any] | None = None,
     parameter_texts: Iterable[str] = (),
     dry_run: bool = False,
+    force: bool = False,
+    ran: Mapping[str, Ran] | None = None,
     **options: Any,
 ) -> Promoted:
     """Make the notebook at `path` a deployment, or the next version of the one called `name`.
 
     `flow` chooses among several flows of a notebook. `cron` (or any other schedule) in `timezone` says when it runs
     by itself; `parameters` are given to each run, as are `parameter_texts` of the form ``name=value``. The other
-    options are those of `DeployOptions`. What is not given stays as it was deployed. Raises NotebookError,
-    ParameterError, InvalidSchedule or NotFound, and then nothing was stored; with `dry_run` it never is.
+    options are those of `DeployOptions`. What is not given stays as it was deployed. `ran` is what a kernel knows of
+    the cells. Raises NotebookError, ParameterError, InvalidSchedule or NotFound, and then nothing was stored; with
+    `dry_run` it never is. UnfitNotebook is raised for a notebook whose runs would certainly fail, unless `force`.
     """
     schedules = planned_schedules(
         cron=cron,
@@ -68,10 +72,18 @@ def promote(
         parameter_texts=tuple(parameter_texts),
         **options,
     )
-    return promote_notebook(path, flow, said, dry_run=dry_run)
+    return promote_notebook(path, flow, said, dry_run=dry_run, force=force, ran=ran)
 
 
-def promote_notebook(path: Path, flow: str | None, options: DeployOptions, *, dry_run: bool = False) -> Promoted:
+def promote_notebook(
+    path: Path,
+    flow: str | None,
+    options: DeployOptions,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    ran: Mapping[str, Ran] | None = None,
+) -> Promoted:
     """As `promote`, with options that are checked already."""
     path = Path(path).expanduser().absolute()
     notebook = read_notebook(path)
@@ -105,6 +117,9 @@ def promote_notebook(path: Path, flow: str | None, options: DeployOptions, *, dr
         "job_variables": variables or (before or {}).get("job_variables", {}),
         "label": options.version,
     }
+    found = findings(reading, variables=manifest["job_variables"].get("env", {}), ran=ran)
+    if not force:
+        refuse_errors(found)
     return store(
         manifest,
         name=called,
@@ -113,12 +128,8 @@ def promote_notebook(path: Path, flow: str | None, options: DeployOptions, *, dr
         schedules=schedules,
         snapshots={sha: content},
         captured=summary_of(manifest),
-        warnings=[
-            *reading.warnings,
-            *other_source(before, path, called),
-            *dropped,
-            *findings(reading.cells, manifest),
-        ],
+        warnings=[*other_source(before, path, called), *dropped],
+        findings=found,
         known=known,
         paused=options.paused,
         dry_run=dry_run,

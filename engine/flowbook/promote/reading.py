@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from flowbook.cells import NotebookGraph
 from flowbook.errors import NotebookError
 from flowbook.promote.cells import KnownCell, Role, loads_flowbook, understand
+from flowbook.promote.checks.finding import Finding
 from flowbook.promote.kernels import choose_kernel
 from flowbook.promote.kinds import DefinedFlow, Kind, check_graph, choose_flow, flows_in, slice_of
 from flowbook.promote.notebook import CodeCell, code_cells, language_of
@@ -29,25 +30,26 @@ class Reading:
     slice_: tuple[KnownCell, ...] = ()
     schema: Schema = ()
     graph: NotebookGraph | None = None
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What there is to say about its kernel."""
 
 
 def read(notebook: NotebookNode, wanted_flow: str | None) -> Reading:
     """Understand a notebook; raises NotebookError for what cannot be run as it is."""
-    kernel, warning = choose_kernel(notebook)
-    warnings = () if warning is None else (warning,)
+    kernel, finding = choose_kernel(notebook)
+    findings = () if finding is None else (finding,)
     language = language_of(notebook)
     cells = list(code_cells(notebook))
     if not cells:
         raise NotebookError("The notebook has no code cell, so there is nothing to run.")
     if language == "python":
-        return _read_python(cells, wanted_flow, kernel, warnings)
+        return _read_python(cells, wanted_flow, kernel, findings)
     if wanted_flow is not None:
         raise NotebookError(f"A notebook in {language} defines no flow; leave out --flow.")
-    return Reading(kind=Kind.PLAIN, language=language, kernel=kernel, warnings=warnings)
+    return Reading(kind=Kind.PLAIN, language=language, kernel=kernel, findings=findings)
 
 
-def _read_python(cells: list[CodeCell], wanted_flow: str | None, kernel: str, warnings: tuple[str, ...]) -> Reading:
+def _read_python(cells: list[CodeCell], wanted_flow: str | None, kernel: str, findings: tuple[Finding, ...]) -> Reading:
     known = tuple(understand(cells))
     graph = check_graph(known)
     flow = choose_flow(flows_in(known), wanted_flow, known)
@@ -62,5 +64,5 @@ def _read_python(cells: list[CodeCell], wanted_flow: str | None, kernel: str, wa
         slice_=() if flow is None else slice_of(flow, known, graph),
         schema=schema_of(known, flow),
         graph=graph,
-        warnings=warnings,
+        findings=findings,
     )

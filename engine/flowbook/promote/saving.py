@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from flowbook import engine
 from flowbook.core.deploying import DeploymentSettings
 from flowbook.core.templates import as_date, check_placeholders, has_placeholder, is_placeholder
+from flowbook.promote.checks.finding import Finding
 from flowbook.promote.options import DeployOptions, coming_fires
 from flowbook.promote.parameters import Schema, hint_of, require_all, to_plain, validate
 from flowbook.run.ids import new_id
@@ -120,16 +121,21 @@ def store(
     snapshots: Mapping[str, bytes],
     captured: str,
     warnings: Sequence[str] = (),
+    findings: Sequence[Finding] = (),
     known: Deployment | None = None,
     paused: bool | None = None,
     dry_run: bool = False,
 ) -> Promoted:
-    """Store the version whose manifest this is; what is said of its schedules is added to the warnings.
+    """Store the version whose manifest this is; what is found, and said of its schedules, is added to the warnings.
 
     With `dry_run` nothing is stored, and the answer says what would be.
     """
-    said = [*warnings, *(caveat for each in schedules for caveat in caveats(each))]
-    manifest |= {"warnings": list(dict.fromkeys(said)), "flow_name": flow}
+    said = [*warnings, *(one.sentence for one in findings), *(caveat for each in schedules for caveat in caveats(each))]
+    manifest |= {
+        "warnings": list(dict.fromkeys(said)),
+        "findings": [asdict(one) for one in findings],
+        "flow_name": flow,
+    }
     pool = manifest["settings"]["pool"]
     stands = bool(known and known.paused) if paused is None else paused
     made = Promoted(

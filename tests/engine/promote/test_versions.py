@@ -131,21 +131,6 @@ def test_another_notebook_under_the_same_name_is_said(make_notebook: Any, tmp_pa
     assert any("was made from" in warning for warning in promote(other).warnings)
 
 
-@pytest.mark.parametrize(
-    ("cells", "finding"),
-    [
-        (("print(undefined_name)",), r"Cell 1 uses 'undefined_name', which no cell defines"),
-        (("x = 1\nname = input('?')",), r"Cell 1, line 2: input\(\) has nobody to ask"),
-        (("%pip install pandas",), r"Cell 1, line 1: `%pip install pandas` installs at each run"),
-        (("%matplotlib widget\nx = 1",), r"needs a screen"),
-        ((f"p = '{Path.home()}/data.csv'",), r"a path of your own home folder"),
-    ],
-)
-def test_what_will_go_wrong_at_night_is_said_now(make_notebook: Any, cells: tuple[str, ...], finding: str) -> None:
-    made = promote(make_notebook("book", *cells))
-    assert [warning for warning in made.warnings if __import__("re").search(finding, warning)]
-
-
 def test_a_clean_notebook_has_no_findings(make_notebook: Any) -> None:
     made = promote(make_notebook("book", "import math\nx = [math.pi for _ in range(3)]", "display(x)\nlen(x)"))
     assert made.warnings == ()

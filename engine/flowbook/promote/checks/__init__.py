@@ -1,0 +1,49 @@
+"""What will go wrong when nobody is there: found in a notebook from its text, before it runs unattended.
+
+Each module finds one kind of thing; `findings` puts them in the order of the cells. Nothing of the notebook runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import TYPE_CHECKING
+
+from flowbook.promote.cells import parsed
+from flowbook.promote.checks.calls import call_findings
+from flowbook.promote.checks.certainty import used_names
+from flowbook.promote.checks.environment import environment_findings
+from flowbook.promote.checks.finding import Finding, Severity
+from flowbook.promote.checks.magic_lines import magic_findings
+from flowbook.promote.checks.names import name_findings
+from flowbook.promote.checks.order import order_findings
+from flowbook.promote.checks.runs import Ran, run_findings
+
+if TYPE_CHECKING:
+    from flowbook.promote.reading import Reading
+
+__all__ = ["Finding", "Ran", "Severity", "findings"]
+
+
+def findings(
+    reading: Reading, *, variables: Container[str] = (), ran: Mapping[str, Ran] | None = None
+) -> list[Finding]:
+    """What is found in the cells that a run executes, in notebook order; what is about no cell comes first.
+
+    `variables` are environment variables that runs have beside those of this process; `ran` is what a kernel knows of
+    the cells that it has executed.
+    """
+    cells = reading.slice_ or reading.cells
+    parameters = {parameter.name for parameter in reading.schema}
+    used = used_names(parsed(known.cell.source) for known in cells)
+    if reading.flow is not None:
+        used |= {reading.flow.variable}
+    found = [
+        *reading.findings,
+        *name_findings(cells, parameters, used),
+        *call_findings(cells, used),
+        *magic_findings(cells),
+        *environment_findings(cells, variables),
+        *run_findings(cells, ran or {}),
+        *order_findings(cells, reading.graph),
+    ]
+    return sorted(found, key=lambda one: (-1 if one.cell is None else one.cell, one.line or 0))

@@ -1,0 +1,72 @@
+"""Which parts of a cell are certainly executed when it runs, as far as its text says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
+
+from flowbook.promote.cells import KnownCell, Role, parsed
+
+
+def used_names(trees: Iterable[ast.Module]) -> frozenset[str]:
+    """Names and attributes that are looked up somewhere: a function among them is taken to be called."""
+    found = set()
+    for node in chain.from_iterable(map(ast.walk, trees)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+    return frozenset(found)
+
+
+def cell_with_certainty(known: KnownCell, used: Collection[str]) -> Iterator[tuple[ast.AST, bool]]:
+    """As `with_certainty`, of a cell. The body of a ``%%flow`` cell is a function."""
+    is_called = known.role is not Role.FLOW or (known.name or "").replace("-", "_") in used
+    yield from with_certainty(parsed(known.cell.source), used, is_called)
+
+
+def with_certainty(node: ast.AST, used: Collection[str], certain: bool = True) -> Iterator[tuple[ast.AST, bool]]:
+    """All nodes of a tree, each with whether it is certainly executed.
+
+    What stands in a branch, behind a ``try`` or in a function that nobody of `used` calls may never be. Loops are taken
+    to have something to do.
+    """
+    yield node, certain
+    for name, child in _children(node):
+        yield from with_certainty(child, used, certain and not _is_optional(node, name, child, used))
+
+
+def _children(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield name, child
+
+
+def _is_optional(node: ast.AST, name: str, child: ast.AST, used: Collection[str]) -> bool:
+    """Whether `node`, when executed, may leave out the `child` in its field `name`."""
+    match node:
+        case ast.If() | ast.IfExp():
+            return name != "test"
+        case ast.Match():
+            return name != "subject"
+        case ast.Try() | ast.TryStar():
+            return name in ("handlers", "orelse") or (name == "body" and bool(node.handlers))
+        case ast.BoolOp():
+            return child is not node.values[0]
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return name == "body" and node.name not in used and not node.name.startswith("__")
+        case ast.Lambda():
+            return name == "body"
+        case ast.AnnAssign() | ast.arg():
+            return name == "annotation"  # Python 3.14 does not evaluate them
+    return name == "returns"
+
+
+def dotted_path(node: ast.expr, imports: Mapping[str, str]) -> str:
+    """``pdb.set_trace`` for what ``st()`` calls after ``from pdb import set_trace as st``; empty if it is no path."""
+    if isinstance(node, ast.Attribute):
+        before = dotted_path(node.value, imports)
+        return f"{before}.{node.attr}" if before else ""
+    return imports.get(node.id, node.id) if isinstance(node, ast.Name) else ""

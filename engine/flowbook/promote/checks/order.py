@@ -1,0 +1,45 @@
+"""Task cells that wait for others without reading from them: the order is safe, and perhaps slower than need be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from flowbook.cells import NotebookGraph, ReasonKind
+from flowbook.cells.resources import describe
+from flowbook.promote.cells import KnownCell, Role
+from flowbook.promote.checks.finding import Finding, Severity, in_cell
+
+_FLAGS = {
+    "dynamic": "it may use any name (exec, eval, globals(), %load)",
+    "history": "it uses IPython's history (_, In, Out)",
+    "ipython": "it calls get_ipython()",
+    "run": "it executes a file with %run",
+    "star-import": "it imports * from a module",
+}
+
+
+def order_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> Iterator[Finding]:
+    """In a notebook with task cells, each cell that the analyzer keeps in its place, with the reason."""
+    tasks = {known.id for known in cells if known.role is Role.TASK}
+    if graph is None or not tasks:
+        return
+    for known in cells:
+        if flags := graph.nodes[known.id].flags:
+            reasons = ", ".join(_FLAGS.get(flag, flag) for flag in sorted(flags))
+            why = f"It runs alone, after all cells before it and before all after it, because {reasons}."
+            yield in_cell(Severity.WARNING, known.cell, None, why, "Say by name what it uses, if it should not wait.")
+        elif known.id in tasks and (shared := _shared(graph, known.id, tasks)):
+            why = f"It waits without reading from there, because it {', '.join(shared)}."
+            fix = "Give each task a file, generator or figure of its own, if they should run at the same time."
+            yield in_cell(Severity.WARNING, known.cell, None, why, fix)
+
+
+def _shared(graph: NotebookGraph, id_: str, tasks: set[str]) -> list[str]:
+    """What it shares with tasks that it waits for because of that alone."""
+    said = [
+        f"shares {describe(reason.subject)} with {graph.nodes[edge.upstream].cell.name or f'cell {edge.upstream}'}"
+        for edge in graph.incoming(id_)
+        if edge.upstream in tasks and all(reason.kind is ReasonKind.RESOURCE for reason in edge.reasons)
+        for reason in edge.reasons
+    ]
+    return list(dict.fromkeys(said))
