@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,10 +59,10 @@ class FlowbookHandler(APIHandler):
         hosted: HostedWorker = self.settings[HOSTED_WORKER]
         return hosted
 
-    def refuse(self, status: int, sentence: str) -> None:
+    def refuse(self, status: int, sentence: str, **more: Any) -> None:
         """Answer with an error that a person can read."""
         self.set_status(status)
-        self.finish(json.dumps({"message": sentence}))
+        self.finish(json.dumps({"message": sentence, **more}))
 
 
 def _told(method: Method) -> Method:
@@ -146,7 +147,10 @@ class WorkersHandler(FlowbookHandler):
 
 
 class PromoteHandler(FlowbookHandler):
-    """Makes a deployment of a notebook under the server's folder."""
+    """Makes a deployment of a notebook under the server's folder.
+
+    One whose runs would certainly fail is refused with what was found, unless the request says ``"force": true``.
+    """
 
     @web.authenticated
     @authorized
@@ -155,15 +159,21 @@ class PromoteHandler(FlowbookHandler):
         asked = self._asked()
         path = self._notebook(asked["path"])
         from flowbook.promote import promote
+        from flowbook.promote.checks.finding import UnfitNotebook
         from flowbook.settings import current_settings
 
-        promoted = await asyncio.to_thread(
-            promote,
-            path,
-            name=asked["name"] or None,
-            cron=asked["schedule"] or None,
-            timezone=(asked["schedule"] and asked["timezone"]) or None,
-        )
+        options: dict[str, Any] = {
+            "name": asked["name"] or None,
+            "cron": asked["schedule"] or None,
+            "timezone": (asked["schedule"] and asked["timezone"]) or None,
+        }
+        if asked["force"]:
+            options["force"] = True
+        try:
+            promoted = await asyncio.to_thread(promote, path, **options)
+        except UnfitNotebook as error:
+            self.refuse(400, str(error), findings=[asdict(finding) for finding in error.findings])
+            return
         self.hosted_worker.look_now()
         answer = {
             "deployment": {"name": promoted.name, "version": promoted.version},
@@ -173,7 +183,7 @@ class PromoteHandler(FlowbookHandler):
         }
         self.finish(json.dumps(answer))
 
-    def _asked(self) -> dict[str, str]:
+    def _asked(self) -> dict[str, Any]:
         try:
             body = json.loads(self.request.body)
         except ValueError:
@@ -184,7 +194,7 @@ class PromoteHandler(FlowbookHandler):
         wrong = [key for key, value in asked.items() if not isinstance(value, str)]
         if wrong:
             raise UsageError(f"{wrong[0]} must be a string.")
-        return {key: value.strip() for key, value in asked.items()}
+        return {**{key: value.strip() for key, value in asked.items()}, "force": body.get("force") is True}
 
     def _notebook(self, path: str) -> Path:
         root = self.root_dir

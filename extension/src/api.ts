@@ -62,6 +62,18 @@ export interface PromoteRequest {
   name: string;
   schedule: string;
   timezone: string;
+  /** Also a notebook whose runs will certainly fail. */
+  force: boolean;
+}
+
+/** What was found in a notebook; `cell` and `line` count from 0 and 1, and are null where there is none. */
+export interface Finding {
+  severity: "error" | "warning";
+  title: string;
+  cell: number | null;
+  line: number | null;
+  why: string;
+  fix: string;
 }
 
 export interface Promoted {
@@ -74,7 +86,14 @@ export interface Promoted {
 }
 
 /** An answer that says why it is not what was asked for; `message` is the server's sentence. */
-export class Refused extends Error {}
+export class Refused extends Error {
+  constructor(
+    message: string,
+    readonly findings: Finding[] = [],
+  ) {
+    super(message);
+  }
+}
 
 export class FlowbookClient {
   constructor(private readonly settings: ServerConnection.ISettings) {}
@@ -114,7 +133,8 @@ export class FlowbookClient {
       throw new Refused(`The Jupyter server failed (status ${response.status}); its log says why.`);
     }
     if (!response.ok) {
-      throw new Refused(answer?.message || `The Jupyter server answered with status ${response.status}.`);
+      const sentence = answer?.message || `The Jupyter server answered with status ${response.status}.`;
+      throw new Refused(sentence, answer?.findings);
     }
     return answer as T;
   }

@@ -2,7 +2,7 @@
 
 import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
-import type { FlowbookClient, Promoted, PromoteRequest } from "./api";
+import { type FlowbookClient, type Promoted, type PromoteRequest, Refused } from "./api";
 import { element } from "./dom";
 import { moment, stem } from "./words";
 
@@ -41,7 +41,10 @@ class PromoteForm extends Widget {
       field("Time zone", this.timezone, zone),
       zones("flowbook-zones"),
       this.problem,
+      this.anyway,
     );
+    this.anyway.append(this.force, " Promote it anyway");
+    this.anyway.hidden = true;
     this.schedule.placeholder = "0 7 * * 1-5";
     this.timezone.setAttribute("list", "flowbook-zones");
     this.name.required = true;
@@ -49,7 +52,12 @@ class PromoteForm extends Widget {
 
   get request(): PromoteRequest {
     const [name, schedule, timezone] = [this.name, this.schedule, this.timezone].map((i) => i.value.trim());
-    return { path: this.path, name, schedule, timezone };
+    return { path: this.path, name, schedule, timezone, force: this.force.checked };
+  }
+
+  /** Let the person promote a notebook whose runs would fail. */
+  offerForce(): void {
+    this.anyway.hidden = false;
   }
 
   /** Show a sentence below the fields; an empty one takes it away. */
@@ -61,6 +69,8 @@ class PromoteForm extends Widget {
   private readonly name = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
   private readonly schedule = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
   private readonly timezone = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
+  private readonly force = element("input", { type: "checkbox" });
+  private readonly anyway = element("label", { class: "flowbook-anyway" });
   private readonly problem = element("p", { class: "flowbook-problem", role: "alert" });
 }
 
@@ -100,6 +110,9 @@ class PromoteDialog extends Dialog<void> {
         await showErrorMessage("Not promoted", error as Error);
       } else {
         this.form.tell((error as Error).message);
+        if (error instanceof Refused && error.findings.length) {
+          this.form.offerForce();
+        }
       }
     }
   }

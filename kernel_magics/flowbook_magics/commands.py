@@ -8,6 +8,13 @@ from flowbook.core.schedule_arguments import CATCHUPS
 
 FLOW_SHOW = Command(name="%flow show", summary="Draw the graph of the tasks, without running it.")
 
+FLOW_CHECK = Command(
+    name="%flow check",
+    summary="Say what in this notebook will go wrong when it runs unattended.",
+    arguments=("FLOW",),
+    example="%flow check",
+)
+
 FLOW_RUN = Command(
     name="%flow run",
     summary="Run the tasks that are stale and what follows from them, or a flow by its name.",
@@ -107,6 +114,7 @@ DEPLOY = Command(
         ),
         Option(name="--pool", metavar="POOL", help="the work pool whose workers execute it (default)"),
         Option(name="--dry-run", help="check everything and show what would be stored, and store nothing"),
+        Option(name="--force", help="deploy it although `%flow check` finds that its runs will certainly fail"),
     ),
     example='%deploy --schedule "0 7 * * 1-5" --tz Europe/Zurich',
 )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flowbook.cells.grammar import Parsed
 from flowbook.core.deploying import DEFAULT_POOL
 from flowbook.errors import NotebookError
 from flowbook_magics.session import Session, notebook_path
 from flowbook_magics.tables import Text
+
+if TYPE_CHECKING:
+    from flowbook.promote import Promoted
 
 
 def deploy(session: Session, said: Parsed) -> Text:
@@ -24,12 +28,13 @@ def deploy(session: Session, said: Parsed) -> Text:
             "%deploy does not know which file this notebook is: open it in JupyterLab, or run "
             "`flowbook promote NOTEBOOK.ipynb` in a terminal."
         )
-    if not _is_saved(session, path):
+    if not is_saved(session, path):
         raise NotebookError(
             f"%deploy promotes the notebook as it is saved, and this cell is not in {path.name}: "
             "save the notebook, and run the cell again."
         )
-    promoted = promote(
+    promoted = _checked(
+        promote,
         path,
         name=said.name,
         flow=said.words[0] if said.words else None,
@@ -42,6 +47,8 @@ def deploy(session: Session, said: Parsed) -> Text:
         pool=said.pool,
         parameter_texts=[f"{name}={value}" for name, value in said.set],
         dry_run=bool(said.dry_run),
+        force=bool(said.force),
+        ran=session.ran_so_far(),
     )
     done = "Deployed" if promoted.is_stored else "Nothing was stored. It would be deployed:"
     lines = [f"{done} {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
@@ -62,7 +69,19 @@ def listed(fires: Iterable[datetime]) -> str:
     return ", ".join(f"{fire:%a %d %b %Y %H:%M %Z}" for fire in fires)
 
 
-def _is_saved(session: Session, path: Path) -> bool:
+def _checked(promote: Callable[..., Promoted], path: Path, **said: Any) -> Promoted:
+    """Promote the notebook; an error that its check finds ends with the way to do it all the same."""
+    from flowbook.promote.checks.finding import UnfitNotebook
+
+    try:
+        return promote(path, **said)
+    except UnfitNotebook as error:
+        raise NotebookError(
+            f"{error}\nIt was not deployed, as its runs would fail; `%deploy --force` does it all the same."
+        ) from None
+
+
+def is_saved(session: Session, path: Path) -> bool:
     """Whether the cell being executed stands in the file as it is on disk."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

@@ -76,10 +76,10 @@ class FlowbookMagics(Magics):
     @cell_magic
     @friendly
     def flow(self, line: str, cell: str | None = None) -> Any:
-        """Define a flow (``%%flow NAME``), or ``%flow show`` and ``%flow run``."""
+        """Define a flow (``%%flow NAME``), or ``%flow show``, ``%flow check`` and ``%flow run``."""
         if cell is not None:
             return self._define_flow(line, cell)
-        verbs = {"show": self._flow_show, "run": self._flow_run}
+        verbs = {"show": self._flow_show, "check": self._flow_check, "run": self._flow_run}
         verb, rest = _verb_of("%flow", line, verbs, FlowbookMagics.flow)
         return verbs[verb](rest)
 
@@ -154,6 +154,14 @@ class FlowbookMagics(Magics):
         self._parse(commands.FLOW_SHOW, line)
         display(reports.graph_bundle(self.session), raw=True)  # type: ignore[no-untyped-call]
 
+    def _flow_check(self, line: str) -> Any:
+        from flowbook_magics.check import check
+
+        said = self._parse(commands.FLOW_CHECK, line)
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%flow check")
+        return check(self.session, said)
+
     def _flow_run(self, line: str) -> Any:
         from flowbook_magics import flow_run
         from flowbook_magics.selection import Wanted
@@ -201,7 +209,7 @@ def _only_parameters(said: Parsed) -> dict[str, str]:
 
 _HELP = {
     FlowbookMagics.task: (TASK,),
-    FlowbookMagics.flow: (commands.FLOW_RUN, commands.FLOW_SHOW, FLOW_CELL),
+    FlowbookMagics.flow: (commands.FLOW_RUN, commands.FLOW_SHOW, commands.FLOW_CHECK, FLOW_CELL),
     FlowbookMagics.tasks: (commands.TASKS,),
     FlowbookMagics.runs: (commands.RUNS, commands.RUNS_RETRY, commands.RUNS_CANCEL),
     FlowbookMagics.logs: (commands.LOGS,),

@@ -14,6 +14,7 @@ from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
+from flowbook.promote.checks.runs import Ran
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.task_execution import TaskExecution
@@ -58,6 +59,8 @@ class Session:
         """The id of the last flow run of this notebook in this kernel."""
         self.unfinished: set[str] | None = None
         """The keys of the cells whose tasks were run in the last flow run and have not succeeded since."""
+        self.ran: dict[str, Ran] = {}
+        """The cells that this kernel has executed, by the front end's id, else by their source."""
         self._codes: dict[str, CellCode] = {}
 
     # What the shell tells
@@ -77,6 +80,8 @@ class Session:
         """IPython has executed a cell; what a plain cell has bound is what tasks read from it, also if it failed."""
         info = result.info
         source = info.raw_cell or ""
+        if running.get() is None and result.success and not info.silent and result.execution_count:
+            self._note_run(source, self.here, result.execution_count)
         if running.get() is not None or info.silent or result.error_before_exec or not _is_plain(source):
             return
         key = self._identity(source)
@@ -99,6 +104,14 @@ class Session:
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
         self.publisher.wrote(cell.values, cell.key)
         drop_unread(self.cells)
+
+    def ran_so_far(self) -> dict[str, Ran]:
+        """What `ran` will hold when the cell being executed has ended well."""
+        self._note_run(self.typed, self.here, self.shell.execution_count)
+        return self.ran
+
+    def _note_run(self, source: str, key: str | None, count: int) -> None:
+        self.ran[key or source.strip()] = Ran(count=count, source=source)
 
     # Cells
 
@@ -139,6 +152,7 @@ class Session:
     def retire(self, keys: Iterable[str]) -> None:
         """Forget cells that were deleted from the notebook."""
         for key in keys:
+            self.ran.pop(key, None)
             known = self.cells.by_key(key)
             if known is not None:
                 self._unbind_name(known)

@@ -201,6 +201,19 @@ def test_a_wrong_schedule_is_a_sentence(client: httpx.Client, notebook: Path) ->
     assert "Traceback" not in answer.text
 
 
+def test_a_notebook_that_would_fail_is_refused_with_what_was_found(client: httpx.Client, notebook: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("x = 1\ny = input()")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb"})
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("Cell 1, line 2: input() has nobody to ask")
+    [found] = answer.json()["findings"]
+    assert (found["severity"], found["cell"], found["line"]) == ("error", 0, 2)
+    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "force": True})
+    assert answer.status_code == 200
+    assert answer.json()["warnings"] == [f"Cell 1, line 2: {found['why']} {found['fix']}"]
+
+
 def test_an_error_of_flowbook_becomes_its_sentence(
     client: httpx.Client, notebook: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

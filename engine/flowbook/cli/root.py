@@ -11,6 +11,7 @@ from flowbook import __version__
 from flowbook.cli.artifact import artifact
 from flowbook.cli.backup import backup
 from flowbook.cli.cache import cache
+from flowbook.cli.check import check
 from flowbook.cli.deployment import deployment
 from flowbook.cli.doctor import doctor
 from flowbook.cli.limits import concurrency_limit
@@ -70,6 +71,7 @@ for _command in (
     artifact,
     backup,
     cache,
+    check,
     concurrency_limit,
     deployment,
     doctor,

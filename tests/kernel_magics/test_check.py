@@ -1,0 +1,90 @@
+"""``%flow check`` in a kernel, and ``%deploy`` of what it finds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+CELLS = ["%load_ext flowbook", "day = 1", "%%task\nout = day + hidden", "%flow check", "%deploy", "%deploy --force"]
+
+
+def save(nb: Notebook, path: Path, *sources: str, counts: tuple[int | None, ...] = ()) -> None:
+    """The notebook of the kernel is this file."""
+    numbers = [*counts, *[None] * len(sources)]
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {}, "outputs": [], "execution_count": count, "source": source}
+        for n, (source, count) in enumerate(zip(sources, numbers, strict=False))
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    nb.ok(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}", silent=True)
+
+
+@pytest.fixture
+def saved(nb: Notebook, tmp_path: Path) -> Notebook:
+    """A kernel whose notebook reads a name that no cell defines."""
+    save(nb, tmp_path / "report.ipynb", *CELLS)
+    nb.ok("hidden = 5", silent=True)
+    return nb
+
+
+def test_what_is_found_is_a_table_and_text(saved: Notebook) -> None:
+    text = saved.ok("%flow check", "c3")
+    assert text.startswith("error    Cell 3, line 2: 'hidden' is used, and no cell defines it")
+    assert "\n         -> Define it in a cell before, or make it a parameter.\n" in text
+    assert text.endswith("1 error in report.ipynb.")
+    (shown,) = saved.outputs["c3"].items
+    html = shown["data"]["text/html"]
+    assert all(f">{text}</th>" in html for text in ("Cell", "Line", "Why", "What to do"))
+    assert ">Cell 3</td>" in html
+    assert ">2</td>" in html
+
+
+def test_an_error_stops_deploy_unless_forced(saved: Notebook) -> None:
+    output = saved.fails("%deploy", "c4")
+    assert output.startswith("UsageError: Cell 3, line 2: 'hidden' is used, and no cell defines it")
+    assert "`%deploy --force` does it all the same." in output
+    forced = saved.ok("%deploy --force", "c5")
+    assert forced.startswith("Deployed 'report', version 1: ")
+    assert "Warning: Cell 3, line 2: 'hidden' is used" in forced
+
+
+def test_a_clean_notebook_is_said_to_be_so(nb: Notebook, tmp_path: Path) -> None:
+    save(nb, tmp_path / "report.ipynb", "%load_ext flowbook", "day = 1", "%flow check")
+    assert nb.ok("%flow check", "c2") == "Nothing found: report.ipynb can run unattended."
+    assert "Nothing found" in nb.outputs["c2"].items[0]["data"]["text/html"]
+
+
+def test_what_this_kernel_has_run_counts(nb: Notebook, tmp_path: Path) -> None:
+    save(nb, tmp_path / "report.ipynb", "day = 1", "%%task\nout = day", "%flow check", counts=(9, None))
+    nb.ok("day = 1", "c0")
+    nb.ok("%%task\nout = day", "c1")
+    assert "Nothing found" in nb.ok("%flow check", "c2")
+    nb.ok("day = 2", "c0")
+    output = nb.ok("%flow check", "c2")
+    assert "Cell 1: It was changed since it ran." in output
+    assert "Cell 2: It ran before cell 1" in output
+    assert "Task out: Its result is stale: day changed." in output
+
+
+def test_a_cell_that_is_not_saved_is_said(saved: Notebook) -> None:
+    output = saved.ok("%flow check  # now", "new")
+    assert output.endswith("This cell is not in report.ipynb as it is saved, and that is what was checked.")
+
+
+def test_without_a_file_the_cells_that_ran_are_checked(nb: Notebook) -> None:
+    nb.ok("import os\nos.environ.pop('FLOWBOOK_NOTEBOOK', None)\nname = str(input)", "a")
+    nb.ok("def ask():\n    return input()", "b")
+    output = nb.ok("%flow check", "c")
+    assert "warning  Cell 2, line 2: input() has nobody to ask" in output
+    assert "The notebook's file is not known, so the cells that have run were checked" in output
+
+
+def test_what_is_typed_wrong_is_a_sentence(saved: Notebook) -> None:
+    assert "%flow check has no option --strict." in saved.fails("%flow check --strict", "d")
+    assert "%flow check [FLOW]" in saved.ok("%flow --help", "d")
