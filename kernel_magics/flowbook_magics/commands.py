@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flowbook.cells.grammar import Command, Option, names, one_of, pair, positive_count, positive_seconds
+from flowbook.cells.cell_lines import FLOW_CELL, TASK
+from flowbook.cells.grammar import Argument, Command, Kind, Option, pair, positive_count, positive_seconds
 from flowbook.core.deploying import OVERLAPS
 from flowbook.core.schedule_arguments import CATCHUPS
 
@@ -11,20 +12,21 @@ FLOW_SHOW = Command(name="%flow show", summary="Draw the graph of the tasks, wit
 FLOW_CHECK = Command(
     name="%flow check",
     summary="Say what in this notebook will go wrong when it runs unattended.",
-    arguments=("FLOW",),
+    arguments=(Argument(name="FLOW", choices=Kind.FLOW),),
     example="%flow check",
 )
 
 FLOW_RUN = Command(
     name="%flow run",
     summary="Run the tasks that are stale and what follows from them, or a flow by its name.",
-    arguments=("FLOW",),
+    arguments=(Argument(name="FLOW", choices=Kind.FLOW),),
     options=(
         Option(name="--all", help="run every task (of --only, if given), the fresh ones too"),
         Option(
             name="--only",
             metavar="SELECTION",
-            read=names,
+            choices=Kind.TASK,
+            listed=True,
             help="of these tasks: t, t+ (and what follows from it), +t (and what it needs), +t+; a,b+ for several",
         ),
         Option(name="--from-failed", help="run what did not succeed in the last flow run, and what follows from it"),
@@ -44,37 +46,42 @@ RUNS = Command(
     options=(
         Option(name="--limit", metavar="N", read=positive_count, default=10, help="how many (10)"),
         Option(name="--failed", help="only those that failed, crashed or were cancelled"),
-        Option(name="--deployment", metavar="NAME", help="only those of one deployment"),
+        Option(name="--deployment", metavar="NAME", choices=Kind.DEPLOYMENT, help="only those of one deployment"),
     ),
     example="%runs --failed",
 )
 
+_RUN = Argument(name="RUN", choices=Kind.RUN)
+
 RUNS_RETRY = Command(
     name="%runs retry",
     summary="Have a run of a deployment that failed begin anew, without what had completed.",
-    arguments=("RUN",),
+    arguments=(_RUN,),
     example="%runs retry last",
 )
 
 RUNS_CANCEL = Command(
     name="%runs cancel",
     summary="Cancel a run, wherever it is executed.",
-    arguments=("RUN",),
+    arguments=(_RUN,),
     example="%runs cancel 17",
 )
 
 LOGS = Command(
     name="%logs",
     summary="Show what a run logged.",
-    arguments=("TASK",),
+    arguments=(Argument(name="TASK", choices=Kind.TASK),),
     options=(
         Option(
-            name="--run", metavar="RUN", help="number, name or id of a run, `last` or `prev`; else the last one here"
+            name="--run",
+            metavar="RUN",
+            choices=Kind.RUN,
+            help="number, name or id of a run, `last` or `prev`; else the last one here",
         ),
         Option(
             name="--level",
-            metavar="LEVEL",
-            read=lambda text: one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")(text.upper()),
+            choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+            read=str.upper,
             default="DEBUG",
             help="the least level to show",
         ),
@@ -85,24 +92,32 @@ LOGS = Command(
 DEPLOY = Command(
     name="%deploy",
     summary="Promote this notebook to a deployment, with a schedule if one is given.",
-    arguments=("FLOW",),
+    arguments=(Argument(name="FLOW", choices=Kind.FLOW),),
     options=(
-        Option(name="--name", metavar="NAME", help="name of the deployment (that of the flow or file)"),
+        Option(
+            name="--name",
+            metavar="NAME",
+            choices=Kind.OWN_DEPLOYMENT,
+            help="name of the deployment (that of the flow or file)",
+        ),
         Option(name="--schedule", metavar="CRON", help='when to run, as in "0 7 * * 1-5"'),
         Option(name="--every", metavar="LENGTH", read=positive_seconds, help="run every 15m, 1h30m, 1d"),
         Option(name="--rrule", metavar="RULE", help='run by a recurrence rule, as in "FREQ=MONTHLY;BYMONTHDAY=-1"'),
-        Option(name="--tz", metavar="ZONE", help="time zone of the schedule, as in Europe/Zurich (UTC)"),
+        Option(
+            name="--tz",
+            metavar="ZONE",
+            choices=Kind.TIME_ZONE,
+            help="time zone of the schedule, as in Europe/Zurich (UTC)",
+        ),
         Option(
             name="--catchup",
-            metavar="WHICH",
-            read=one_of(*CATCHUPS),
-            help="of missed times: one (the latest), all, skip",
+            choices=CATCHUPS,
+            help="which of the times that were missed to make up for; one is the latest",
         ),
         Option(
             name="--overlap",
-            metavar="WHAT",
-            read=one_of(*OVERLAPS),
-            help="what becomes of a run that is due during another: queue, skip, cancel-previous",
+            choices=tuple(OVERLAPS),
+            help="what becomes of a run that is due during another",
         ),
         Option(
             name="--set",
@@ -112,15 +127,25 @@ DEPLOY = Command(
             keeps_placeholders=True,
             help="a parameter of its runs (may be repeated)",
         ),
-        Option(name="--pool", metavar="POOL", help="the work pool whose workers execute it (default)"),
+        Option(
+            name="--pool",
+            metavar="POOL",
+            choices=Kind.POOL,
+            help="the work pool whose workers execute it (default)",
+        ),
         Option(name="--dry-run", help="check everything and show what would be stored, and store nothing"),
         Option(name="--force", help="deploy it although `%flow check` finds that its runs will certainly fail"),
     ),
     example='%deploy --schedule "0 7 * * 1-5" --tz Europe/Zurich',
 )
 
-_NAME = Option(name="--name", metavar="NAME", help="which deployment, if this notebook is that of several")
-_ONE = ("SCHEDULE",)
+_NAME = Option(
+    name="--name",
+    metavar="NAME",
+    choices=Kind.OWN_DEPLOYMENT,
+    help="which deployment, if this notebook is that of several",
+)
+_ONE = (Argument(name="SCHEDULE", choices=Kind.SCHEDULE),)
 
 SCHEDULE_LIST = Command(
     name="%schedule list", summary="List the schedules of this notebook's deployments.", options=(_NAME,)
@@ -159,3 +184,28 @@ SCHEDULE_RM = Command(
     options=(_NAME,),
     example="%schedule rm mornings",
 )
+
+#: All of them, in the order in which they are shown.
+ALL = (
+    TASK,
+    FLOW_SHOW,
+    FLOW_CHECK,
+    FLOW_RUN,
+    FLOW_CELL,
+    TASKS,
+    RUNS,
+    RUNS_RETRY,
+    RUNS_CANCEL,
+    LOGS,
+    DEPLOY,
+    SCHEDULE_LIST,
+    SCHEDULE_NEXT,
+    SCHEDULE_PAUSE,
+    SCHEDULE_RESUME,
+    SCHEDULE_RM,
+)
+
+
+def of(magic: str) -> tuple[Command, ...]:
+    """What may stand on the line of a magic, such as ``%flow``: itself, its verbs, or both."""
+    return tuple(each for each in ALL if each.magic == magic)

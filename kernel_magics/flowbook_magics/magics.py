@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from IPython.core.error import UsageError as ShellUsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from flowbook.cells.cell_lines import FLOW_CELL, TASK
+from flowbook import engine
+from flowbook.cells.cell_lines import FLOW_CELL, TASK, refuse_second_mark
 from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
 from flowbook.errors import NotFound, StoreError, UsageError, did_you_mean
 from flowbook_magics import commands, reports
+from flowbook_magics.completion import hide_completions, show_completions
+from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import TaskOptions
 from flowbook_magics.session import Session
 from flowbook_magics.shell_names import hide_task_names, show_task_names
@@ -54,6 +57,7 @@ class FlowbookMagics(Magics):
         """Make a task of a cell."""
         __tracebackhide__ = True
         said = self._parse(TASK, line)
+        refuse_second_mark(cell)
         if "retry_delay" in said.given and not said.retries:
             raise UsageError("%%task: --retry-delay does nothing without --retries; add --retries N.")
         options = TaskOptions(
@@ -72,16 +76,31 @@ class FlowbookMagics(Magics):
             self.session.run_one(registered)
 
     @no_var_expand
-    @line_magic
-    @cell_magic
+    @cell_magic("flow")  # type: ignore[arg-type]
     @friendly
-    def flow(self, line: str, cell: str | None = None) -> Any:
-        """Define a flow (``%%flow NAME``), or ``%flow show``, ``%flow check`` and ``%flow run``."""
-        if cell is not None:
-            return self._define_flow(line, cell)
-        verbs = {"show": self._flow_show, "check": self._flow_check, "run": self._flow_run}
-        verb, rest = _verb_of("%flow", line, verbs, FlowbookMagics.flow)
-        return verbs[verb](rest)
+    def flow_cell(self, line: str, cell: str) -> None:
+        """Define a flow."""
+        from flowbook_magics.flow_cell import flow_from_cell
+
+        said = self._parse(FLOW_CELL, line)
+        refuse_second_mark(cell)
+        if not said.words:
+            raise UsageError("%%flow needs a name, as in %%flow nightly.")
+        flow_from_cell(self.shell, said.words[0], cell, said)
+
+    @no_var_expand
+    @line_magic
+    @friendly
+    def flow(self, line: str) -> Any:
+        """Draw the graph, check it, or run it."""
+        command, rest = _command_of("%flow", line)
+        said = self._parse(command, rest)
+        acts = {
+            commands.FLOW_SHOW.name: lambda said: self._flow_show(),
+            commands.FLOW_CHECK.name: self._flow_check,
+            commands.FLOW_RUN.name: self._flow_run,
+        }
+        return acts[command.name](said)
 
     @no_var_expand
     @line_magic
@@ -96,15 +115,12 @@ class FlowbookMagics(Magics):
     @friendly
     def runs(self, line: str) -> Any:
         """List the last runs, or retry or cancel one."""
-        from flowbook_magics import run_verbs
+        from flowbook_magics.run_verbs import ACTS
 
-        verb, _, rest = line.strip().partition(" ")
-        if verb == "--help":
-            raise HelpWanted(_help_of(FlowbookMagics.runs))
-        if verb in run_verbs.VERBS:
-            command, act = run_verbs.VERBS[verb]
-            return act(self._parse(command, rest))
-        said = self._parse(commands.RUNS, line)
+        command, rest = _command_of("%runs", line)
+        said = self._parse(command, rest)
+        if command.verb:
+            return ACTS[command](said)
         return reports.runs_table(said.limit, failed=bool(said.failed), deployment=said.deployment)
 
     @no_var_expand
@@ -133,42 +149,32 @@ class FlowbookMagics(Magics):
     @friendly
     def schedule(self, line: str) -> Any:
         """List, pause, resume and remove the schedules of this notebook's deployments, and show what comes next."""
-        from flowbook_magics.schedule import VERBS
+        from flowbook_magics.schedule import ACTS
 
-        verb, rest = _verb_of("%schedule", line, VERBS, FlowbookMagics.schedule)
-        command, act = VERBS[verb]
+        command, rest = _command_of("%schedule", line)
         said = self._parse(command, rest)
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%schedule")
-        return act(said)
+        return ACTS[command](said)
 
-    def _define_flow(self, line: str, cell: str) -> None:
-        from flowbook_magics.flow_cell import flow_from_cell
-
-        said = self._parse(FLOW_CELL, line)
-        if not said.words:
-            raise UsageError("%%flow needs a name, as in %%flow nightly.")
-        flow_from_cell(self.shell, said.words[0], cell, said)
-
-    def _flow_show(self, line: str) -> Any:
-        self._parse(commands.FLOW_SHOW, line)
+    def _flow_show(self) -> Any:
         display(reports.graph_bundle(self.session), raw=True)  # type: ignore[no-untyped-call]
 
-    def _flow_check(self, line: str) -> Any:
+    def _flow_check(self, said: Parsed) -> Any:
         from flowbook_magics.check import check
 
-        said = self._parse(commands.FLOW_CHECK, line)
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow check")
         return check(self.session, said)
 
-    def _flow_run(self, line: str) -> Any:
+    def _flow_run(self, said: Parsed) -> Any:
         from flowbook_magics import flow_run
         from flowbook_magics.selection import Wanted
 
-        said = self._parse(commands.FLOW_RUN, line)
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow run")
+        if engine.current_flow() is not None or running.get() is not None:  # it would wait for itself
+            raise UsageError("%flow run cannot be used inside a task or a flow; give it a cell of its own.")
         if said.words:
             return flow_run.run_function(self.session, said.words[0], _only_parameters(said))
         wanted = Wanted(
@@ -183,20 +189,25 @@ class FlowbookMagics(Magics):
         return parse(command, line, self.session.notebook)
 
 
-def _verb_of(magic: str, line: str, verbs: Collection[str], method: Callable[..., Any]) -> tuple[str, str]:
-    """The verb of a line, and the rest of it. Raises UsageError in one sentence, or HelpWanted."""
+def _command_of(magic: str, line: str) -> tuple[Command, str]:
+    """The magic or its verb that a line begins with, and the rest. Raises UsageError in one sentence, or HelpWanted."""
     verb, _, rest = line.strip().partition(" ")
     if verb == "--help":
-        raise HelpWanted(_help_of(method))
-    if verb not in verbs:
-        asked = f"{magic} has no verb {verb!r}.{did_you_mean(verb, verbs)}" if verb else f"{magic} needs a verb."
-        *others, last = (f"`{magic} {known}`" for known in verbs)
-        raise UsageError(f"{asked} Use {', '.join(others)} or {last}.")
-    return verb, rest
+        raise HelpWanted(_help_of(magic))
+    verbs = {command.verb: command for command in commands.of(magic)}
+    if verb in verbs:
+        return verbs[verb], rest
+    if "" in verbs and verb.startswith("-"):
+        return verbs[""], line
+    asked = f"{magic} has no verb {verb!r}.{did_you_mean(verb, verbs)}"
+    if not verb or verb.startswith("-"):
+        asked = f"{magic} needs a verb."
+    *others, last = (f"`{command.name}`" for command in verbs.values())
+    raise UsageError(f"{asked} Use {', '.join(others)} or {last}.")
 
 
-def _help_of(method: Callable[..., Any]) -> str:
-    return "\n\n\n".join(command.help() for command in _HELP[method])
+def _help_of(magic: str) -> str:
+    return "\n\n\n".join(command.help() for command in commands.of(magic))
 
 
 def _only_parameters(said: Parsed) -> dict[str, str]:
@@ -207,23 +218,12 @@ def _only_parameters(said: Parsed) -> dict[str, str]:
     return dict(said.set)
 
 
-_HELP = {
-    FlowbookMagics.task: (TASK,),
-    FlowbookMagics.flow: (commands.FLOW_RUN, commands.FLOW_SHOW, commands.FLOW_CHECK, FLOW_CELL),
-    FlowbookMagics.tasks: (commands.TASKS,),
-    FlowbookMagics.runs: (commands.RUNS, commands.RUNS_RETRY, commands.RUNS_CANCEL),
-    FlowbookMagics.logs: (commands.LOGS,),
-    FlowbookMagics.deploy: (commands.DEPLOY,),
-    FlowbookMagics.schedule: (
-        commands.SCHEDULE_LIST,
-        commands.SCHEDULE_NEXT,
-        commands.SCHEDULE_PAUSE,
-        commands.SCHEDULE_RESUME,
-        commands.SCHEDULE_RM,
-    ),
-}
-for _magic in _HELP:  # so that `%%task?` shows what `%%task --help` does
-    _magic.__doc__ = _help_of(_magic)
+def _document(magics: FlowbookMagics) -> None:
+    """Have ``%%task?`` show what ``%%task --help`` does."""
+    for kind, methods in magics.magics.items():
+        for name, method in methods.items():
+            # The shell takes off the indentation that all lines but the first have; so the text is to begin below it.
+            method.__func__.__doc__ = "\n" + _help_of(("%" if kind == "line" else "%%") + name)
 
 
 def register(shell: Any) -> FlowbookMagics:
@@ -232,11 +232,13 @@ def register(shell: Any) -> FlowbookMagics:
     if known is not None:
         return known
     magics = FlowbookMagics(shell)
+    _document(magics)
     shell.register_magics(magics)
     shell.events.register("pre_run_cell", magics.session.before_cell)
     shell.events.register("post_run_cell", magics.session.after_cell)
     shell.input_transformer_manager.cleanup_transforms.insert(0, comment_to_magic)
     show_task_names(shell)
+    show_completions(shell, magics.session)
     return magics
 
 
@@ -252,3 +254,4 @@ def unregister(shell: Any) -> None:
     shell.events.unregister("post_run_cell", magics.session.after_cell)
     shell.input_transformer_manager.cleanup_transforms.remove(comment_to_magic)
     hide_task_names(shell)
+    hide_completions(shell)

@@ -30,5 +30,5 @@ def _run(command: Command, said: Parsed) -> RunSummary:
     return find_run(said.words[0])
 
 
-#: The verbs of ``%runs``: what may stand on their lines, and what they do.
-VERBS = {"retry": (commands.RUNS_RETRY, retry), "cancel": (commands.RUNS_CANCEL, cancel)}
+#: What the verbs of ``%runs`` do.
+ACTS = {commands.RUNS_RETRY: retry, commands.RUNS_CANCEL: cancel}

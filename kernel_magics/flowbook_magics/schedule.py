@@ -138,11 +138,11 @@ def _words(stored: StoredSchedule) -> str:
     return f"{describe(planned)}, {planned.timezone}"
 
 
-#: The verbs of ``%schedule``: what may stand on their lines, and what they do.
-VERBS = {
-    "list": (commands.SCHEDULE_LIST, list_),
-    "next": (commands.SCHEDULE_NEXT, next_),
-    "pause": (commands.SCHEDULE_PAUSE, pause),
-    "resume": (commands.SCHEDULE_RESUME, resume),
-    "rm": (commands.SCHEDULE_RM, remove),
+#: What the verbs of ``%schedule`` do.
+ACTS = {
+    commands.SCHEDULE_LIST: list_,
+    commands.SCHEDULE_NEXT: next_,
+    commands.SCHEDULE_PAUSE: pause,
+    commands.SCHEDULE_RESUME: resume,
+    commands.SCHEDULE_RM: remove,
 }

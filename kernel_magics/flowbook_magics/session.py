@@ -19,7 +19,7 @@ from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.task_execution import TaskExecution
 from flowbook.tasks import Task
-from flowbook_magics import outputs
+from flowbook_magics import commands, outputs
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_task import task_of
 from flowbook_magics.freshness import input_tokens, remember
@@ -28,12 +28,7 @@ from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOpti
 from flowbook_magics.values import check_inputs, drop_unread
 
 _OWN_MAGICS = (
-    "%flow",
-    "%tasks",
-    "%runs",
-    "%logs",
-    "%deploy",
-    "%schedule",
+    *{each.magic for each in commands.ALL},
     "%load_ext flowbook",
     "%reload_ext flowbook",
     "%unload_ext flowbook",

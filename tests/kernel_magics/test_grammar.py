@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flowbook.cells.cell_lines import FLOW_CELL, TASK, cell_line, marked_line
-from flowbook.cells.grammar import Command, HelpWanted, Option, count, pair, parse, seconds
+from flowbook.cells.completing import Completion, complete
+from flowbook.cells.grammar import Argument, Command, HelpWanted, Kind, Option, count, pair, parse, seconds
 from flowbook.errors import UsageError
 from flowbook_magics import commands
 from flowbook_magics.transform import comment_to_magic
@@ -16,7 +17,7 @@ from flowbook_magics.transform import comment_to_magic
 COMMAND = Command(
     name="%make",
     summary="Make it.",
-    arguments=("WHAT",),
+    arguments=(Argument(name="WHAT", choices=Kind.TASK),),
     options=(
         Option(name="--times", metavar="N", read=count, default=1, help="how often"),
         Option(name="--set", metavar="k=v", read=pair, repeat=True, help="a value"),
@@ -86,10 +87,82 @@ def test_what_a_line_cannot_say(line: str, message: str) -> None:
     assert str(raised.value) == message
 
 
-ALL = [TASK, FLOW_CELL, *(each for each in vars(commands).values() if isinstance(each, Command))]
+def test_values_in_a_list_and_words_to_choose_from() -> None:
+    line = replace(COMMAND, options=(AFTER, SPEED))
+    assert line.usage() == "%make [WHAT] [--after A,B] [--speed SLOW|FAST]"
+    said = parse(line, "--after 'a, b,' --speed fast")
+    assert (said.after, said.speed) == (("a", "b"), "FAST")
+    with pytest.raises(UsageError, match=r"--speed is 'fats'; it must be SLOW or FAST\."):
+        parse(line, "--speed fats")
 
 
-@pytest.mark.parametrize("command", ALL, ids=lambda command: command.name)
+AFTER = Option(name="--after", metavar="A,B", choices=Kind.TASK, listed=True, default=(), help="what comes before")
+SPEED = Option(name="--speed", choices=("SLOW", "FAST"), read=str.upper, help="how fast")
+MAKES = [
+    replace(COMMAND, options=(*COMMAND.options, AFTER, SPEED)),
+    Command(name="%make up", summary="Make it up.", options=(Option(name="--again", help="once more"),)),
+    Command(name="%make do", summary="Make do.", arguments=(Argument(name="WITH"),)),
+]
+OPTIONS = ("--times", "--set", "--quick-ly", "--after", "--speed")
+TASKS = {Kind.TASK: ["load", "last one", "top"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "fragment", "texts"),
+    [
+        (" ", "", ("up", "do", "load", "'last one'", "top", *OPTIONS)),
+        (" u", "u", ("up",)),
+        (" t", "t", ("top",)),
+        (" up ", "", ("--again",)),
+        (" up --again ", "", ()),
+        (" do ", "", ()),
+        (" top ", "", OPTIONS),
+        (" top u", "u", ()),
+        (" top up --", "--", (*OPTIONS, "--help")),
+        (" -", "-", (*OPTIONS, "--help")),
+        (" --ti", "--ti", ("--times",)),
+        (" --nope", "--nope", ()),
+        (" --times 1 --set a=1 --", "--", ("--set", "--quick-ly", "--after", "--speed", "--help")),
+        (" --times=1 --t", "--t", ()),
+        (" --times ", "", ()),
+        (" --times t", "t", ()),
+        (" --times 1 t", "t", ("top",)),
+        (" --nope t", "t", ("top",)),
+        (" --quick-ly t", "t", ("top",)),
+        (" --quick-ly=t", "t", ()),
+        (" --speed ", "", ("SLOW", "FAST")),
+        (" --speed=f", "f", ("FAST",)),
+        (" --after ", "", ("load", "'last one'", "top")),
+        (" --after=", "", ("load", "'last one'", "top")),
+        (" --after load,", "", ("'last one'", "top")),
+        (" --after load,t", "t", ("top",)),
+        (" top --after ", "", ("load", "'last one'")),
+        (" 'la", "'la", ("'last one",)),
+        (' --after "last o', '"last o', ('"last one',)),
+        (" 'last one' ", "", OPTIONS),
+        (" # t", "t", ()),
+        (" top # ", "", ()),
+        (" \\", "\\", ()),
+        (" '", "'", ("'load", "'last one", "'top")),
+        (" {", "{", ()),
+    ],
+)
+def test_what_completes_a_line(line: str, fragment: str, texts: tuple[str, ...]) -> None:
+    assert complete(MAKES, line, TASKS.__getitem__) == Completion(fragment, texts)
+
+
+def test_without_the_magic_itself_a_verb_comes_first() -> None:
+    assert complete(MAKES[1:], " ", TASKS.__getitem__) == Completion("", ("up", "do"))
+    assert complete(MAKES[1:], " --", TASKS.__getitem__) == Completion("--")
+
+
+def test_every_command_is_listed_once() -> None:
+    defined = [TASK, FLOW_CELL, *(each for each in vars(commands).values() if isinstance(each, Command))]
+    assert {each.name for each in commands.ALL} == {each.name for each in defined}
+    assert len({each.name for each in commands.ALL}) == len(commands.ALL)
+
+
+@pytest.mark.parametrize("command", commands.ALL, ids=lambda command: command.name)
 def test_the_help_has_every_option_and_its_example_parses(command: Command) -> None:
     with pytest.raises(HelpWanted) as wanted:
         parse(command, "--help")
@@ -137,6 +210,12 @@ def test_the_line_that_marks_a_cell(source: str, number: int, kind: str, rest: s
 def test_cells_that_are_not_marked(source: str) -> None:
     assert marked_line(source) is None
     assert cell_line(source) is None
+
+
+@pytest.mark.parametrize("source", ["%%task a\n%%task b\nx = 1", "#| task a\n# why\n#| task b", "%%flow a\n%%task b"])
+def test_a_cell_is_marked_once(source: str) -> None:
+    with pytest.raises(UsageError, match=r"A cell is one task or one flow: take the line `.* b` out"):
+        cell_line(source)
 
 
 def test_what_the_line_of_a_cell_says() -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowbook_magics import commands
+
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
@@ -22,6 +24,13 @@ TASK_CELLS = [
     ("%%task t --timeout 0\nx = 1", "%%task: --timeout is '0'; it must be more than 0."),
     ("%%task t --timeout 5 minutes\nx = 1", "does not know what to do with 'minutes'"),
     ("%%task t --cache input\nx = 1", "--cache is 'input'; it must be inputs, source or off. Did you mean 'inputs'?"),
+    ("%%task t --cache=\nx = 1", "%%task: --cache is ''; it must be inputs, source or off."),
+    ("%%task a b\nx = 1", "%%task does not know what to do with 'b'. Usage: %%task [NAME]"),
+    ("%%task t retries=3\nx = 1", "options begin with --, as in --retries 3."),
+    ("%%task a\n%%task b\nx = 1", "A cell is one task or one flow: take the line `%%task b` out"),
+    ("#| task a\n# why\n#| task b\nx = 1", "A cell is one task or one flow: take the line `#| task b` out"),
+    ("%%task a\n%%flow n\nx = 1", "A cell is one task or one flow: take the line `%%flow n` out"),
+    ("%%flow n\n%%task a\nx = 1", "A cell is one task or one flow: take the line `%%task a` out"),
     ("%%task t --define=yes\nx = 1", "%%task: --define takes no value."),
     ("%%task t --retries $nope\nx = 1", "--retries is '$nope', and 'nope' cannot be looked up in the notebook."),
     ("%%task t 'open\nx = 1", "%%task: the line cannot be read (No closing quotation); close the quotes."),
@@ -50,18 +59,55 @@ TASK_CELLS = [
     ("%%flow n --params a:Whatever\nx = 1", "%%flow: --params is 'a:Whatever', and name 'Whatever' is not defined"),
     ("%%flow n --parms a\nx = 1", "%%flow has no option --parms. Did you mean '--params'?"),
     ("%%flow n --retries x\nx = 1", "%%flow: --retries is 'x'"),
+    ("%%flow n --params", "%%flow: --params needs a value, as in --params day:date,limit:int=10."),
+    ("%%flow n --retries 1 --retries 2\nx = 1", "%%flow: --retries is given twice; keep one."),
+    ("%%flow n m\nx = 1", "%%flow does not know what to do with 'm'."),
     ("%flow", "%flow needs a verb. Use `%flow show` or `%flow run`."),
     ("%flow rnu", "%flow has no verb 'rnu'. Did you mean 'run'?"),
+    ("%flow --all", "%flow needs a verb. Use `%flow show` or `%flow run`."),
+    ("%flow show all", "%flow show does not know what to do with 'all'."),
+    ("%flow show --all", "%flow show has no option --all."),
+    ("%flow run --all --all", "%flow run: --all is given twice; keep one."),
+    ("%flow run --all=1", "%flow run: --all takes no value."),
+    ("%flow run --max-parallel", "%flow run: --max-parallel needs a value, as in --max-parallel N."),
+    ("%flow run a b", "%flow run does not know what to do with 'b'."),
     ("%flow run --al", "%flow run has no option --al. Did you mean '--all'?"),
     ("%flow run nightly", "There is no flow 'nightly' in this notebook."),
     ("%flow run --set day", "%flow run: --set is 'day'; write it as name=value."),
     ("%flow run --max-parallel 0", "%flow run: --max-parallel is '0'; it must be a whole number from 1 up."),
     ("%tasks all", "%tasks does not know what to do with 'all'."),
+    ("%tasks --all", "%tasks has no option --all."),
     ("%runs --limit x", "%runs: --limit is 'x'"),
+    ("%runs --limit", "%runs: --limit needs a value, as in --limit N."),
+    ("%runs --limit 1 --limit 2", "%runs: --limit is given twice; keep one."),
+    ("%runs --faild", "%runs has no option --faild. Did you mean '--failed'?"),
+    ("%runs rety", "%runs has no verb 'rety'. Did you mean 'retry'? Use `%runs`, `%runs retry` or `%runs cancel`."),
+    ("%runs retry", "%runs retry needs a run: its number, its name, or `last`, as in %runs retry last."),
+    ("%runs retry 1 2", "%runs retry does not know what to do with '2'."),
+    ("%runs cancel --now", "%runs cancel has no option --now."),
+    ("%runs cancel 99", "There is no run '99'."),
+    ("%runs --deployment nope", "There is no deployment 'nope'"),
+    ("%logs --run", "%logs: --run needs a value, as in --run RUN."),
+    ("%logs --level INFO --level INFO", "%logs: --level is given twice; keep one."),
+    ("%logs --levle INFO", "%logs has no option --levle. Did you mean '--level'?"),
+    ("%logs a b", "%logs does not know what to do with 'b'."),
     ("%logs", "Nothing has run here yet."),
     ("%logs --run 77", "There is no run '77'."),
     ("%logs --level LOUD", "%logs: --level is 'LOUD'; it must be"),
     ("%deploy --when", "%deploy has no option --when."),
+    ("%deploy --every", "%deploy: --every needs a value, as in --every LENGTH."),
+    ("%deploy --every 1h --every 2h", "%deploy: --every is given twice; keep one."),
+    ("%deploy --dry-run=1", "%deploy: --dry-run takes no value."),
+    ("%deploy --set x", "%deploy: --set is 'x'; write it as name=value."),
+    ("%deploy a b", "%deploy does not know what to do with 'b'."),
+    ("%schedule", "%schedule needs a verb. Use `%schedule list`, "),
+    ("%schedule --name x", "%schedule needs a verb. Use `%schedule list`, "),
+    ("%schedule lst", "%schedule has no verb 'lst'. Did you mean 'list'?"),
+    ("%schedule list x", "%schedule list does not know what to do with 'x'."),
+    ("%schedule next --limit 0", "%schedule next: --limit is '0'; it must be a whole number from 1 up."),
+    ("%schedule next --limt 1", "%schedule next has no option --limt. Did you mean '--limit'?"),
+    ("%schedule pause a b", "%schedule pause does not know what to do with 'b'."),
+    ("%schedule pause --name", "%schedule pause: --name needs a value, as in --name NAME."),
     ("%deploy", "%deploy does not know which file this notebook is"),
 ]
 
@@ -137,9 +183,21 @@ def test_help(nb: Notebook, source: str) -> None:
     assert nb.tasks() == {}
 
 
-def test_the_help_of_the_shell_is_the_same(nb: Notebook) -> None:
-    shown = nb.value("get_ipython().object_inspect_mime('%%task')['text/plain']")
-    assert "[--retry-delay 10s|10s,30s,1m|exp]" in shown
+@pytest.mark.parametrize("magic", sorted({command.magic for command in commands.ALL}))
+def test_the_help_of_the_shell_is_the_same(nb: Notebook, magic: str) -> None:
+    said = nb.ok(f"{magic} --help" + ("\nx" if magic.startswith("%%") else ""))
+    assert f"  {magic}" in said
+    shown = nb.value(f"get_ipython().object_inspect_mime({magic!r})['text/plain']")
+    assert said in shown
+
+
+@pytest.mark.parametrize("cell", ["%%task t\n%flow run", "%%flow n\n%flow run"])
+def test_a_run_within_a_task_or_a_flow_is_refused(nb: Notebook, cell: str) -> None:
+    nb.ok("%%task other --define\nx = 1", "a")
+    nb.run(cell, "b")
+    nb.run("%flow run n" if "flow n" in cell else "%flow run", "c")
+    said = nb.output("b") + nb.output("c")
+    assert "%flow run cannot be used inside a task or a flow; give it a cell of its own." in said
 
 
 def test_the_error_stops_a_run_of_all_cells(nb: Notebook) -> None:

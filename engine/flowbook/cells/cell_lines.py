@@ -9,42 +9,53 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from flowbook.cells.grammar import Command, Option, Parsed, count, delays, names, one_of, parse, positive_seconds
+from flowbook.cells.grammar import Argument, Command, Kind, Option, Parsed, count, delays, parse, positive_seconds
+from flowbook.errors import UsageError
 
-__all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_line"]
+__all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_line", "refuse_second_mark"]
 
 _MARK = re.compile(r"(?:%%|#\|\s*)(task|flow)(\s.*)?")
 
 
-def _variables(text: str) -> tuple[str, ...]:
-    found = names(text)
-    if not all(name.isidentifier() and not keyword.iskeyword(name) for name in found):
+def _variable(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
         raise ValueError("write the names of variables as x,y")
-    return found
+    return text
 
 
-def _outputs(text: str) -> tuple[str, ...]:
-    found = _variables(text)
-    if any(name.startswith("_") for name in found):
+def _output(text: str) -> str:
+    if _variable(text).startswith("_"):
         raise ValueError("a name that begins with an underscore stays inside the task")
-    return found
+    return text
 
 
 TASK = Command(
     name="%%task",
     summary="Make a task of this cell and run it, unless --define is given.",
-    arguments=("NAME",),
+    arguments=(Argument(name="NAME"),),
     options=(
         Option(
-            name="--after", metavar="A,B", read=names, default=(), help="tasks to wait for besides those it reads from"
+            name="--after",
+            metavar="A,B",
+            choices=Kind.TASK,
+            listed=True,
+            default=(),
+            help="tasks to wait for besides those it reads from",
         ),
         Option(
             name="--in",
             metavar="X,Y",
-            read=_variables,
+            read=_variable,
+            listed=True,
             help="variables it reads, instead of those found in its code",
         ),
-        Option(name="--out", metavar="Z", read=_outputs, help="variables it gives to other cells; others stay inside"),
+        Option(
+            name="--out",
+            metavar="Z",
+            read=_output,
+            listed=True,
+            help="variables it gives to other cells; others stay inside",
+        ),
         Option(name="--retries", metavar="N", read=count, default=0, help="try again so often after a failure"),
         Option(
             name="--retry-delay",
@@ -56,8 +67,7 @@ TASK = Command(
         Option(name="--timeout", metavar="5m", read=positive_seconds, help="give an attempt up after this time"),
         Option(
             name="--cache",
-            metavar="inputs|source|off",
-            read=one_of("inputs", "source", "off"),
+            choices=("inputs", "source", "off"),
             default="off",
             help="reuse a stored result: of the same code and inputs, or of the same code",
         ),
@@ -69,7 +79,7 @@ TASK = Command(
 FLOW_CELL = Command(
     name="%%flow",
     summary="Make a flow of this cell: Python that calls tasks. It runs when it is called, by %flow run, or deployed.",
-    arguments=("NAME",),
+    arguments=(Argument(name="NAME"),),
     options=(
         Option(
             name="--params",
@@ -125,4 +135,13 @@ def cell_line(source: str) -> CellLine | None:
     if marked is None:
         return None
     said = parse(TASK if marked.kind == "task" else FLOW_CELL, marked.rest)
+    refuse_second_mark("\n".join(source.splitlines()[marked.number + 1 :]))
     return CellLine(kind=marked.kind, name=said.words[0] if said.words else None, said=said)
+
+
+def refuse_second_mark(body: str) -> None:
+    """Raise UsageError if the rest of a marked cell is marked as well: it would be a task inside a task."""
+    second = marked_line(body)
+    if second is not None:
+        line = body.splitlines()[second.number].strip()
+        raise UsageError(f"A cell is one task or one flow: take the line `{line}` out, or give it a cell of its own.")

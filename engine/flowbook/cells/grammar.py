@@ -11,6 +11,7 @@ import shlex
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 
 from flowbook.core.durations import seconds
@@ -20,15 +21,47 @@ _PLACEHOLDER = re.compile(r"\{\{(\s*[A-Za-z_][\w.]*\s*)\}\}")
 _DOLLAR = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))")
 
 
+class Kind(Enum):
+    """What a value names. Which names there are, only the notebook and its record know."""
+
+    TASK = auto()
+    FLOW = auto()
+    RUN = auto()
+    DEPLOYMENT = auto()
+    OWN_DEPLOYMENT = auto()
+    """A deployment of this notebook."""
+    SCHEDULE = auto()
+    """A schedule of this notebook's deployments."""
+    POOL = auto()
+    TIME_ZONE = auto()
+
+
+Choices = tuple[str, ...] | Kind
+"""The words that a value must be one of, none if it may be any; or what it names."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Argument:
+    """A word without ``--``, known by its place on the line."""
+
+    name: str
+    choices: Choices = ()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """``--name VALUE``, or a bare ``--name`` when there is no `metavar`. `read` turns the text into the value."""
+    """``--name VALUE``, or a bare ``--name`` when there is neither a `metavar` nor words to choose from.
+
+    `read` turns the text into the value. With `listed` the value is a tuple: the text is several, with commas between.
+    """
 
     name: str
     help: str
-    metavar: str | None = None
+    metavar: str = ""
+    choices: Choices = ()
     read: Callable[[str], Any] = str
     default: Any = None
+    listed: bool = False
     repeat: bool = False
     keeps_placeholders: bool = False
 
@@ -37,6 +70,35 @@ class Option:
         """The name under which the parsed value stands."""
         return self.name.lstrip("-").replace("-", "_")
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that its value must be one of; empty if it may be any."""
+        return self.choices if isinstance(self.choices, tuple) else ()
+
+    @property
+    def value(self) -> str:
+        """What stands for its value in the help; empty for a bare option."""
+        return self.metavar or "|".join(self.words)
+
+    @property
+    def shown(self) -> str:
+        """The option as the help shows it."""
+        return f"{self.name} {self.value}".rstrip()
+
+    def of(self, text: str) -> Any:
+        """The value that `text` says. Raises ValueError."""
+        if self.listed:
+            return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
+        return self._one(text)
+
+    def _one(self, text: str) -> Any:
+        value = self.read(text)
+        if self.words and value not in self.words:
+            *others, last = self.words
+            hint = did_you_mean(text, self.words)
+            raise ValueError(f"it must be {', '.join(others)} or {last}.{hint}".rstrip("."))
+        return value
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
@@ -44,19 +106,28 @@ class Command:
 
     name: str
     summary: str
-    arguments: tuple[str, ...] = ()
+    arguments: tuple[Argument, ...] = ()
     options: tuple[Option, ...] = ()
     example: str = ""
 
+    @property
+    def magic(self) -> str:
+        """The magic, as in ``%flow``."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def verb(self) -> str:
+        """What stands behind the magic, as in ``run``; empty if nothing does."""
+        return self.name.partition(" ")[2]
+
     def usage(self) -> str:
         """The first line of the help."""
-        words = [f"[{argument}]" for argument in self.arguments]
-        words += [f"[{o.name} {o.metavar}]" if o.metavar else f"[{o.name}]" for o in self.options]
-        return " ".join([self.name, *words])
+        words = [*(argument.name for argument in self.arguments), *(option.shown for option in self.options)]
+        return " ".join([self.name, *(f"[{word}]" for word in words)])
 
     def help(self) -> str:
         """The whole help, as ``--help`` and ``?`` show it."""
-        rows = [(f"{o.name} {o.metavar or ''}".strip(), o.help) for o in self.options]
+        rows = [(option.shown, option.help) for option in self.options]
         width = max((len(left) for left, _ in rows), default=0)
         lines = [self.summary, "", f"  {self.usage()}", ""]
         lines += [f"  {left:<{width}}  {right}" for left, right in rows]
@@ -151,23 +222,6 @@ def positive_count(text: str) -> int:
     return int(text)
 
 
-def names(text: str) -> tuple[str, ...]:
-    """``a,b``: names, separated by commas."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def one_of(*choices: str) -> Callable[[str], str]:
-    """One of some words."""
-
-    def read(text: str) -> str:
-        if text not in choices:
-            listed = ", ".join(choices[:-1]) + f" or {choices[-1]}"
-            raise ValueError(f"it must be {listed}.{did_you_mean(text, choices)}".rstrip("."))
-        return text
-
-    return read
-
-
 def pair(text: str) -> tuple[str, str]:
     """``name=value``."""
     name, sign, value = text.partition("=")
@@ -185,17 +239,17 @@ def _split(command: Command, line: str) -> list[str]:
 
 def _value(command: Command, option: Option, text: str | None, tokens: Any, namespace: Mapping[str, Any] | None) -> Any:
     """The value of an option: joined by ``=``, or the next word."""
-    if option.metavar is None:
+    if not option.value:
         if text is not None:
             raise UsageError(f"{command.name}: {option.name} takes no value.")
         return True
     if text is None:
         text = next(tokens, None)
         if text is None or text.startswith("--"):
-            raise UsageError(f"{command.name}: {option.name} needs a value, as in {option.name} {option.metavar}.")
+            raise UsageError(f"{command.name}: {option.name} needs a value, as in {option.shown}.")
     expanded = _expand(command, option, text, namespace)
     try:
-        return option.read(expanded)
+        return option.of(expanded)
     except UsageError:
         raise
     except ValueError as error:
