@@ -94,13 +94,12 @@ class FlowbookMagics(Magics):
     def flow(self, line: str) -> Any:
         """Draw the graph, check it, or run it."""
         command, rest = _command_of("%flow", line)
-        said = self._parse(command, rest)
         acts = {
-            commands.FLOW_SHOW.name: lambda said: self._flow_show(),
-            commands.FLOW_CHECK.name: self._flow_check,
-            commands.FLOW_RUN.name: self._flow_run,
+            commands.FLOW_SHOW: self._flow_show,
+            commands.FLOW_CHECK: self._flow_check,
+            commands.FLOW_RUN: self._flow_run,
         }
-        return acts[command.name](said)
+        return acts[command](self._parse(command, rest))
 
     @no_var_expand
     @line_magic
@@ -157,7 +156,7 @@ class FlowbookMagics(Magics):
             return self.session.unattended.ignored("%schedule")
         return ACTS[command](said)
 
-    def _flow_show(self) -> Any:
+    def _flow_show(self, _said: Parsed) -> Any:
         display(reports.graph_bundle(self.session), raw=True)  # type: ignore[no-untyped-call]
 
     def _flow_check(self, said: Parsed) -> Any:

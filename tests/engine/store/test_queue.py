@@ -59,12 +59,12 @@ def several(database: Database, deployment: Deployment, number: int, **options: 
 def test_the_longest_overdue_are_claimed_first_and_what_is_not_due_waits(database: Database, pool: str) -> None:
     saved = deploy(database, pool=pool)
     later, first, second = (ask(database, saved, due) for due in (NOW + 0.5, NOW - 50, NOW))
-    assert next_due(database, of(), NOW - 60) == NOW - 50
+    assert next_due(database, of(), after=NOW - 60) == NOW - 50
     assert ids(claim(database)) == [first.id, second.id]
     assert claim(database) == []
-    assert next_due(database, of(), NOW) == NOW + 0.5
+    assert next_due(database, of(), after=NOW) == NOW + 0.5
     assert ids(claim_due(database, of(), NOW + 0.5, 1)) == [later.id]
-    assert next_due(database, of(), NOW) is None
+    assert next_due(database, of(), after=NOW) is None
 
 
 def test_a_claimed_run_says_whose_it_is(database: Database, pool: str) -> None:
