@@ -142,7 +142,7 @@ def _visible(due: int, count: int) -> Iterator[float]:
             now = time.time()
             yield from [now - due] * (there - seen)
             seen = there
-            time.sleep(0.002)
+            time.sleep(0.01)
 
 
 def rest(count: int = 10_000, seconds: float = 20.0) -> None:

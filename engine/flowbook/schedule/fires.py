@@ -220,8 +220,7 @@ def _due_schedules(connection: Connection, now: float) -> list[Any]:
 def _decided(row: Any, now: float) -> tuple[Schedule | None, Decision]:
     """The schedule of a row, and what becomes of its fires. One that cannot be read is reported and ends."""
     try:
-        planned = _parsed(row.spec)
-        return planned, decide(planned, max(row.next_due, _just_after(row.since)), now)
+        return _parsed(row.spec), _decision(row.spec, max(row.next_due, _just_after(row.since)), now)
     except InvalidSchedule as error:
         _log.error("A schedule of deployment %r is not in force any more: %s", row.of_name, error)
         return None, Decision()
@@ -302,6 +301,11 @@ def _parsed(spec: str) -> Schedule:
     import json
 
     return from_dict(json.loads(spec))
+
+
+@lru_cache(maxsize=256)  # what fires in the same second mostly does so by the same schedule
+def _decision(spec: str, since: float, now: float) -> Decision:
+    return decide(_parsed(spec), since, now)
 
 
 def _jitter(schedule_id: str, time: float, most: float) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowbook.store.database import Database
 
 _CHANNEL = "flowbook"
-_ASK_EVERY = 0.025  # seconds
+_ASK_EVERY = 0.04  # seconds
 _NOTICE_STOP = 0.1  # seconds within which a wait for PostgreSQL notices that it is to end
 _AFTER_LOSS = 1.0  # seconds until a lost connection is opened again
 
