@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 __all__ = ["CONSTRUCTORS", "Argument", "Definition", "merged", "seen_outside"]
 
@@ -75,19 +76,10 @@ def merged(name: str, methods: Iterable[Definition], bases: Iterable[Definition]
     own = tuple(methods)
     everything = own + tuple(method for base in bases for method in base.methods)
 
-    def union(attribute: str) -> frozenset[str]:
-        return frozenset().union(*(getattr(method, attribute) for method in everything))
-
     return Definition(
         name=name,
         kind="class",
-        reads=union("reads"),
-        writes=union("writes"),
-        mutates=union("mutates"),
-        mutates_parts=union("mutates_parts"),
-        changes=union("changes"),
-        looks=union("looks"),
-        flags=union("flags"),
+        **_together(everything),
         mutating_methods=frozenset(
             method.name
             for method in everything
@@ -110,16 +102,10 @@ def seen_outside(definition: Definition, inside: Mapping[str, Iterable[Definitio
             seen |= new
             pending.extend(new)
 
-    def union(attribute: str) -> frozenset[str]:
-        return frozenset().union(*(getattr(part, attribute) for part in parts)).difference(inside)
+    return replace(definition, **{field: names.difference(inside) for field, names in _together(parts).items()})
 
-    return replace(
-        definition,
-        reads=union("reads"),
-        writes=union("writes"),
-        mutates=union("mutates"),
-        mutates_parts=union("mutates_parts"),
-        changes=union("changes"),
-        looks=union("looks"),
-        flags=union("flags"),
-    )
+
+def _together(parts: Iterable[Definition]) -> dict[str, Any]:
+    """What several definitions do together, by the name of the field."""
+    fields = ("reads", "writes", "mutates", "mutates_parts", "changes", "looks", "flags")
+    return {field: frozenset().union(*(getattr(part, field) for part in parts)) for field in fields}
