@@ -56,7 +56,7 @@ def _as_run(session: Session) -> NotebookNode:
     """The cells that this kernel has executed, as a notebook."""
     import nbformat
 
-    sources = [ran.source for ran in session.ran.values()]
+    sources = [source for _, source in session.ran.values()]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]  # type: ignore[no-untyped-call]
     notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
     return notebook

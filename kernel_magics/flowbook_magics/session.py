@@ -7,14 +7,13 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
-from flowbook.promote.checks.runs import Ran
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.task_execution import TaskExecution
@@ -26,6 +25,9 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
 from flowbook_magics.values import check_inputs, drop_unread
+
+if TYPE_CHECKING:
+    from flowbook.promote.checks.runs import Ran
 
 _OWN_MAGICS = (
     *{each.magic for each in commands.ALL},
@@ -54,8 +56,8 @@ class Session:
         """The id of the last flow run of this notebook in this kernel."""
         self.unfinished: set[str] | None = None
         """The keys of the cells whose tasks were run in the last flow run and have not succeeded since."""
-        self.ran: dict[str, Ran] = {}
-        """The cells that this kernel has executed, by the front end's id, else by their source."""
+        self.ran: dict[str, tuple[int, str]] = {}
+        """Prompt and source of the cells that this kernel has executed, by the front end's id, else by their source."""
         self._codes: dict[str, CellCode] = {}
 
     # What the shell tells
@@ -101,12 +103,14 @@ class Session:
         drop_unread(self.cells)
 
     def ran_so_far(self) -> dict[str, Ran]:
-        """What `ran` will hold when the cell being executed has ended well."""
+        """The cells that this kernel has executed, the one being executed too; by the keys of `ran`."""
+        from flowbook.promote.checks.runs import Ran
+
         self._note_run(self.typed, self.here, self.shell.execution_count)
-        return self.ran
+        return {key: Ran(count=count, source=source) for key, (count, source) in self.ran.items()}
 
     def _note_run(self, source: str, key: str | None, count: int) -> None:
-        self.ran[key or source.strip()] = Ran(count=count, source=source)
+        self.ran[key or source.strip()] = (count, source)
 
     # Cells
 
