@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for other processes, so three at a time also pay on two cores. Those of one file share their fixtures.
-PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 SOURCES := pyproject.toml hatch_build.py package-lock.json
 
 .PHONY: demo lab test test-fast lint format bench build clean help

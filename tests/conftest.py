@@ -138,18 +138,23 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread.
+    """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread. What
+    takes longest comes first, so that no process is left alone with it at the end.
 
     A harness has a SQLite database of its own, so its tests need not run with PostgreSQL as well.
     """
     twice = [item for item in items if "harness" in _fixtures(item) and "postgresql" in _parameters(item)]
     config.hook.pytest_deselected(items=twice)
-    items[:] = sorted(
-        (item for item in items if item not in twice), key=lambda item: item.get_closest_marker("browser") is not None
-    )
+    items[:] = sorted((item for item in items if item not in twice), key=_turn)
     for item in items:
         if "kernel" in _fixtures(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.get_closest_marker("browser"):
+        return 2
+    return 0 if item.path.parent.name == "faults" else 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,8 +15,3 @@ def test_no_promise_is_broken_by_kill_9(seed: int, tmp_path: Path) -> None:
     trial = Trial(seed, tmp_path, seconds=3.0)
     assert trial.run() == [], f"killed: {', '.join(trial.killed)}"
 
-
-@pytest.mark.parametrize("seed", range(17, 21))
-def test_no_promise_is_broken_by_kill_9_on_postgresql(seed: int, tmp_path: Path, postgres_url: str) -> None:
-    trial = Trial(seed, tmp_path, postgres_url, seconds=3.0)
-    assert trial.run() == [], f"killed: {', '.join(trial.killed)}"

@@ -116,6 +116,7 @@ def test_what_a_host_that_went_silent_had_is_begun_anew_by_the_other(
     first = host("host-a")
     asked = request_run("shared", {"path": str(tmp_path / "run"), "seconds": 600.0})
     until(lambda: (tmp_path / "run").exists() and (tmp_path / "run").read_text())
+    until(lambda: find_run(asked.id).state_type == "RUNNING")
     child = int((tmp_path / "run").read_text())
     os.kill(first.pid, signal.SIGSTOP)  # the host is cut off with all that runs on it
     os.kill(child, signal.SIGSTOP)

@@ -75,6 +75,7 @@ def finished(look: str) -> list[RunSummary]:
     return [run for run in recent_runs() if run.look == look]
 
 
+@pytest.mark.alone
 def test_a_schedule_fires_and_the_notebook_is_executed(
     make_notebook: Any, worker: Callable[..., subprocess.Popen[str]]
 ) -> None:

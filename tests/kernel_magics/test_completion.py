@@ -137,6 +137,7 @@ def test_no_database_is_made_and_a_broken_one_is_no_error(nb: Notebook) -> None:
     Path(nb.home, "flowbook.db").unlink()
 
 
+@pytest.mark.alone
 def test_it_is_fast(nb: Notebook) -> None:
     nb.cells("%%task load --define\na = 1", "%flow run --all")
     tab(nb, "%logs --run ")

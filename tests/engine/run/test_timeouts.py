@@ -15,6 +15,8 @@ from flowbook.futures import Future, wait
 from flowbook.runs import find_run, run_view
 from flowbook.task_runners import ThreadPoolTaskRunner
 
+pytestmark = pytest.mark.alone
+
 SOON = 10.0
 
 
