@@ -14,4 +14,3 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 def test_no_promise_is_broken_by_kill_9(seed: int, tmp_path: Path) -> None:
     trial = Trial(seed, tmp_path, seconds=3.0)
     assert trial.run() == [], f"killed: {', '.join(trial.killed)}"
-
