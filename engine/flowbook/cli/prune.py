@@ -58,6 +58,7 @@ def say_pruned(pruned: Pruned, *, done: str = "Deleted") -> None:
         "artifact": pruned.artifacts,
         "result": pruned.results,
         "due time": pruned.fires,
+        "snapshot": pruned.snapshots,
         "folder": pruned.folders,
     }
     said = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items() if count)

@@ -29,6 +29,7 @@ class Pruned:
     artifacts: int = 0
     results: int = 0
     fires: int = 0
+    snapshots: int = 0
     folders: int = 0
     bytes: int = 0
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROWS = 2_000
 _RUNS = 50  # runs that are deleted together; one that has more sub-flows is deleted in parts
 _PAGE = 500  # runs that are looked at together
+_SNAPSHOTS = 20  # that are deleted together: each is a whole notebook
 _BAD = (StateType.FAILED, StateType.CRASHED)
 
 
@@ -71,8 +72,10 @@ def _steps(database: Database, home: Path, rule: Rule, now: float) -> Iterator[P
     """Do it in small steps, one for each turn of the iterator."""
     for trees in _chunks_of_trees(database, rule):
         yield _counted(database, home, trees) if rule.dry_run else _delete_trees(database, home, trees)
-    for step in (_flowless(database, rule), _fires(database, rule), _expired(database, home, rule, now)):
-        yield from step
+    yield from _flowless(database, rule)
+    yield from _fires(database, rule)
+    yield from _expired(database, home, rule, now)
+    yield from _snapshots(database, rule)
     yield remove_orphans(database, home, rule.before, dry_run=rule.dry_run)
 
 
@@ -308,6 +311,21 @@ def _expired(database: Database, home: Path, rule: Rule, now: float) -> Iterator
         yield pruned
         if pruned.results < ROWS:
             return
+
+
+def _snapshots(database: Database, rule: Rule) -> Iterator[Pruned]:
+    """What versions of deployments ran that are gone."""
+    from flowbook.store.snapshots import delete_snapshots, unused_snapshots
+
+    with database.read() as connection:
+        unused = unused_snapshots(connection, rule.before)
+    if rule.dry_run:
+        yield Pruned(snapshots=len(unused))
+        return
+    for first in range(0, len(unused), _SNAPSHOTS):
+        with database.write() as connection:
+            deleted = delete_snapshots(connection, unused[first : first + _SNAPSHOTS], rule.before)
+        yield Pruned(snapshots=deleted)
 
 
 # Counting

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +22,37 @@ def sha_of(content: bytes) -> str:
 
 
 def keep_snapshot(connection: Connection, sha: str, content: bytes, now: float) -> None:
-    """Keep a snapshot, unless it is there already."""
-    from sqlalchemy import insert, select
+    """Keep a snapshot. One that is there already counts as made `now`, so that nobody deletes it meanwhile."""
+    from sqlalchemy import insert, update
 
     from flowbook.store.schema import snapshot
 
-    if connection.scalar(select(snapshot.c.sha).where(snapshot.c.sha == sha)) is None:
+    again = update(snapshot).where(snapshot.c.sha == sha).values(created=now)
+    if not connection.execute(again).rowcount:
         connection.execute(insert(snapshot).values(sha=sha, content=content, created=now))
+
+
+def unused_snapshots(connection: Connection, before: float) -> list[str]:
+    """The snapshots made before this time that no version of a deployment runs any more."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import deployment_version, snapshot
+
+    old = set(connection.scalars(select(snapshot.c.sha).where(snapshot.c.created < before)))
+    if old:
+        manifests = connection.scalars(select(deployment_version.c.manifest))
+        old -= {json.loads(manifest).get("snapshot") for manifest in manifests}
+    return sorted(old)
+
+
+def delete_snapshots(connection: Connection, shas: Sequence[str], before: float) -> int:
+    """Delete these snapshots, except those kept again since this time; returns how many were."""
+    from sqlalchemy import delete
+
+    from flowbook.store.schema import snapshot
+
+    these = (snapshot.c.sha.in_(shas), snapshot.c.created < before)
+    return connection.execute(delete(snapshot).where(*these)).rowcount
 
 
 def load_snapshot(database: Database, sha: str, file: Path | None = None) -> bytes:

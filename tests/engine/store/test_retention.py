@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import completed, failed, running, scheduled
 from flowbook.engine import engine
 from flowbook.errors import UsageError
+from flowbook.run.ids import new_id
 from flowbook.runs import recent_runs, run_folder
 from flowbook.schedule.backfill import backfill, backfilled_schedules, plan_backfill
 from flowbook.schedule.fires import make_due_runs
@@ -28,11 +30,13 @@ from flowbook.schedule.pruning import EVERY, Pruner
 from flowbook.settings import current_settings
 from flowbook.store import retention
 from flowbook.store.database import Database
+from flowbook.store.deployments import delete_deployment, find_deployment, save_version
 from flowbook.store.doctor_folders import check_run_folders
 from flowbook.store.findings import Level, Subject
 from flowbook.store.kept_files import Pruned
 from flowbook.store.retention import Rule, delete_runs, prune, prune_some
-from flowbook.store.schema import artifact, event, fire, flow_run, result, schedule, task_run
+from flowbook.store.schema import artifact, event, fire, flow_run, result, schedule, snapshot, task_run
+from flowbook.store.snapshots import load_snapshot, sha_of
 
 pytestmark = pytest.mark.usefixtures("store_url")
 
@@ -274,6 +278,30 @@ def test_fires_of_long_ago_go_but_not_those_of_a_run_that_is_there(database: Dat
     pruned = prune(database, home(), MONTH, now=NOW)
     assert (pruned.fires, count(database, fire)) == (before - 2, 2)
     assert count(database, schedule) == 1
+
+
+def test_snapshots_go_that_no_version_runs_any_more(database: Database) -> None:
+    def version(name: str, content: bytes, since: float) -> str:
+        kept = {sha_of(content): content}
+        manifest = {"kind": "notebook", "parameters": {}, "schema": [], "settings": {}, "snapshot": sha_of(content)}
+        save_version(
+            database, name=name, flow=name, manifest=manifest, schedules=[], new_id=new_id, snapshots=kept, now=since
+        )
+        return sha_of(content)
+
+    def snapshots() -> set[str]:
+        with database.read() as connection:
+            return set(connection.scalars(select(snapshot.c.sha)))
+
+    gone = [version("gone", bytes([number]), OLD) for number in range(25)]
+    shared, used, new = version("gone", b"shared", OLD), version("kept", b"used", OLD), version("gone", b"new", RECENT)
+    assert version("kept", b"shared", RECENT) == shared
+    delete_deployment(database, find_deployment(database, "gone").id)
+    assert prune(database, home(), replace(MONTH, dry_run=True), now=NOW).snapshots == len(gone)
+    assert snapshots() == {*gone, shared, used, new}
+    assert prune(database, home(), MONTH, now=NOW).snapshots == len(gone)
+    assert snapshots() == {shared, used, new}
+    assert load_snapshot(database, shared) == b"shared"
 
 
 def test_a_flow_that_really_ran_leaves_nothing_behind(database: Database) -> None:
