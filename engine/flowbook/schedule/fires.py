@@ -21,6 +21,7 @@ from flowbook.core.deploying import Collision
 from flowbook.core.templates import RunMoment, has_placeholder, render
 from flowbook.run.ids import new_id
 from flowbook.schedules import InvalidSchedule, Schedule, from_dict
+from flowbook.store.bulk import insert_rows
 from flowbook.store.deployments import Deployment
 from flowbook.store.queue import NewRun, add_runs, is_active, is_waiting
 
@@ -179,7 +180,7 @@ def run_for_fire(
 
 def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[str]:
     """Make the runs of these schedules, and move their due times on; returns the ids of the runs."""
-    from sqlalchemy import bindparam, insert, update
+    from sqlalchemy import bindparam, update
 
     from flowbook.store import schema
 
@@ -191,8 +192,7 @@ def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[
             _plan(connection, made, row, planned, fires, known)
         made.moved.append({"of": row.id, "due": fires.next_due, "now": now})
     add_runs(connection, made.runs, now)
-    if made.fires:
-        connection.execute(insert(schema.fire), made.fires)
+    insert_rows(connection, schema.fire, made.fires)
     if made.moved:
         table = schema.schedule
         moved = update(table).where(table.c.id == bindparam("of"))

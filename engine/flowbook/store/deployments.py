@@ -332,12 +332,13 @@ def _specs_before(connection: Connection, saved: Deployment) -> list[Mapping[str
 
 def deployment_from(row: Any, prefix: str = "") -> Deployment:
     """The deployment in a row whose columns are called as in the table, after `prefix`."""
-    plain = {field: getattr(row, prefix + field) for field in ("id", "name", "flow", "version", "created", "updated")}
-    settings = {field: getattr(row, prefix + field) for field in DeploymentSettings.__slots__}
+    values = row._mapping  # a quarter of what an attribute of a row costs
+    plain = {field: values[prefix + field] for field in ("id", "name", "flow", "version", "created", "updated")}
+    settings = {field: values[prefix + field] for field in DeploymentSettings.__slots__}
     return Deployment(
         **plain,
-        paused=bool(getattr(row, f"{prefix}paused")),
-        parameters=json.loads(getattr(row, f"{prefix}parameters")),
+        paused=bool(values[f"{prefix}paused"]),
+        parameters=json.loads(values[f"{prefix}parameters"]),
         settings=settings_from_json({**settings, "tags": json.loads(settings["tags"] or "[]")}),
     )
 

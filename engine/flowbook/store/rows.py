@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.events import Event
 from flowbook.core.states import FINAL_TYPES
 from flowbook.store.artifacts import ArtifactRows, facts_of
+from flowbook.store.bulk import insert_rows
 from flowbook.store.result_rows import CacheUseRows, ResultRows
 from flowbook.store.results import ResultRecord
 
@@ -42,7 +43,7 @@ class Batch:
 
     def write(self, connection: Connection) -> None:
         """Put everything into the database, in the caller's transaction."""
-        from sqlalchemy import bindparam, insert, update
+        from sqlalchemy import bindparam, update
 
         from flowbook.store import schema
 
@@ -51,8 +52,7 @@ class Batch:
             (schema.task_run, list(self.new_tasks.values())),
             (schema.event, self.events),
         ):
-            if rows:
-                connection.execute(insert(table), rows)
+            insert_rows(connection, table, rows)
         if self.flow_changes:
             connection.execute(_state_update(schema.flow_run), list(self.flow_changes.values()))
         if self.task_changes:
