@@ -179,12 +179,16 @@ def new_task_run(
     *,
     wait_for: Sequence[Any] = (),
     map_index: int | None = None,
+    mapped_by: str | None = None,
     mapped_from: Sequence[str] = (),
     flow: FlowExecution | None = None,
     name: str | None = None,
     outside: bool = False,
 ) -> TaskExecution:
-    """A task run in the current flow run (in `flow`; in none, if `outside`), recorded with the runs it takes from."""
+    """A task run in the current flow run (in `flow`; in none, if `outside`), recorded with the runs it takes from.
+
+    `mapped_by` is the id of the task run that runs once per element, of which this is one.
+    """
     notice_interrupt()
     flow = current_plan() or (None if outside else flow or current_flow())
     if flow is not None:
@@ -205,6 +209,7 @@ def new_task_run(
         wait_for=tuple(wait_for),
         awaits=tuple(awaits),
         map_index=map_index,
+        mapped_by=mapped_by,
         tags=tags,
         limits=_limits_of(work, flow, tags),
         process=None if flow else this_process().as_text(),

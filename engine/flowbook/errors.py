@@ -10,6 +10,7 @@
     ├── MissingContextError     asked for the current run where nothing runs
     ├── IllegalTransition       a run was asked to go from one state to another that does not follow
     ├── UpstreamTaskError       the result of a task that did not run, because one before it failed
+    ├── ElementsFailed          a mapped cell, some elements of which failed
     ├── TaskTimeoutError        a task or flow ran longer than its timeout
     ├── FlowPauseTimeout        a flow run was paused, and nobody resumed it in time
     ├── FailedRun               the result of a run that failed without an exception
@@ -70,6 +71,14 @@ class IllegalTransition(FlowbookError, RuntimeError):
 
 class UpstreamTaskError(FlowbookError):
     """The task did not run, because a task that it depends on did not complete."""
+
+
+class ElementsFailed(FlowbookError):
+    """A cell ran once per element, and some did not complete. Their tracebacks stand under the cell."""
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class TaskTimeoutError(FlowbookError, TimeoutError):

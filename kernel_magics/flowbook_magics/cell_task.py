@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from flowbook.cache_policies import fingerprint_of_inputs
@@ -15,16 +16,21 @@ from flowbook.core.backoff import exponential_backoff
 from flowbook.core.protocol import Raised, Returned
 from flowbook.errors import CellError
 from flowbook.recovery import RecoveryStorage
+from flowbook.run.current import current
 from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.values import inputs_of, outdated_inputs
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
+
+
+_SHOWN = 3  # tracebacks of one mapped cell
 
 
 def task_of(
@@ -44,7 +50,7 @@ def task_of(
     options = cell.options
     delay = exponential_backoff(1.0) if options.retry_delay == "exp" else options.retry_delay
     task: Task[..., Any] = Task(
-        CellFunction(shell, notebook, cells, cell, code, None if here else cell.context),
+        CellFunction(shell, notebook, cells, cell, code, cell.context if options.over or not here else None),
         TaskOptions(
             name=cell.label,
             retries=options.retries,
@@ -62,7 +68,7 @@ def task_of(
         recovery=lambda reads: RecoveryStorage(lambda: _hash(cells, cell), reads),
         **_caching(cells, cell, task.work),
     )
-    return task
+    return task if not options.over else mapped_task(task, shell, cells, cell, code, None if here else cell.context)
 
 
 class CellFunction:
@@ -72,7 +78,7 @@ class CellFunction:
     `PortableCell`; what that says comes here, and goes under the cell as well.
     """
 
-    __slots__ = ("_cell", "_cells", "_code", "_context", "_notebook", "_shell")
+    __slots__ = ("_cell", "_cells", "_code", "_context", "_failures", "_notebook", "_shell")
 
     def __init__(
         self,
@@ -89,6 +95,7 @@ class CellFunction:
         self._cell = cell
         self._code = code
         self._context = context
+        self._failures = count()
 
     @property
     def __name__(self) -> str:
@@ -98,7 +105,7 @@ class CellFunction:
         """Execute the cell."""
         if self._context is None:
             return self._execute(inputs)
-        outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
+        self._clear()
         return outputs.under_cell(self._context, lambda: self._execute(inputs))
 
     def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,12 +120,13 @@ class CellFunction:
                 outputs.show_figures()
             declared = self._cell.options.writes
             namespace.check_outputs(declared, self._cell.label)
-            values = namespace.written(analysis.writes, declared)
+            only = analysis.writes if declared is None and self._cell.options.over else declared
+            values = namespace.written(analysis.writes, only)
             namespace.close()
             return values
         except BaseException as error:
             if self._context is not None:
-                outputs.show_error(self._shell, error)
+                self._show_error(error)
             raise
         finally:
             running.reset(token)
@@ -126,15 +134,28 @@ class CellFunction:
 
     def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell in another process."""
-        outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
+        self._clear()
         return outputs.under_cell(self._context, lambda: self._accompany(call))
+
+    def _clear(self) -> None:
+        if not self._cell.options.over:  # else what other elements have said would go
+            outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
+
+    def _show_error(self, error: BaseException) -> None:
+        """Show the traceback under the cell; of elements with their name, and of many only the first few."""
+        run = current.get()
+        if self._cell.options.over and run is not None:
+            sys.stderr.write(f"{run.name} failed: {type(error).__name__}: {error}\n")
+            if next(self._failures) >= _SHOWN:
+                return
+        outputs.show_error(self._shell, error)
 
     def _accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         from flowbook_magics.portable_cell import Written
 
         outcome = call()
         if isinstance(outcome, Raised):
-            outputs.show_error(self._shell, outcome.error)
+            self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
             outcome = Returned(outcome.value.brought_home(self._notebook))
         sys.stdout.flush()

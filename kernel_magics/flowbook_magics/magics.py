@@ -58,18 +58,7 @@ class FlowbookMagics(Magics):
         __tracebackhide__ = True
         said = self._parse(TASK, line)
         refuse_second_mark(cell)
-        if "retry_delay" in said.given and not said.retries:
-            raise UsageError("%%task: --retry-delay does nothing without --retries; add --retries N.")
-        options = TaskOptions(
-            after=said.after,
-            reads=said.values["in"],
-            writes=said.out,
-            retries=said.retries,
-            retry_delay=said.retry_delay,
-            timeout=said.timeout,
-            cache=said.cache,
-        )
-        registered = self.session.register(said.words[0] if said.words else None, cell, options)
+        registered = self.session.register(said.words[0] if said.words else None, cell, TaskOptions.of(said))
         if self.session.unattended is not None:
             self.session.unattended.submit(registered)
         elif not said.define:

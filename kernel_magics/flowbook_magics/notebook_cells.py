@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from flowbook.cells import Analysis, Cell, NotebookGraph, analyze
+from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
 
 
@@ -31,10 +32,31 @@ class TaskOptions:
     retry_delay: float | list[float] | str = 0.0
     timeout: float | None = None
     cache: str = "off"
+    over: tuple[tuple[str, str], ...] = ()
+    """What ``--map`` says: the name of an element, and that of the variable that holds all of them."""
+
+    @classmethod
+    def of(cls, said: Parsed) -> TaskOptions:
+        """The options of a ``%%task`` line."""
+        return cls(
+            after=said.after,
+            reads=said.values["in"],
+            writes=said.out,
+            retries=said.retries,
+            retry_delay=said.retry_delay,
+            timeout=said.timeout,
+            cache=said.cache,
+            over=said.map,
+        )
+
+    @property
+    def over_names(self) -> tuple[str, ...]:
+        """The variables whose elements it runs for."""
+        return tuple(name for _, name in self.over)
 
     def affecting_result(self) -> tuple[object, ...]:
         """The options that make a result stale when they change."""
-        return (self.cache, self.writes and sorted(self.writes))
+        return (self.cache, self.writes and sorted(self.writes), self.over)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

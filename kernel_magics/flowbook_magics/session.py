@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
-from flowbook.cells import declare
+from flowbook.cells import declare, map_over
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
@@ -124,6 +124,8 @@ class Session:
         title = f"task {name!r}" if name else f"cell {place}"
         found, earlier = analyze_cell(source, title, self.modules()), [cell.analysis for cell in self.cells]
         analysis = declare(found, title, reads=options.reads, writes=options.writes, earlier=earlier)
+        if options.over:
+            analysis = map_over(analysis, title, options.over, writes=options.writes)
         taken = [cell.label for cell in self.cells.tasks if cell.key != key]
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)
@@ -176,7 +178,7 @@ class Session:
         self._took(cell, run, state, alone=True)
         error = state.result(raise_on_failure=False) if not state.is_completed() else None
         if isinstance(error, BaseException):
-            raise outputs.begins_in_cell(self.shell, error)
+            raise error if cell.options.over else outputs.begins_in_cell(self.shell, error)
 
     def submit(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> Future[Any]:
         """Have the task of a cell run in `flow` after those cells among `futures` that it waits for."""

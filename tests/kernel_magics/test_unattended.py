@@ -188,3 +188,12 @@ def test_a_flow_that_a_cell_defines(nb: Notebook, tmp_path: Path) -> None:
 def test_without_a_run_it_says_so(nb: Notebook) -> None:
     reply = nb.run(f"{CALL}finish()")
     assert (reply.ename, reply.evalue) == ("CellError", "No unattended run has begun in this kernel.")
+
+
+def test_a_mapped_cell_and_a_plain_cell_that_takes_its_list(nb: Notebook, tmp_path: Path) -> None:
+    cells = ["numbers = [1, 2, 3]", "%%task part --map n=numbers\nsquare = n * n", "total = sum(square)"]
+    driver = Driver(nb, tmp_path, cells)
+    assert [reply.status for reply in driver.all()] == ["ok"] * 3
+    assert driver.finish().status == "ok"
+    assert nb.value("total") == 14
+    assert task_states(nb) == dict.fromkeys(["part", "part[0]", "part[1]", "part[2]"], "Completed")

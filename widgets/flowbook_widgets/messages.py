@@ -18,8 +18,9 @@ _MOST_MESSAGE = 400
 
 def header(view: RunView) -> Json:
     """The line above the graph, and the counts."""
-    counts = looks(view.nodes.values(), view)
-    done = sum(node.state is not None and node.state.is_final() for node in view.nodes.values())
+    counted = view.counted()
+    counts = looks(counted, view)
+    done = sum(node.state is not None and node.state.is_final() for node in counted)
     first = view.first_failure()
     over = view.state is not None and view.state.is_final()
     problem = None
@@ -34,8 +35,8 @@ def header(view: RunView) -> Json:
             "started": view.started,
             "ended": view.ended,
             "done": done,
-            "total": len(view.nodes),
-            "retries": sum(max(0, node.attempts - 1) for node in view.nodes.values()),
+            "total": len(counted),
+            "retries": sum(max(0, node.attempts - 1) for node in counted),
             "counts": counts,
             "sentence": sentence(view) if over else None,
             "problem": problem,

@@ -18,6 +18,7 @@ from flowbook.cells.errors import (
     UnknownVariableError,
 )
 from flowbook.cells.freshness import cell_hash, code_hash, definition_source
+from flowbook.cells.mapped import map_over
 from flowbook.cells.notebook import NotebookGraph, analyze_cells
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.source import to_python
@@ -43,5 +44,6 @@ __all__ = [
     "code_hash",
     "declare",
     "definition_source",
+    "map_over",
     "to_python",
 ]

@@ -29,6 +29,19 @@ def _output(text: str) -> str:
     return text
 
 
+def _over(text: str) -> tuple[str, str]:
+    item, sign, iterable = text.partition("=")
+    if not sign:
+        raise ValueError("write it as item=items, where items is a variable that holds a list")
+    try:
+        names = _variable(item.strip()), _variable(iterable.strip())
+    except ValueError:
+        raise ValueError("write it as item=items, both names of variables") from None
+    if names[0] == names[1]:
+        raise ValueError(f"one element needs another name than all of them, as in one_{names[0]}={names[1]}")
+    return names
+
+
 TASK = Command(
     name="%%task",
     summary="Make a task of this cell and run it, unless --define is given.",
@@ -62,6 +75,7 @@ TASK = Command(
             metavar="10s|10s,30s,1m|exp",
             read=delays,
             default=0.0,
+            needs="--retries N",
             help="wait before each retry; exp is 1, 2, 4, 8… seconds",
         ),
         Option(name="--timeout", metavar="5m", read=positive_seconds, help="give an attempt up after this time"),
@@ -70,6 +84,14 @@ TASK = Command(
             choices=("inputs", "source", "off"),
             default="off",
             help="reuse a stored result: of the same code and inputs, or of the same code",
+        ),
+        Option(
+            name="--map",
+            metavar="item=items[,b=bs]",
+            read=_over,
+            listed=True,
+            default=(),
+            help="run once per element; what it writes becomes the list of the results",
         ),
         Option(name="--define", help="only register the task, do not run it now"),
     ),

@@ -53,6 +53,7 @@ class Option:
     """``--name VALUE``, or a bare ``--name`` when there is neither a `metavar` nor words to choose from.
 
     `read` turns the text into the value. With `listed` the value is a tuple: the text is several, with commas between.
+    `needs` is another option, as one would write it, without which this one does nothing.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Option:
     listed: bool = False
     repeat: bool = False
     keeps_placeholders: bool = False
+    needs: str = ""
 
     @property
     def key(self) -> str:
@@ -187,6 +189,10 @@ def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = Non
         else:
             values[option.key] = value
         given.add(option.key)
+    for option in command.options:
+        needed = known.get(option.needs.partition(" ")[0])
+        if option.key in given and needed is not None and values[needed.key] == needed.default:
+            raise UsageError(f"{command.name}: {option.name} does nothing without {needed.name}; add {option.needs}.")
     if len(words) > len(command.arguments):
         extra = words[len(command.arguments)]
         raise UsageError(f"{command.name} does not know what to do with {extra!r}. Usage: {command.usage()}")

@@ -1,4 +1,4 @@
-"""What a graph draws: one box per task run, or one box for a task that runs many times.
+"""What a graph draws: one box per task run, or one box for a task that runs many times or once per element.
 
 Every picture of a run (live, saved, in plain text) is made from these, so that all of them say the same.
 """
@@ -72,12 +72,16 @@ class Face:
 
 def boxes(view: RunView) -> tuple[Box, ...]:
     """The boxes of a run, in the order in which their first task runs came to be."""
-    tasks = {node.id: (node.key, _title(node.name)) for node in view.nodes.values()}
+    tasks = {node.id: (node.key, _title(node.name)) for node in view.nodes.values() if node.mapped_by is None}
     shared = {task for task, n in Counter(tasks.values()).items() if n >= MANY}
     groups: dict[tuple[str, str, str], list[NodeView]] = {}
     for node in view.nodes.values():
-        task = tasks[node.id]
-        groups.setdefault(("many", *task) if task in shared else ("one", node.id, node.name), []).append(node)
+        group = ("one", node.id, node.name)
+        if node.mapped_by is not None and (mapping := view.nodes.get(node.mapped_by)) is not None:
+            group = ("one", mapping.id, mapping.name)
+        elif tasks[node.id] in shared:
+            group = ("many", *tasks[node.id])
+        groups.setdefault(group, []).append(node)
     key_of = {node.id: f"n{i}" for i, members in enumerate(groups.values()) for node in members}
     return tuple(
         Box(
@@ -105,6 +109,8 @@ def looks(nodes: Iterable[NodeView], view: RunView) -> dict[str, int]:
 def face(box: Box, view: RunView) -> Face:
     """What `box` shows in `view`."""
     nodes = [view.nodes[member] for member in box.members]
+    if elements := [node for node in nodes if node.mapped_by is not None]:
+        nodes = nodes[:1] if _failed_itself(nodes[0], elements) else elements
     if len(nodes) == 1:
         return _face_of_one(nodes[0], view)
     counts = looks(nodes, view)
@@ -129,6 +135,11 @@ def retries(attempts: int) -> str:
     """``1 retry``, ``2 retries``; empty for a run that needed one attempt."""
     again = attempts - 1
     return "" if again < 1 else "1 retry" if again == 1 else f"{again} retries"
+
+
+def _failed_itself(mapping: NodeView, elements: Iterable[NodeView]) -> bool:
+    """Whether a task run that runs once per element failed though no element did: then its own message counts."""
+    return mapping.look in ("failed", "crashed") and not any(node.look in _ENDED_BADLY for node in elements)
 
 
 def _face_of_one(node: NodeView, view: RunView) -> Face:

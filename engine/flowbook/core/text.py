@@ -51,7 +51,7 @@ def sentence(view: RunView, now: float | None = None) -> str:
         return _ending(view, took) + (f" {tally}." if tally else "")
     if look in ("running", "retrying", "paused"):
         return f"{WORDS[look]}{_took(' for ', took)}: {_progress(view)}."
-    return f"{WORDS[look]}." if not view.nodes else f"{WORDS[look]}: {_number(len(view.nodes), 'task')}."
+    return f"{WORDS[look]}." if not view.nodes else f"{WORDS[look]}: {_number(len(view.counted()), 'task')}."
 
 
 def task_table(view: RunView, now: float | None = None) -> str:
@@ -181,22 +181,24 @@ def _named(node: NodeView) -> str:
 
 def _tally(view: RunView, *, leave_out_one: str = "") -> str:
     """``54 succeeded, 2 not run``; without the one task that the sentence has named already."""
-    counts = looks(view.nodes.values(), view)
+    counted = view.counted()
+    counts = looks(counted, view)
     if counts.get(leave_out_one) == 1 and leave_out_one != "cancelled":
         del counts[leave_out_one]
     parts = [f"{counts[look]} {word.lower()}" for look, word in WORDS.items() if look in counts]
-    again = sum(look_in(node, view) == "succeeded" and node.attempts > 1 for node in view.nodes.values())
+    again = sum(look_in(node, view) == "succeeded" and node.attempts > 1 for node in counted)
     if again and "succeeded" in counts:
         parts.insert(1, f"{again} after a retry" if again == 1 else f"{again} after retries")
     return ", ".join(parts)
 
 
 def _progress(view: RunView) -> str:
-    counts = looks(view.nodes.values(), view)
-    done = sum(node.state is not None and node.state.is_final() for node in view.nodes.values())
+    counted = view.counted()
+    counts = looks(counted, view)
+    done = sum(node.state is not None and node.state.is_final() for node in counted)
     shown = ("running", "retrying", "failed", "crashed", "paused")
     parts = [f"{counts[look]} {WORDS[look].lower()}" for look in shown if look in counts]
-    total = f"{done} of {_number(len(view.nodes), 'task')} done" if view.nodes else "no tasks yet"
+    total = f"{done} of {_number(len(counted), 'task')} done" if counted else "no tasks yet"
     return ", ".join([total, *parts])
 
 

@@ -67,6 +67,8 @@ class NodeView:
     started: float | None = None
     ended: float | None = None
     attempts: int = 0
+    mapped_by: str | None = None
+    """The id of the task run whose element this is, if it is one."""
 
     @property
     def look(self) -> str:
@@ -115,10 +117,15 @@ class RunView:
         end = self.ended if self.ended is not None else now
         return None if self.started is None or end is None else max(0.0, end - self.started)
 
+    def counted(self) -> list[NodeView]:
+        """The nodes that are counted: instead of a task run that runs once per element, its elements."""
+        shown = {node.mapped_by for node in self.nodes.values()} - {None}
+        return [node for node in self.nodes.values() if node.id not in shown]
+
     def counts(self) -> dict[str, int]:
         """How many nodes look like what, in the order of WORDS, without the zeros."""
         tally = dict.fromkeys(WORDS, 0)
-        for node in self.nodes.values():
+        for node in self.counted():
             tally[node.look] += 1
         return {look: n for look, n in tally.items() if n}
 
@@ -192,7 +199,8 @@ class RunReducer:
             self.shape_changed = True
         node = known or NodeView(id=run_id, name=data["name"])
         key = data.get("key", "")
-        self._put(replace(node, name=data["name"], key=key, upstream=upstream, cell=data.get("cell")))
+        cell, mapped_by = data.get("cell"), data.get("mapped_by")
+        self._put(replace(node, name=data["name"], key=key, upstream=upstream, cell=cell, mapped_by=mapped_by))
 
     def _name(self, event: Event) -> None:
         node = self._nodes.get(event.task_run_id or "")

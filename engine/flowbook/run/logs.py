@@ -138,8 +138,11 @@ class _TerminalHandler(_Handler):
 def _print(*values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
     """`print`, but a line of its log in a run with ``log_prints``."""
     run = speaker()
-    if run is None or not run.log_prints or file not in (None, sys.stdout):
+    if run is None or file not in (None, sys.stdout):
         _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
-    else:
-        text = (" " if sep is None else sep).join(map(str, values))
+        return
+    text = (" " if sep is None else sep).join(map(str, values))
+    if run.log_prints:
         logger_of(run).info("%s", text)
+    else:  # in one piece, since other threads print, too
+        _plain_print(text + ("\n" if end is None else end), end="", flush=flush)

@@ -49,6 +49,7 @@ class TaskExecution(Execution):
         wait_for: tuple[Any, ...] = (),
         awaits: tuple[Future[Any], ...] = (),
         map_index: int | None = None,
+        mapped_by: str | None = None,
         tags: frozenset[str] = frozenset(),
         limits: tuple[tuple[Slots, tuple[str, ...]], ...] = (),
         process: str | None = None,
@@ -74,6 +75,8 @@ class TaskExecution(Execution):
             data["cell"] = work.cell
         if map_index is not None:
             data["index"] = map_index
+        if mapped_by is not None:
+            data["mapped_by"] = mapped_by
         if self.tags:
             data["tags"] = sorted(self.tags)
         if process:

@@ -9,7 +9,7 @@ from flowbook.core.events import Event, state_to_json
 from flowbook.core.plain import duration_text, one_line, shorten, text_width
 from flowbook.core.states import State
 from flowbook.core.text import WIDTH, sentence, task_table, text_dag
-from flowbook.core.view import RunView, reduce_run
+from flowbook.core.view import NodeView, RunView, reduce_run
 
 LIMIT = ValueError("total 1347 above limit 1000")
 
@@ -216,3 +216,27 @@ def test_shorten_counts_columns() -> None:
     assert shorten("漢字漢字", 8) == "漢字漢字"
     assert shorten("漢字漢字", 7) == "漢字漢…"
     assert text_width(shorten("e\u0301" * 50, 10)) == 10
+
+
+def mapped(mapping: states.State, *elements: states.State) -> RunView:
+    """A run of a task that runs once per element, and one that takes the list."""
+    nodes = {"m": NodeView(id="m", name="part", state=mapping), "t": NodeView(id="t", name="total", upstream=("m",))}
+    for i, state in enumerate(elements):
+        nodes[f"e{i}"] = NodeView(id=f"e{i}", name=f"part[{i}]", state=state, upstream=("x",), mapped_by="m")
+    return RunView(id="r", state=states.running(), nodes=nodes)
+
+
+def test_a_task_that_runs_once_per_element_is_one_box_with_its_progress() -> None:
+    view = mapped(states.running(), states.completed(), states.running())
+    assert text_dag(view) == "[> part 1/2] ── [. total]"
+    assert sentence(view).startswith("Running: 1 of 3 tasks done, 1 running")
+
+
+def test_before_its_elements_are_known_and_without_any_it_is_as_other_tasks() -> None:
+    assert text_dag(mapped(states.PENDING)) == "[. part] ── [. total]"
+    assert text_dag(mapped(states.completed())) == "[ok part] ── [. total]"
+
+
+def test_a_mapped_task_that_failed_though_no_element_did_says_so() -> None:
+    view = mapped(states.failed(ValueError("no list")), states.completed(), states.completed())
+    assert text_dag(view) == "[x part] ── [. total]"

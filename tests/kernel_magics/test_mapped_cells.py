@@ -1,0 +1,180 @@
+"""``%%task --map``: a task run per element, and the list of their results for the cells below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+REGIONS = "regions = ['eu', 'us', 'jp']"
+
+
+def test_the_cells_below_get_the_list_of_results_in_order(nb: Notebook) -> None:
+    nb.ok(REGIONS, "a")
+    nb.ok("#| task part --map region=regions --define\nimport time\nshout = region.upper()\nprint('got', region)", "b")
+    nb.ok("%%task report --define\nreport = '+'.join(shout)", "c")
+    nb.ok("%flow run", "run")
+    assert nb.value("(shout, report)") == (["EU", "US", "JP"], "EU+US+JP")
+    assert nb.value("'region' in globals() or 'time' in globals()") is False
+    assert sorted(nb.outputs["b"].of("stream").split("\n")) == ["", "got eu", "got jp", "got us"]
+    assert sorted(nb.states()) == [
+        ("part", "COMPLETED", "Completed"),
+        ("part[0]", "COMPLETED", "Completed"),
+        ("part[1]", "COMPLETED", "Completed"),
+        ("part[2]", "COMPLETED", "Completed"),
+        ("report", "COMPLETED", "Completed"),
+    ]
+    assert "Succeeded in" in nb.output("run") and "4 succeeded" in nb.output("run")
+    assert "part" in nb.output("run") and "3/3" in nb.output("run")
+
+
+def test_the_cell_alone(nb: Notebook) -> None:
+    nb.ok(REGIONS, "a")
+    assert "got us" in nb.ok("%%task part --map region=regions\nprint('got', region)\nshout = region.upper()", "b")
+    assert nb.value("shout") == ["EU", "US", "JP"]
+    assert nb.tasks()["part"] == ("fresh", "")
+    said = nb.fails("%%task bad --map region=regions\ndone = region\nassert region == 'us', 'not ' + region", "c")
+    assert "ElementsFailed: 2 of 3 elements of 'bad' failed: bad[0] (region='eu'): AssertionError: not eu" in said
+    assert "bad[2] (region='jp')" in said
+    assert "bad[2] failed: AssertionError: not jp" in said
+    assert nb.value("'done' in globals()") is False
+
+
+def test_an_element_that_fails_stops_no_other_one_and_is_named(nb: Notebook) -> None:
+    nb.ok(f"{REGIONS}\ncodes = [1, 2, 3]\ntried = []", "a")
+    nb.ok(
+        "%%task part --map region=regions,code=codes --cache inputs --define\n"
+        "if region == 'us' and not allowed:\n    raise KeyError(code)\npart = f'{region}{code}'",
+        "b",
+    )
+    nb.ok("%%task report --define\nreport = '+'.join(part)", "c")
+    nb.ok("allowed = False", "d")
+    nb.ok("allowed = False", "d")
+    said = nb.fails("%flow run", "run")
+    assert "Failed at part[1]" in said
+    assert "KeyError: 2" in said
+    assert "3/3 · 1 failed" in said
+    assert "raise KeyError(code)" in nb.outputs["b"].of("error")
+    assert "part[1] failed: KeyError: 2" in nb.output("b")
+    assert {name: state for name, _, state in nb.states()} == {
+        "part": "Failed",
+        "part[0]": "Completed",
+        "part[1]": "Failed",
+        "part[2]": "Completed",
+        "report": "NotReady",
+    }
+    assert nb.tasks()["part"] == ("stale", "its last run is Failed")
+
+
+def test_what_is_stored_is_stored_for_each_element(nb: Notebook) -> None:
+    nb.ok("numbers = [1, 2]", "a")
+    nb.ok("%%task part --map n=numbers --cache inputs --define\nprint('working on', n)\nsquare = n * n", "b")
+    nb.ok("%flow run", "run")
+    assert nb.tasks()["part"] == ("fresh", "")
+    nb.ok("numbers = [1, 2, 3]", "a")
+    assert nb.tasks()["part"] == ("stale", "numbers changed")
+    nb.ok("%flow run --only part", "run")
+    assert nb.value("square") == [1, 4, 9]
+    assert nb.output("b") == "working on 3\n"
+    nb.ok("numbers = [3, 1]", "a")
+    nb.ok("%flow run", "run")
+    assert nb.value("square") == [9, 1]
+    assert nb.output("b") == ""
+
+
+def test_failed_elements_are_run_again_from_failed(nb: Notebook) -> None:
+    nb.ok("import os\nnumbers = [1, 2]", "a")
+    source = "%%task part --map n=numbers --cache inputs --define\nprint('working on', n)\n"
+    nb.ok(source + "part = n if os.path.exists('go') or n == 1 else 1 / 0", "b")
+    nb.ok("%%task total --define\ntotal = sum(part)", "c")
+    nb.fails("%flow run", "run")
+    nb.ok("open('go', 'w').close()", "go")
+    nb.ok("%flow run --from-failed", "run")
+    assert nb.value("total") == 3
+    assert nb.output("b") == "working on 2\n"
+    nb.ok("os.remove('go')", "gone")
+
+
+def test_each_element_has_its_retries(nb: Notebook) -> None:
+    nb.ok("numbers = [1, 2, 3]\nseen = set()", "a")
+    nb.ok(
+        "%%task part --map n=numbers --retries 1 --out part --define\n"
+        "if n not in seen:\n    seen.add(n)\n    raise OSError(n)\npart = -n",
+        "b",
+    )
+    nb.ok("%flow run", "run")
+    assert nb.value("part") == [-1, -2, -3]
+    assert "3 succeeded, 3 after retries" in nb.output("run")
+
+
+def test_elements_run_side_by_side(nb: Notebook) -> None:
+    nb.ok("import threading\nmeeting = threading.Barrier(2, timeout=20)\nsides = ['l', 'r']", "a")
+    nb.ok("%%task part --map side=sides --define\nmeeting.wait()\npart = side", "b")
+    nb.ok("%flow run", "run")
+    assert nb.value("part") == ["l", "r"]
+
+
+@pytest.mark.parametrize("where", ["directly", "through a helper"])
+def test_elements_that_change_what_they_share_run_in_order(nb: Notebook, where: str) -> None:
+    nb.ok("import time\nnumbers = list(range(8))\nseen = []\ndef note(n):\n    seen.append(n)", "a")
+    change = "seen.append(n)" if where == "directly" else "note(n)"
+    nb.ok(f"%%task part --map n=numbers --define\ntime.sleep((8 - n) / 200)\n{change}", "b")
+    nb.ok("%flow run", "run")
+    assert nb.value("seen") == list(range(8))
+
+
+def test_no_elements_give_empty_lists(nb: Notebook) -> None:
+    nb.ok("numbers = []", "a")
+    nb.ok("%%task part --map n=numbers --define\nsquare = n * n\nif square:\n    rest = 1", "b")
+    nb.ok("%%task total --define\ntotal = sum(square)", "c")
+    nb.ok("%flow run", "run")
+    assert nb.value("square, rest, total") == ([], [], 0)
+    assert nb.states()[0] == ("part", "COMPLETED", "Completed")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("0\ndel xs", "Task 'part' reads 'xs', which no cell that has run defines."),
+        ("7", "Task 'part' has --map x=xs, but 'xs' is 7 (int), which has no elements: make it a list."),
+        ("'eu'", "'xs' is one str, not a list of them: write [xs] for a single element."),
+        ("{'a': 1}", "'xs' is a dict: map over list(xs) or list(xs.items())."),
+        ("iter([1])", "'xs' is a list_iterator, which can be gone through only once"),
+        ("[1, 2, 3]", "Task 'part' maps over lists of unequal length: xs has 3, ys has 2. Make them equally long."),
+    ],
+)
+def test_what_cannot_be_mapped_over_is_one_sentence(nb: Notebook, value: str, says: str) -> None:
+    nb.ok(f"xs = {value}\nys = [1, 2]", "a")
+    said = nb.fails("%%task part --map x=xs,y=ys\npart = (x, y)", "b")
+    assert says in said
+    assert "Traceback" not in said
+    said = nb.fails("%flow run", "run")
+    assert says[:40] in said
+
+
+def test_a_name_that_only_some_elements_bind(nb: Notebook) -> None:
+    nb.ok("numbers = [1, -1]", "a")
+    nb.ok("%%task part --map n=numbers\nall = n\nif n > 0:\n    root = n ** 0.5", "b")
+    assert nb.value("(all, 'root' in globals())") == ([1, -1], False)
+    nb.ok("%%task use --define\nused = root", "c")
+    said = nb.fails("%flow run --all", "run")
+    assert "Task 'part' binds 'root' for some elements and not for [1], so there is no list of it" in said
+
+
+def test_an_element_may_be_changed_and_the_order_stays(nb: Notebook) -> None:
+    nb.ok("rows = [[1], [2]]", "a")
+    nb.ok("%%task before --define\nbefore = [len(row) for row in rows]", "b")
+    nb.ok("%%task grow --map row=rows --define\nrow.append(0)", "c")
+    nb.ok("%%task after --define\nafter = [len(row) for row in rows]", "d")
+    nb.ok("%flow run", "run")
+    assert nb.value("(before, after)") == ([1, 1], [2, 2])
+
+
+def test_the_option_counts_for_freshness(nb: Notebook) -> None:
+    nb.ok("xs = [1]\nys = [2]", "a")
+    nb.ok("%%task part --map v=xs\npart = v", "b")
+    nb.ok("%%task part --map v=ys --define\npart = v", "b")
+    assert nb.tasks()["part"] == ("stale", "its options changed")
