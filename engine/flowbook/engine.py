@@ -218,15 +218,20 @@ def new_task_run(
 
 def _limits_of(
     work: Work, flow: FlowExecution | None, tags: frozenset[str]
-) -> tuple[tuple[Slots, tuple[str, ...]], ...]:
-    """The concurrency limits that a task run may be under: those of its flow run, and those of its tags."""
+) -> tuple[tuple[Slots, tuple[str, ...], int], ...]:
+    """The concurrency limits that a task run may be under, and how many slots it takes.
+
+    They are those of its flow run, its own, and those of its tags.
+    """
     if isinstance(flow, Plan):
         return ()
-    limits: list[tuple[Slots, tuple[str, ...]]] = []
+    limits: list[tuple[Slots, tuple[str, ...], int]] = []
     if flow is not None and flow.limits is not None:
-        limits.append((flow.limits, (work.name,)))
+        limits.append((flow.limits, (work.name,), 1))
+    if work.limit is not None:
+        limits.append((engine().slots, work.limit[:1], work.limit[1]))
     if tags:
-        limits.append((engine().slots, tuple(sorted(tags))))
+        limits.append((engine().slots, tuple(sorted(tags)), 1))
     return tuple(limits)
 
 

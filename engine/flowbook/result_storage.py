@@ -164,6 +164,8 @@ class KeyedStorage:
     key_of: Callable[[Sequence[Any], Mapping[str, Any]], str | None]
     store: ResultStore = field(default_factory=ResultStore)
     reads: bool = True
+    expires_after: float | None = None
+    """Seconds after which a result does not count any more."""
 
     def key(self, run: Execution) -> str | None:
         """What the result of `run` is stored under; None, and a line in the log, if an argument cannot be compared."""
@@ -182,7 +184,7 @@ class KeyedStorage:
 
     def save(self, key: str, value: Any, seconds: float, run: Execution) -> Kept:
         """Store a result that took so many seconds to make."""
-        return _save(self.store, key, value, seconds, run)
+        return _save(self.store, key, value, seconds, run, expires_after=self.expires_after)
 
 
 def _look_up(store: ResultStore, key: str, *, in_memory: bool = True) -> Found | None:

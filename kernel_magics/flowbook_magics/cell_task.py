@@ -55,7 +55,10 @@ def task_of(
             name=cell.label,
             retries=options.retries,
             retry_delay_seconds=delay,  # type: ignore[arg-type]  # the one text it may be is handled above
+            retry_jitter_factor=options.jitter,
             timeout_seconds=options.timeout,
+            tags=options.tags,
+            log_prints=options.log_prints,
         ),
     )
     task.description = None  # not that of the class
@@ -63,6 +66,7 @@ def task_of(
         task.work,
         key=f"cell.{cell.label}",
         cell=cell.graph_id,
+        limit=options.limit,
         quiet=True,
         gather=lambda: inputs_of(cells, cell, notebook),
         recovery=lambda reads: RecoveryStorage(lambda: _hash(cells, cell), reads),
@@ -220,4 +224,4 @@ def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, 
             return code
         return f"{code} {fingerprint_of_inputs(inputs)}"
 
-    return {"storage": KeyedStorage(key), "rules": replace(work.rules, kept=True)}
+    return {"storage": KeyedStorage(key, expires_after=cell.options.cache_for), "rules": replace(work.rules, kept=True)}

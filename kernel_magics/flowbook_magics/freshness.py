@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
+from flowbook.core.plain import duration_text
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
 
 _COMPARED = (bool, int, float, complex, str, bytes, type(None))
@@ -28,6 +30,8 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
         return "its code changed"
     if last.options != cell.options.affecting_result():
         return "its options changed"
+    if cell.options.cache_for is not None and time.time() - last.ended >= cell.options.cache_for:
+        return f"its result is older than {duration_text(cell.options.cache_for)}"
     now = input_tokens(cells, cell)
     changed = [name for name in now if now[name] != last.inputs.get(name)]
     if changed:
@@ -95,6 +99,7 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         options=cell.options.affecting_result(),
         inputs=input_tokens(cells, cell),
         duration=duration,
+        ended=time.time(),
     )
 
 

@@ -31,7 +31,14 @@ class TaskOptions:
     retries: int = 0
     retry_delay: float | list[float] | str = 0.0
     timeout: float | None = None
+    jitter: float | None = None
     cache: str = "off"
+    cache_for: float | None = None
+    """How long a result counts, in seconds; None: without end."""
+    tags: frozenset[str] = frozenset()
+    log_prints: bool | None = None
+    limit: tuple[str, int] | None = None
+    """A concurrency limit and how many slots of it a run takes."""
     over: tuple[tuple[str, str], ...] = ()
     """What ``--map`` says: the name of an element, and that of the variable that holds all of them."""
 
@@ -46,6 +53,11 @@ class TaskOptions:
             retry_delay=said.retry_delay,
             timeout=said.timeout,
             cache=said.cache,
+            jitter=said.jitter,
+            cache_for=said.cache_for,
+            tags=frozenset(said.tags),
+            log_prints=True if said.log_prints else False if said.no_log_prints else None,
+            limit=said.limit,
             over=said.map,
         )
 
@@ -68,6 +80,8 @@ class LastRun:
     options: tuple[object, ...]
     inputs: Mapping[str, object]
     duration: float
+    ended: float
+    """When it ended, in seconds since the epoch."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

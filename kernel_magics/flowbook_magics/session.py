@@ -173,6 +173,7 @@ class Session:
     def run_one(self, cell: NotebookCell) -> None:
         """Run the task of the cell being executed, as one task run; its failure is raised as it is."""
         self.check_inputs(cell)
+        _warn_of_limit(cell)
         run = engine.new_task_run(self._task(cell, here=True).work, (), {})
         state = engine.run_task(run)
         self._took(cell, run, state, alone=True)
@@ -182,6 +183,7 @@ class Session:
 
     def submit(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> Future[Any]:
         """Have the task of a cell run in `flow` after those cells among `futures` that it waits for."""
+        _warn_of_limit(cell)
         run = self._new_run(flow, cell, futures)
         run.future.add_done_callback(lambda future: self._took(cell, run, future.state))
         return engine.submit_task(run)
@@ -270,6 +272,14 @@ def _compile(shell: Any, cell: NotebookCell, first: int) -> CellCode:
         return compile_cell(shell, cell.source, first)
     except SyntaxError as error:
         raise CellError(f"Task {cell.label!r}, line {error.lineno}: {error.msg}. It was not registered.") from None
+
+
+def _warn_of_limit(cell: NotebookCell) -> None:
+    """Say that the concurrency limit that a cell names does not exist."""
+    if cell.options.limit is not None:
+        from flowbook.concurrency import warn_of_missing
+
+        warn_of_missing(cell.options.limit[:1])
 
 
 def _check_cache(cell: NotebookCell) -> None:

@@ -42,6 +42,25 @@ def _over(text: str) -> tuple[str, str]:
     return names
 
 
+def _factor(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise ValueError("it must be a number from 0 up, as 0.5 for delays of up to half as much again")
+    return value
+
+
+def _slots(text: str) -> tuple[str, int]:
+    name, sign, number = text.rpartition(":")
+    if not sign:
+        name, number = text, "1"
+    if not name or not number.isdigit() or int(number) < 1:
+        raise ValueError("write the name of a concurrency limit, and how many slots of it if not 1, as in database:2")
+    return name, int(number)
+
+
 TASK = Command(
     name="%%task",
     summary="Make a task of this cell and run it, unless --define is given.",
@@ -78,12 +97,26 @@ TASK = Command(
             needs="--retries N",
             help="wait before each retry; exp is 1, 2, 4, 8… seconds",
         ),
+        Option(
+            name="--jitter",
+            metavar="F",
+            read=_factor,
+            needs="--retries N",
+            help="wait longer before each retry by a random part of F times the delay",
+        ),
         Option(name="--timeout", metavar="5m", read=positive_seconds, help="give an attempt up after this time"),
         Option(
             name="--cache",
             choices=("inputs", "source", "off"),
             default="off",
             help="reuse a stored result: of the same code and inputs, or of the same code",
+        ),
+        Option(
+            name="--cache-for",
+            metavar="1h",
+            read=positive_seconds,
+            needs="--cache inputs",
+            help="reuse a stored result only for this time",
         ),
         Option(
             name="--map",
@@ -93,6 +126,15 @@ TASK = Command(
             default=(),
             help="run once per element; what it writes becomes the list of the results",
         ),
+        Option(
+            name="--limit",
+            metavar="NAME[:N]",
+            read=_slots,
+            help="run only while a slot (N of them) of this concurrency limit is free",
+        ),
+        Option(name="--tags", metavar="A,B", listed=True, default=(), help="tags of its task runs"),
+        Option(name="--log-prints", help="what it prints goes to its log"),
+        Option(name="--no-log-prints", excludes="--log-prints", help="what it prints stays out of its log"),
         Option(name="--define", help="only register the task, do not run it now"),
     ),
     example="%%task load --retries 3 --retry-delay 10s",

@@ -53,7 +53,8 @@ class Option:
     """``--name VALUE``, or a bare ``--name`` when there is neither a `metavar` nor words to choose from.
 
     `read` turns the text into the value. With `listed` the value is a tuple: the text is several, with commas between.
-    `needs` is another option, as one would write it, without which this one does nothing.
+    `needs` is another option, as one would write it, without which this one does nothing; `excludes` is the name of one
+    that says the opposite.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Option:
     repeat: bool = False
     keeps_placeholders: bool = False
     needs: str = ""
+    excludes: str = ""
 
     @property
     def key(self) -> str:
@@ -189,14 +191,27 @@ def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = Non
         else:
             values[option.key] = value
         given.add(option.key)
-    for option in command.options:
-        needed = known.get(option.needs.partition(" ")[0])
-        if option.key in given and needed is not None and values[needed.key] == needed.default:
-            raise UsageError(f"{command.name}: {option.name} does nothing without {needed.name}; add {option.needs}.")
+    _check_together(command, values, given)
     if len(words) > len(command.arguments):
         extra = words[len(command.arguments)]
         raise UsageError(f"{command.name} does not know what to do with {extra!r}. Usage: {command.usage()}")
     return Parsed(tuple(words), values, frozenset(given))
+
+
+def _check_together(command: Command, values: Mapping[str, Any], given: set[str]) -> None:
+    """Raise UsageError for an option that is given without one that it needs, or with one that it excludes."""
+    known = {option.name: option for option in command.options}
+    for option in command.options:
+        if option.key not in given:
+            continue
+        if option.needs:
+            needed = known[option.needs.partition(" ")[0]]
+            if values[needed.key] == needed.default:
+                raise UsageError(
+                    f"{command.name}: {option.name} does nothing without {needed.name}; add {option.needs}."
+                )
+        if option.excludes and known[option.excludes].key in given:
+            raise UsageError(f"{command.name}: {option.excludes} and {option.name} exclude each other; keep one.")
 
 
 def positive_seconds(text: str) -> float:

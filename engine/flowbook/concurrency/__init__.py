@@ -46,19 +46,12 @@ def request_slots(
         raise UsageError(f"lease_duration is {lease_duration!r}; give at least {_SHORTEST_LEASE:g} second.")
     if current_plan() is not None:
         return None
-    slots = engine().slots
-    missing = slots.missing(asked) if strict or not _unlimited.issuperset(asked) else []
-    for name in missing:
-        said = (
-            f"There is no concurrency limit {name!r}. Make it with: flowbook concurrency-limit create {quote(name)} 5"
-        )
-        if strict:
-            raise ConcurrencySlotAcquisitionError(said)
-        if name not in _unlimited:
-            _log.warning("%s. Until then nothing is limited by it.", said)
-            _unlimited.add(name)
+    if strict:
+        for name in engine().slots.missing(asked):
+            raise ConcurrencySlotAcquisitionError(_missing(name))
+    warn_of_missing(asked)
     run = current.get()
-    return slots.request(
+    return engine().slots.request(
         asked,
         occupy,
         run.id if run is not None else None,
@@ -66,3 +59,16 @@ def request_slots(
         duration=lease_duration,
         timeout=timeout_seconds,
     )
+
+
+def warn_of_missing(names: Sequence[str]) -> None:
+    """Say of the limits among `names` that do not exist that they limit nothing; once of each."""
+    if not _unlimited.issuperset(names):
+        for name in engine().slots.missing(names):
+            if name not in _unlimited:
+                _log.warning("%s. Until then nothing is limited by it.", _missing(name))
+                _unlimited.add(name)
+
+
+def _missing(name: str) -> str:
+    return f"There is no concurrency limit {name!r}. Make it with: flowbook concurrency-limit create {quote(name)} 5"

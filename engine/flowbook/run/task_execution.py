@@ -11,7 +11,7 @@ from flowbook.core.parameters import arguments_by_name
 from flowbook.core.protocol import Call, Effect, Life, Raised, Returned, TakeSlots, task_life
 from flowbook.core.records import TaskRun
 from flowbook.core.states import PENDING, State, failed, not_ready
-from flowbook.errors import CancelRequested, UpstreamTaskError, UsageError
+from flowbook.errors import CancelRequested, ConcurrencySlotAcquisitionError, UpstreamTaskError, UsageError
 from flowbook.run.current import current
 from flowbook.run.execution import Execution, flowless
 from flowbook.run.future import Future, replace_futures
@@ -51,7 +51,7 @@ class TaskExecution(Execution):
         map_index: int | None = None,
         mapped_by: str | None = None,
         tags: frozenset[str] = frozenset(),
-        limits: tuple[tuple[Slots, tuple[str, ...]], ...] = (),
+        limits: tuple[tuple[Slots, tuple[str, ...], int], ...] = (),
         process: str | None = None,
     ) -> None:
         super().__init__(id, name, work, args, kwargs, recorder, flow.unfinished if flow else flowless, tags)
@@ -180,8 +180,11 @@ class TaskExecution(Execution):
             slots, held = self.held.pop()
             slots.give_back(held)
 
-    def _take_slots(self, slots: Slots, names: tuple[str, ...]) -> Later | None:
-        promise = slots.request(names, run_id=self.id)
+    def _take_slots(self, slots: Slots, names: tuple[str, ...], occupy: int) -> Later | Raised | None:
+        try:
+            promise = slots.request(names, occupy, run_id=self.id)
+        except ConcurrencySlotAcquisitionError as error:  # there are never as many
+            return Raised(error)
         return None if promise is None else Later(promise, lambda kept: self._took(slots, kept))
 
     def _took(self, slots: Slots, promise: Promise[Any]) -> Raised | None:

@@ -69,6 +69,8 @@ class Work:
     """Where results are kept for a retry of their flow run, if `storage` is none; told whether this is such a retry."""
     key: str = ""
     tags: frozenset[str] = frozenset()
+    limit: tuple[str, int] | None = None
+    """A concurrency limit that a run is under besides those of its tags, and how many slots of it."""
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
     retry_if: Hook | None = None
     run_name: str | Callable[..., str] | None = None
