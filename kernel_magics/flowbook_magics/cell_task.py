@@ -67,6 +67,7 @@ def task_of(
         key=f"cell.{cell.label}",
         cell=cell.graph_id,
         limit=options.limit,
+        place=options.place,
         quiet=True,
         gather=lambda: inputs_of(cells, cell, notebook),
         recovery=lambda reads: RecoveryStorage(lambda: _hash(cells, cell), reads),
@@ -159,7 +160,8 @@ class CellFunction:
 
         outcome = call()
         if isinstance(outcome, Raised):
-            self._show_error(outcome.error)
+            if self._context is not None:
+                self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
             outcome = Returned(outcome.value.brought_home(self._notebook))
         sys.stdout.flush()

@@ -16,10 +16,10 @@ from flowbook.flows import Flow
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
-from flowbook.run.pool import ThreadPool
 from flowbook.run.work import Work
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
+from flowbook_magics.places import Places
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
 from flowbook_widgets import live_view
@@ -61,7 +61,7 @@ def run_notebook(session: Session, wanted: Wanted, *, max_parallel: int | None =
 
     work = Work(name=flow_name(), fn=body, quiet=True)
     shown = {name: session.notebook[name] for name, _ in wanted.parameters}
-    runner = ThreadPool(max_parallel or engine.engine().settings.task_workers)
+    runner = Places(max_parallel)
     _run_live(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
     return None
 

@@ -15,13 +15,13 @@ from flowbook.core.plain import one_line, shorten
 from flowbook.errors import CellError, ElementsFailed
 from flowbook.run.current import current
 from flowbook.run.future import Future, wait
-from flowbook.run.pool import ThreadPool
 from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.places import Places
 
 _NAMED = 3  # elements that a message names
 
@@ -90,7 +90,7 @@ class MappedCell:
         assert isinstance(mapping, TaskExecution)
         if mapping.flow is not None:
             return self._submitted(elements, inputs, mapping, mapping.flow.runner.submit)
-        runner = ThreadPool(engine.engine().settings.task_workers)
+        runner = Places()
         try:
             futures = self._submitted(elements, inputs, mapping, runner.submit)
         except BaseException as error:

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from flowbook.cells import Analysis, Cell, NotebookGraph, analyze
+from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
 
@@ -39,6 +40,8 @@ class TaskOptions:
     log_prints: bool | None = None
     limit: tuple[str, int] | None = None
     """A concurrency limit and how many slots of it a run takes."""
+    place: str = "threads"
+    """Where it is executed: ``threads``, ``processes`` or ``dask``."""
     over: tuple[tuple[str, str], ...] = ()
     """What ``--map`` says: the name of an element, and that of the variable that holds all of them."""
 
@@ -58,6 +61,7 @@ class TaskOptions:
             tags=frozenset(said.tags),
             log_prints=True if said.log_prints else False if said.no_log_prints else None,
             limit=said.limit,
+            place=place_of(said),
             over=said.map,
         )
 

@@ -24,6 +24,7 @@ from flowbook_magics.cell_task import task_of
 from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
+from flowbook_magics.places import Places
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Session:
         cell.context = contextvars.copy_context()
         cell.missing = frozenset(name for name in analysis.reads - analysis.late_reads if name not in self.notebook)
         _check_cache(cell)
+        _check_place(cell)
         code = _compile(self.shell, cell, first)
         if code.is_empty:
             raise CellError(f"{title[0].upper()}{title[1:]} is empty; write below its first line what the task does.")
@@ -175,7 +177,7 @@ class Session:
         self.check_inputs(cell)
         _warn_of_limit(cell)
         run = engine.new_task_run(self._task(cell, here=True).work, (), {})
-        state = engine.run_task(run)
+        state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
         self._took(cell, run, state, alone=True)
         error = state.result(raise_on_failure=False) if not state.is_completed() else None
         if isinstance(error, BaseException):
@@ -280,6 +282,33 @@ def _warn_of_limit(cell: NotebookCell) -> None:
         from flowbook.concurrency import warn_of_missing
 
         warn_of_missing(cell.options.limit[:1])
+
+
+def _run_elsewhere(run: TaskExecution) -> State:
+    """The final state of a task run that is executed by another process."""
+    runner = Places()
+    try:
+        runner.submit(run, run.awaits)
+        run.future.wait()
+    except BaseException as error:
+        runner.close(error)
+        raise
+    runner.close()
+    run.recorder.flush()
+    return run.future.state
+
+
+def _check_place(cell: NotebookCell) -> None:
+    if cell.options.place == "dask":
+        from flowbook.run.dask import check_usable
+
+        check_usable()
+    changed = sorted(cell.analysis.mutates)
+    if cell.options.place != "threads" and cell.options.over and changed:
+        raise CellError(
+            f"Task {cell.label!r} changes {', '.join(changed)} in place, and its elements, which run in other "
+            "processes, would change copies: bind the changed value to a name, or run it in the kernel."
+        )
 
 
 def _check_cache(cell: NotebookCell) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 from flowbook import engine
 from flowbook.errors import CellError, UpstreamTaskError
 from flowbook.run.future import Future
-from flowbook.run.pool import ThreadPool
 from flowbook.run.work import Work
 from flowbook_magics.flow_run import find_flow, raise_first_failure
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
+from flowbook_magics.places import Places
 from flowbook_magics.session import Session
 
 __all__ = ["Unattended", "begin", "enter_cell", "finish", "run_flow", "set_parameters"]
@@ -39,7 +39,7 @@ class Unattended:
         self.flow = engine.attach_to_flow_run(
             self.run["flow_run_id"],
             Work(name=self.run["flow"], fn=lambda: None, quiet=True),
-            ThreadPool(engine.engine().settings.task_workers),
+            Places(),
             claimed=_claimed(self.run),
         )
 

@@ -68,6 +68,13 @@ TASK_CELLS = [
     ("%%task t --tag a\nx = 1", "%%task has no option --tag. Did you mean '--tags'?"),
     ("%%task t --log-prints=1\nx = 1", "%%task: --log-prints takes no value."),
     ("#| task t --no-log-prints --log-prints\nx = 1", "--log-prints and --no-log-prints exclude each other; keep"),
+    (
+        "%%task t --isolate proces\nx = 1",
+        "--isolate is 'proces'; it must be kernel or process. Did you mean",
+    ),
+    ("%%task t --runner\nx = 1", "%%task: --runner needs a value, as in --runner threads|processes|dask."),
+    ("%%task t --isolate process --runner threads\nx = 1", "--isolate process and --runner threads exclude each other"),
+    ("%%task t --isolate kernel --runner dask\nx = 1", "--isolate kernel and --runner dask exclude each other; keep"),
     ("%%flow\nx = 1", "%%flow needs a name, as in %%flow nightly."),
     ("%%flow n", "The flow cell 'n' is empty"),
     ("%%flow n\n# nothing", "The flow cell 'n' is empty"),

@@ -15,16 +15,16 @@ pytestmark = pytest.mark.alone
 LIKE_NEW = "__spec__ = None"  # which the reset of the kernel between tests removes, and multiprocessing looks for
 ON_DASK = """
 from distributed import LocalCluster as _LocalCluster
-import flowbook_magics.flow_run as _flow_run
+import flowbook_magics.places as _places
 from flowbook.run.dask import DaskPool as _DaskPool, Target as _Target
 _cluster = _LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0")
-_flow_run.ThreadPool = lambda _: _DaskPool(_Target(cluster=_cluster), 2)
+_places.ThreadPool = lambda _: _DaskPool(_Target(cluster=_cluster), 2)
 """
 IN_PROCESSES = """
 import os
-import flowbook_magics.flow_run as _flow_run
+import flowbook_magics.places as _places
 from flowbook.run.processes import ProcessPool as _ProcessPool
-_flow_run.ThreadPool = lambda _: _ProcessPool(2, 2)
+_places.ThreadPool = lambda _: _ProcessPool(2, 2)
 kernel_pid = os.getpid()
 """
 

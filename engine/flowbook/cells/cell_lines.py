@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from flowbook.cells.grammar import Argument, Command, Kind, Option, Parsed, count, delays, parse, positive_seconds
 from flowbook.errors import UsageError
 
-__all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_line", "refuse_second_mark"]
+__all__ = ["FLOW_CELL", "TASK", "CellLine", "MarkedLine", "cell_line", "marked_line", "place_of", "refuse_second_mark"]
 
 _MARK = re.compile(r"(?:%%|#\|\s*)(task|flow)(\s.*)?")
 
@@ -127,6 +127,16 @@ TASK = Command(
             help="run once per element; what it writes becomes the list of the results",
         ),
         Option(
+            name="--isolate",
+            choices=("kernel", "process"),
+            help="where it runs: among the others, or in a process of its own",
+        ),
+        Option(
+            name="--runner",
+            choices=("threads", "processes", "dask"),
+            help="what runs it: the kernel's threads, processes, or a Dask cluster",
+        ),
+        Option(
             name="--limit",
             metavar="NAME[:N]",
             read=_slots,
@@ -156,6 +166,15 @@ FLOW_CELL = Command(
     ),
     example="%%flow nightly --params day:date,limit:int=10",
 )
+
+
+def place_of(said: Parsed) -> str:
+    """Where a ``%%task`` line has its task executed: ``threads``, ``processes`` or ``dask``. Raises UsageError."""
+    if said.isolate is None:
+        return said.runner or "threads"
+    if said.runner is not None and (said.isolate == "kernel") != (said.runner == "threads"):
+        raise UsageError(f"%%task: --isolate {said.isolate} and --runner {said.runner} exclude each other; keep one.")
+    return said.runner or {"kernel": "threads", "process": "processes"}[said.isolate]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -199,6 +218,8 @@ def cell_line(source: str) -> CellLine | None:
     if marked is None:
         return None
     said = parse(TASK if marked.kind == "task" else FLOW_CELL, marked.rest)
+    if marked.kind == "task":
+        place_of(said)
     refuse_second_mark("\n".join(source.splitlines()[marked.number + 1 :]))
     return CellLine(kind=marked.kind, name=said.words[0] if said.words else None, said=said)
 

@@ -71,6 +71,8 @@ class Work:
     tags: frozenset[str] = frozenset()
     limit: tuple[str, int] | None = None
     """A concurrency limit that a run is under besides those of its tags, and how many slots of it."""
+    place: str = "threads"
+    """Where it is executed, for a runner that has several places: ``threads``, ``processes`` or ``dask``."""
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
     retry_if: Hook | None = None
     run_name: str | Callable[..., str] | None = None
