@@ -158,3 +158,19 @@ def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:
     nb.ok("import time\npatient = True", "setup")
     nb.ok("%flow run", "run")
     assert nb.value("x") == 1
+
+
+@pytest.mark.parametrize("place", ["kernel", "process"])
+@pytest.mark.parametrize("how", ["alone", "in a flow run"])
+def test_a_mapped_cell(nb: Notebook, how: str, place: str) -> None:
+    nb.ok("import time\nnumbers = [1, 2]", "setup")
+    source = f"%%task part --map n=numbers --isolate {place}"
+    body = "print('begun', flush=True)\ntime.sleep(60)\nx = n"
+    if how == "alone":
+        _, took = interrupt_once_running(nb, f"{source}\n{body}", "a")
+    else:
+        nb.ok(f"{source} --define\n{body}", "a")
+        _, took = interrupt_once_running(nb, "%flow run", "run")
+    assert took < 2.5  # a sleeping thread is given up after 1.5
+    assert {state for _, state, _ in nb.states()} == {"CANCELLED"}
+    assert is_usable(nb)
