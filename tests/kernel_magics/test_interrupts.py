@@ -165,12 +165,12 @@ def test_a_run_after_an_interrupted_one(nb: Notebook) -> None:
 def test_a_mapped_cell(nb: Notebook, how: str, place: str) -> None:
     nb.ok("import time\nnumbers = [1, 2]", "setup")
     source = f"%%task part --map n=numbers --isolate {place}"
-    body = "print('begun', flush=True)\ntime.sleep(60)\nx = n"
+    body = "print('begun', flush=True)\nfor _ in range(6000):\n    time.sleep(0.01)\nx = n"
     if how == "alone":
         _, took = interrupt_once_running(nb, f"{source}\n{body}", "a")
     else:
         nb.ok(f"{source} --define\n{body}", "a")
         _, took = interrupt_once_running(nb, "%flow run", "run")
-    assert took < 2.5  # a sleeping thread is given up after 1.5
+    assert took < 2
     assert {state for _, state, _ in nb.states()} == {"CANCELLED"}
     assert is_usable(nb)
