@@ -32,8 +32,13 @@ FLOW_RUN = Command(
         Option(name="--from-failed", help="run what did not succeed in the last flow run, and what follows from it"),
         Option(name="--set", metavar="k=v", read=pair, repeat=True, help="a parameter of the flow (may be repeated)"),
         Option(name="--max-parallel", metavar="N", read=positive_count, help="so many tasks at the same time at most"),
+        Option(name="--background", help="return at once: the kernel executes other cells while the flow runs"),
     ),
     example="%flow run --all --max-parallel 4",
+)
+
+FLOW_CANCEL = Command(
+    name="%flow cancel", summary="Cancel the flow run that goes on in the background of this notebook."
 )
 
 TASKS = Command(
@@ -191,6 +196,7 @@ ALL = (
     FLOW_SHOW,
     FLOW_CHECK,
     FLOW_RUN,
+    FLOW_CANCEL,
     FLOW_CELL,
     TASKS,
     RUNS,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,13 @@ from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
 from flowbook.run.work import Work
+from flowbook_magics.background import BackgroundRun
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
-from flowbook_widgets import live_view
+from flowbook_widgets import LiveView, live_view
 
 _FRESH = "Fresh: nothing that it depends on has changed."
 _STALE = "It succeeded before, and this run is about what failed."
@@ -36,11 +38,14 @@ class FlowRunFailed(FlowbookError):
         return [f"{type(self).__name__}: {self}"]
 
 
-def run_notebook(session: Session, wanted: Wanted, *, max_parallel: int | None = None) -> str | None:
+def run_notebook(
+    session: Session, wanted: Wanted, *, max_parallel: int | None = None, background: bool = False
+) -> str | None:
     """Run the tasks of the notebook that are wanted; returns what to say when there is nothing to run.
 
     Raises CellError when there are no tasks, FlowRunFailed when the run does not complete: also for a task of which an
-    input is missing, beside which the others run, unless only a part of the notebook is wanted.
+    input is missing, beside which the others run, unless only a part of the notebook is wanted. In the `background`
+    it returns at once, and the view says how the run ends.
     """
     if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
@@ -53,27 +58,30 @@ def run_notebook(session: Session, wanted: Wanted, *, max_parallel: int | None =
     # Those left out are as they were: what failed of them before has still failed.
     before = session.unfinished or set() if wanted.is_partial else set()
     session.unfinished = before | {session.cells.by_id(graph_id).key for graph_id in selection.run}
+    ours = session.apart() if background else session
 
     def body(**_: Any) -> None:
         flow = engine.current_flow()
         assert flow is not None
-        raise_first_failure(_submit_all(session, flow, selection).values())
+        raise_first_failure(_submit_all(ours, flow, selection).values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
     shown = {name: session.notebook[name] for name, _ in wanted.parameters}
     runner = Places(max_parallel)
-    _run_live(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
+    run = _run_in_background if background else _run_live
+    run(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
     return None
 
 
-def run_function(session: Session, name: str, parameters: Mapping[str, Any]) -> Any:
-    """Run a flow that the notebook defines, live; returns its result."""
+def run_function(session: Session, name: str, parameters: Mapping[str, Any], *, background: bool = False) -> Any:
+    """Run a flow that the notebook defines, live; returns its result, or None at once in the `background`."""
     flow = find_flow(session, name)
     title = f"flow {flow.name!r}"
     named = coerce(flow.fn, title, bind(flow.fn, title, (), parameters))  # before anything is shown
     quiet = flow.with_options()
     quiet.work = replace(flow.work, quiet=True)
-    return _run_live(session, lambda run_id: quiet.begin(named, flow_run_id=run_id, trigger="notebook"))
+    run = _run_in_background if background else _run_live
+    return run(session, lambda run_id: quiet.begin(named, flow_run_id=run_id, trigger="notebook"))
 
 
 def find_flow(session: Session, name: str) -> Flow[..., Any]:
@@ -141,15 +149,31 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
 
 def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:
     """Execute a flow run under the live view; returns its result."""
-    run_id, recorder = new_id(), engine.engine().recorder
-    session.last_run = run_id
+    session.last_run = run_id = new_id()
+    with _seen_live(run_id) as view:
+        state = _execute(begin(run_id))
+    return _result(state, view.view)
+
+
+def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) -> None:
+    """Have a flow run executed in a thread of its own, under the live view of the cell that is executed now."""
+    session.last_run = run_id = new_id()
+    with ExitStack() as opened:
+        opened.enter_context(_seen_live(run_id))
+        run = begin(run_id)
+        view = opened.pop_all()
+    session.background = BackgroundRun(session.shell, run, view, _execute)
+    session.background.start()
+
+
+@contextmanager
+def _seen_live(run_id: str) -> Iterator[LiveView]:
     with live_view(run_id) as view:
-        stop = recorder.listen(view.feed)
+        stop = engine.engine().recorder.listen(view.feed)
         try:
-            state = _execute(begin(run_id))
+            yield view
         finally:
             stop()
-    return _result(state, view.view)
 
 
 def _execute(run: FlowExecution) -> State:

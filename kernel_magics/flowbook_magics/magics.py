@@ -87,6 +87,7 @@ class FlowbookMagics(Magics):
             commands.FLOW_SHOW: self._flow_show,
             commands.FLOW_CHECK: self._flow_check,
             commands.FLOW_RUN: self._flow_run,
+            commands.FLOW_CANCEL: self._flow_cancel,
         }
         return acts[command](self._parse(command, rest))
 
@@ -156,22 +157,31 @@ class FlowbookMagics(Magics):
         return check(self.session, said)
 
     def _flow_run(self, said: Parsed) -> Any:
-        from flowbook_magics import flow_run
+        from flowbook_magics import background, flow_run
         from flowbook_magics.selection import Wanted
 
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow run")
         if engine.current_flow() is not None or running.get() is not None:  # it would wait for itself
             raise UsageError("%flow run cannot be used inside a task or a flow; give it a cell of its own.")
+        background.refuse_second(self.session)
+        beside = bool(said.background)
         if said.words:
-            return flow_run.run_function(self.session, said.words[0], _only_parameters(said))
+            return flow_run.run_function(self.session, said.words[0], _only_parameters(said), background=beside)
         wanted = Wanted(
             everything=bool(said.all), only=said.only, from_failed=bool(said.from_failed), parameters=tuple(said.set)
         )
-        message = flow_run.run_notebook(self.session, wanted, max_parallel=said.max_parallel)
+        message = flow_run.run_notebook(self.session, wanted, max_parallel=said.max_parallel, background=beside)
         if message is not None:
             display(reports.graph_bundle(self.session, message), raw=True)  # type: ignore[no-untyped-call]
         return None
+
+    def _flow_cancel(self, _said: Parsed) -> Any:
+        from flowbook_magics.background import cancel
+
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%flow cancel")
+        return cancel(self.session)
 
     def _parse(self, command: Command, line: str) -> Parsed:
         return parse(command, line, self.session.notebook)
@@ -200,7 +210,7 @@ def _help_of(magic: str) -> str:
 
 def _only_parameters(said: Parsed) -> dict[str, str]:
     """The parameters for a flow that a cell defines: what else may be said is about the notebook's own tasks."""
-    for key in sorted(said.given - {"set"}):
+    for key in sorted(said.given - {"set", "background"}):
         option = "--" + key.replace("_", "-")
         raise UsageError(f"%flow run: {option} is for the tasks of the notebook, not for the flow {said.words[0]!r}.")
     return dict(said.set)

@@ -169,6 +169,12 @@ class NotebookCells:
         known = [cell.label for cell in self.tasks]
         raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
 
+    def with_cells(self, copies: Iterable[NotebookCell]) -> NotebookCells:
+        """These cells as `copies` of them in the same order, beside which the notebook grows."""
+        apart = NotebookCells()
+        apart._cells, apart._graph, apart.growing = list(copies), self.graph, True
+        return apart
+
     def put(self, cell: NotebookCell) -> NotebookCell:
         """Take in a cell, in the place of the one with its identity. Raises CellError, and then nothing has changed.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import copy
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:
     from flowbook.promote.checks.runs import Ran
+    from flowbook_magics.background import BackgroundRun
 
 _OWN_MAGICS = (
     *{each.magic for each in commands.ALL},
@@ -59,7 +61,10 @@ class Session:
         """The keys of the cells whose tasks were run in the last flow run and have not succeeded since."""
         self.ran: dict[str, tuple[int, str]] = {}
         """Prompt and source of the cells that this kernel has executed, by the front end's id, else by their source."""
+        self.background: BackgroundRun | None = None
+        """The last flow run that was begun with ``--background``; it may have ended."""
         self._codes: dict[str, CellCode] = {}
+        self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
 
     # What the shell tells
 
@@ -172,6 +177,20 @@ class Session:
 
     # Running
 
+    def apart(self) -> Session:
+        """This session as it is now, for a flow run beside which the user goes on executing cells.
+
+        What its tasks make reaches this session, too: unless the cell was run again, edited or deleted meanwhile.
+        """
+        taken, mine = copy.copy(self), self.cells
+        copies = {cell.key: copy.copy(cell) for cell in mine}
+        for cell in copies.values():
+            cell.values, cell.dropped = dict(cell.values), set(cell.dropped)
+        originals = {cell.key: cell for cell in mine}
+        taken.cells, taken._codes = mine.with_cells(copies.values()), dict(self._codes)
+        taken._at_home = lambda cell: home if (home := mine.by_key(cell.key)) is originals.get(cell.key) else None
+        return taken
+
     def run_one(self, cell: NotebookCell) -> None:
         """Run the task of the cell being executed, as one task run; its failure is raised as it is."""
         self.check_inputs(cell)
@@ -209,7 +228,8 @@ class Session:
 
     def publish(self, cell: NotebookCell, *, always: bool = False) -> None:
         """Bind what the task of a cell wrote, where the notebook has no later version; `always` does so anyway."""
-        self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
+        if self._at_home(cell) is not None:
+            self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
 
     def _new_run(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> TaskExecution:
         before = [futures[task.graph_id] for task in self.cells.tasks_before(cell, among=futures)]
@@ -223,13 +243,17 @@ class Session:
         cell.failure = None if state.is_completed() else state.name
         if state.name != "NotReady":
             cell.tried = input_tokens(self.cells, cell)
-        if not state.is_completed():
+        if state.is_completed():
+            cell.values = state.data
+            remember(self.cells, cell, run.id, run.seconds())
+        home = self._at_home(cell)
+        if home is None:
             return
-        if self.unfinished is not None:
-            self.unfinished.discard(cell.key)
-        cell.values = state.data
-        self.publish(cell, always=alone)
-        remember(self.cells, cell, run.id, run.seconds())
+        home.failure, home.tried, home.values, home.last = cell.failure, cell.tried, cell.values, cell.last
+        if state.is_completed():
+            if self.unfinished is not None:
+                self.unfinished.discard(cell.key)
+            self.publish(cell, always=alone)
 
     # Names
 

@@ -37,7 +37,7 @@ def option_names(command: object) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("%flow ", ["show", "check", "run"]),
+        ("%flow ", ["show", "check", "run", "cancel"]),
         ("%flow s", ["show"]),
         ("x = %flow r", ["run"]),
         ("1 + 1\n  %flow r", ["run"]),
@@ -47,7 +47,10 @@ def option_names(command: object) -> list[str]:
         ("%schedule next --", ["--name", "--limit", "--help"]),
         ("%tasks --", ["--help"]),
         ("%flow run --", [*option_names(commands.FLOW_RUN), "--help"]),
-        ("%flow run --all --set a=1 --", ["--only", "--from-failed", "--set", "--max-parallel", "--help"]),
+        (
+            "%flow run --all --set a=1 --",
+            ["--only", "--from-failed", "--set", "--max-parallel", "--background", "--help"],
+        ),
         ("%logs --level w", ["WARNING"]),
         ("%deploy --catchup ", ["one", "all", "skip"]),
         ("%deploy --overlap=", ["--overlap=queue", "--overlap=skip", "--overlap=cancel-previous"]),
@@ -57,7 +60,7 @@ def option_names(command: object) -> list[str]:
         ("#| task t --re", ["--retries", "--retry-delay"]),
         ("# why\n\n#| task t --de", ["--define"]),
         ("# why\n%%flow nightly --p", ["--params"]),
-        ("%%task t\nx = 1\n%flow ", ["show", "check", "run"]),
+        ("%%task t\nx = 1\n%flow ", ["show", "check", "run", "cancel"]),
     ],
 )
 def test_verbs_options_and_words(nb: Notebook, typed: str, words: list[str]) -> None:
