@@ -90,6 +90,7 @@ LOGS = Command(
             default="DEBUG",
             help="the least level to show",
         ),
+        Option(name="--follow", help="go on until the run has ended; an interrupt ends this, and not the run"),
     ),
     example="%logs load --level WARNING",
 )

@@ -117,9 +117,16 @@ class FlowbookMagics(Magics):
     @friendly
     def logs(self, line: str) -> Any:
         """Show what a run logged."""
+        from flowbook_magics.following import follow
+
         said = self._parse(commands.LOGS, line)
         run = said.run or self.session.last_run or "last"
-        return reports.logs_text(run, said.words[0] if said.words else None, said.level)
+        task = said.words[0] if said.words else None
+        if not said.follow:
+            return reports.logs_text(run, task, said.level)
+        if self.session.unattended is not None:  # it would wait for the run that it is part of
+            return self.session.unattended.ignored("%logs --follow")
+        return follow(run, task, said.level)
 
     @no_var_expand
     @line_magic

@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 
 from flowbook.core.plain import duration_text
+from flowbook.core.view import RunView
 from flowbook.errors import NotFound, did_you_mean
 from flowbook.runs import recent_runs, run_view
 from flowbook_magics.flow_run import planned
@@ -56,19 +57,30 @@ def runs_table(limit: int, *, failed: bool, deployment: str | None) -> Table:
 def logs_text(run: str, task: str | None, level: str) -> Text:
     """The log of a run, or of one of its tasks, from `level` up. Raises NotFound."""
     view = run_view(run)
+    check_task(view, task)
+    what = f"Task {task!r} of run" if task else "Run"
+    nothing = f"{what} {view.name!r} of {view.flow!r} logged nothing from level {level} up."
+    return Text("\n".join(log_lines(view, task, level)) or nothing)
+
+
+def log_lines(view: RunView, task: str | None, level: str, *, after: int = 0) -> list[str]:
+    """The lines that a run, or one of its tasks, has logged from `level` up, but for the first `after` of the run."""
     names = {node.id: node.name for node in view.nodes.values()}
-    if task is not None and task not in names.values():
-        raise NotFound(f"Run {view.name!r} has no task {task!r}.{did_you_mean(task, names.values())}")
     least = logging.getLevelNamesMapping()
-    lines = [
+    return [
         f"{datetime.fromtimestamp(line.time).astimezone():%H:%M:%S} {line.level:<7} "
         f"{names.get(line.task_run_id or '', view.flow)}: {line.message}"
-        for line in view.logs
+        for line in view.logs[after:]
         if (task is None or names.get(line.task_run_id or "") == task)
         and least.get(line.level, logging.CRITICAL) >= least[level]
     ]
-    what = f"Task {task!r} of run" if task else "Run"
-    return Text("\n".join(lines) or f"{what} {view.name!r} of {view.flow!r} logged nothing from level {level} up.")
+
+
+def check_task(view: RunView, task: str | None) -> None:
+    """Raise NotFound if the run has no task of this name."""
+    names = {node.name for node in view.nodes.values()}
+    if task is not None and task not in names:
+        raise NotFound(f"Run {view.name!r} has no task {task!r}.{did_you_mean(task, names)}")
 
 
 def graph_bundle(session: Session, said: str | None = None) -> dict[str, str]:
