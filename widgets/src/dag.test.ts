@@ -113,6 +113,38 @@ test("one Tab stop; the arrow keys follow the edges; the message of the chosen t
   expect(details?.querySelector("img")).toBeNull();
 });
 
+test("/ finds: what does not match is dimmed, Enter goes on to the next, Esc shows everything", () => {
+  const { view, group } = shown();
+  group("n0").focus();
+  const press = (key: string) =>
+    document.activeElement?.dispatchEvent(
+      new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }),
+    );
+  press("/");
+  const field = view.element.querySelector("input") as HTMLInputElement;
+  expect(document.activeElement).toBe(field);
+  field.value = "CLE";
+  field.dispatchEvent(new Event("input"));
+  expect([group("n0"), group("n1")].map((g) => g.classList.contains("fb-dim"))).toEqual([true, false]);
+  press("Enter");
+  expect(view.element.querySelector(".fb-found")?.textContent).toBe("1 of 1");
+  expect(view.element.querySelector(".fb-details")?.textContent).toContain("clean");
+  press("Escape");
+  expect(field.value).toBe("");
+  expect(group("n0").classList.contains("fb-dim")).toBe(false);
+  expect(view.element.querySelector(".fb-find")?.contains(document.activeElement)).toBe(false);
+});
+
+test("? lists the keys; a key with Ctrl is the browser's", () => {
+  const { view, group } = shown();
+  const keys = view.element.querySelector(".fb-keys") as HTMLElement;
+  group("n0").dispatchEvent(new KeyboardEvent("keydown", { key: "?", ctrlKey: true, bubbles: true }));
+  expect(keys.hidden).toBe(true);
+  group("n0").dispatchEvent(new KeyboardEvent("keydown", { key: "?", bubbles: true }));
+  expect(keys.hidden).toBe(false);
+  expect(keys.textContent).toContain("find a task");
+});
+
 test("a new shape keeps nothing of the old one", () => {
   const { view, group } = shown();
   const next = { ...snapshot(), graph: 2, version: 2, nodes: { n0: face("failed", "other") } };

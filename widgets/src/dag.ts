@@ -1,6 +1,8 @@
 import { html, icon } from "./elements";
+import { FindField, type Sought } from "./find";
 import { GraphPane } from "./graph";
 import { HeaderPane } from "./header";
+import { keyList } from "./keys";
 import { facts } from "./nodes";
 import { type Change, Store } from "./store";
 import type { Delta, Graph, NodeFace, Snapshot } from "./types";
@@ -13,24 +15,44 @@ export interface Model {
 }
 
 const TICK = 200;
+const ZOOM = 1.25;
 
 /** The live view of one run. */
 export class DagView {
   readonly element = html("div", { class: "fb-dag" });
   private readonly store: Store;
-  private readonly header = new HeaderPane((look) => this.graph.highlight(look));
-  private readonly graph = new GraphPane((key) => this.select(key));
+  private readonly header = new HeaderPane((look) => this.seek({ look }));
+  private readonly graph = new GraphPane(
+    (key) => this.select(key),
+    (scale, fitting) => this.rescaled(scale, fitting),
+  );
+  private readonly find = new FindField(
+    (text) => this.seek({ text }).length,
+    (back) => this.goOn(back),
+    () => this.graph.enterFocus(),
+  );
   private readonly details = html("div", { class: "fb-details" });
   private readonly empty = html("div", { class: "fb-empty" });
   private readonly zoom = html("button", { type: "button", class: "fb-zoom", hidden: "" }, "Actual size");
+  private readonly help = html(
+    "button",
+    { type: "button", class: "fb-zoom", "aria-expanded": "false", "aria-label": "Keys" },
+    "?",
+  );
+  private readonly keys = keyList();
   private drawn = 0;
   private actual = false;
+  private sought: Sought = {};
+  private at = -1;
   private selected: string | undefined;
 
   constructor(store = new Store()) {
     this.store = store;
-    this.element.append(this.header.element, this.graph.element, this.zoom, this.details, this.empty);
+    const tools = html("div", { class: "fb-tools" }, this.find.element, this.zoom, this.help);
+    this.element.append(this.header.element, tools, this.keys, this.graph.element, this.details, this.empty);
     this.zoom.addEventListener("click", () => this.toggleZoom());
+    this.help.addEventListener("click", () => this.toggleKeys());
+    this.element.addEventListener("keydown", (event) => this.key(event));
   }
 
   reset(graph: Graph | undefined, snapshot: Snapshot | undefined): void {
@@ -50,8 +72,7 @@ export class DagView {
   }
 
   fit(): void {
-    const scaled = this.graph.fit(this.actual);
-    this.zoom.hidden = !scaled;
+    this.graph.viewport.refresh();
   }
 
   private show(change: Change): void {
@@ -61,21 +82,26 @@ export class DagView {
     this.header.show(snapshot.header, now);
     if (graph.id !== this.drawn) this.draw(graph);
     this.graph.show(snapshot.nodes, change.kind === "all" ? Object.keys(snapshot.nodes) : change.keys, now);
-    if (this.selected) this.select(this.selected);
+    this.describe();
   }
 
   private draw(graph: Graph): void {
     this.drawn = graph.id;
     this.selected = undefined;
-    this.details.replaceChildren();
     const done = this.graph.draw(graph.svg);
     this.empty.textContent = done ? "" : (graph.problem ?? "No tasks yet.");
     this.fit();
   }
 
   private select(key: string | undefined): void {
-    const face = key === undefined ? undefined : this.store.snapshot?.nodes[key];
-    this.selected = face ? key : undefined;
+    this.selected = key !== undefined && this.store.snapshot?.nodes[key] ? key : undefined;
+    this.graph.mark(this.selected);
+    if (this.selected) this.graph.reveal(this.selected);
+    this.describe();
+  }
+
+  private describe(): void {
+    const face = this.selected === undefined ? undefined : this.store.snapshot?.nodes[this.selected];
     this.details.replaceChildren(...(face ? this.described(face) : []));
   }
 
@@ -86,10 +112,63 @@ export class DagView {
     return [badge, html("bdi", { class: "fb-flow" }, face.name), said, ...message];
   }
 
-  private toggleZoom(): void {
-    this.actual = !this.actual;
+  /** Dim what is not looked for; returns the keys of what is. */
+  private seek(change: Sought): string[] {
+    this.sought = { ...this.sought, ...change };
+    this.at = -1;
+    return this.graph.seek(this.sought);
+  }
+
+  /** Choose the next of what is looked for, or the one before; says which it is. */
+  private goOn(back: boolean): string {
+    const found = this.graph.seek(this.sought);
+    if (!found.length) return "none found";
+    const from = back && this.at < 0 ? 0 : this.at;
+    this.at = (from + (back ? -1 : 1) + found.length) % found.length;
+    this.select(found[this.at]);
+    return `${this.at + 1} of ${found.length}`;
+  }
+
+  private rescaled(scale: number, fitting: number): void {
+    this.actual = scale > fitting;
+    this.zoom.hidden = fitting >= 0.85 && !this.actual;
     this.zoom.textContent = this.actual ? "Fit" : "Actual size";
-    this.fit();
+  }
+
+  private toggleZoom(): void {
+    if (this.actual) this.graph.viewport.fit();
+    else this.graph.viewport.zoomTo(1);
+  }
+
+  private toggleKeys(): void {
+    this.keys.hidden = !this.keys.hidden;
+    this.help.setAttribute("aria-expanded", String(!this.keys.hidden));
+  }
+
+  /** The keys of the whole view; those of the graph are its own. */
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || (event.target as Element).localName === "input")
+      return;
+    const does = this.actionOf(event.key);
+    if (!does) return;
+    does();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private actionOf(key: string): (() => void) | undefined {
+    const actions: Record<string, () => void> = {
+      "/": () => this.find.focus(),
+      "?": () => this.toggleKeys(),
+      f: () => this.graph.viewport.fit(),
+      "+": () => this.graph.viewport.zoomBy(ZOOM),
+      "=": () => this.graph.viewport.zoomBy(ZOOM),
+      "-": () => this.graph.viewport.zoomBy(1 / ZOOM),
+      n: () => this.graph.goToFailed(false),
+      p: () => this.graph.goToFailed(true),
+      Escape: () => this.select(undefined),
+    };
+    return actions[key];
   }
 }
 

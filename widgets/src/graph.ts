@@ -1,28 +1,36 @@
 import { html } from "./elements";
+import { isSought, type Sought } from "./find";
 import { NodeBox } from "./nodes";
 import { safeSvg } from "./sanitize";
 import type { NodeFace } from "./types";
+import { Viewport } from "./viewport";
 
-const MOST_HEIGHT = 320;
 /** Below this scale text cannot be read: icons take its place. */
 const FAR = 0.5;
 /** Only so many boxes move gently: more would keep the browser busy with painting. */
 const FEW = 100;
 
-/** The drawing: fitted into its frame, its boxes reachable by Tab and the arrow keys. */
+/** The drawing in its frame, its boxes reachable by Tab and the arrow keys. */
 export class GraphPane {
   readonly element = html("div", { class: "fb-frame" });
   private drawing: SVGSVGElement | undefined;
   private boxes = new Map<string, NodeBox>();
   private after = new Map<string, string[]>();
   private before = new Map<string, string[]>();
-  private size = { width: 0, height: 0 };
-  private actual = false;
   private far = false;
   private active = "";
-  private only: string | undefined;
+  private sought: Sought = {};
+  readonly viewport: Viewport;
 
-  constructor(private readonly select: (key: string | undefined) => void) {
+  constructor(
+    private readonly select: (key: string | undefined) => void,
+    rescaled: (scale: number, fitting: number) => void,
+  ) {
+    this.viewport = new Viewport(this.element, (scale, fitting) => {
+      this.far = scale < FAR;
+      this.drawing?.classList.toggle("fb-far", this.far);
+      rescaled(scale, fitting);
+    });
     this.element.addEventListener("click", (event) => this.pick(event.target as Element));
     this.element.addEventListener("keydown", (event) => this.key(event));
     this.element.addEventListener("focusin", (event) => this.enter(event.target as Element));
@@ -36,11 +44,8 @@ export class GraphPane {
     this.before.clear();
     this.drawing = drawing ?? undefined;
     this.element.replaceChildren(...(drawing ? [drawing] : []));
+    this.viewport.show(this.drawing);
     if (!drawing) return false;
-    this.size = {
-      width: Number(drawing.getAttribute("width")),
-      height: Number(drawing.getAttribute("height")),
-    };
     drawing.setAttribute("role", "list");
     drawing.setAttribute("aria-label", "Tasks of this run");
     drawing.querySelector(".fb-edges")?.setAttribute("aria-hidden", "true");
@@ -54,7 +59,6 @@ export class GraphPane {
     }
     drawing.classList.toggle("fb-few", this.boxes.size <= FEW);
     this.rove(this.boxes.has(this.active) ? this.active : (this.boxes.keys().next().value ?? ""));
-    this.fit();
     return true;
   }
 
@@ -63,7 +67,7 @@ export class GraphPane {
       const face = faces[key];
       if (face) this.boxes.get(key)?.show(face, now);
     }
-    if (this.only) this.highlight(this.only);
+    if (this.sought.look || this.sought.text) this.seek(this.sought);
   }
 
   tick(now: number): void {
@@ -73,25 +77,37 @@ export class GraphPane {
     }
   }
 
-  /** Leave bright only what looks so; undefined: everything. */
-  highlight(look: string | undefined): void {
-    this.only = look;
-    for (const { group, face } of this.boxes.values())
-      group.classList.toggle("fb-dim", !!look && !has(face, look));
+  /** Leave bright only what is looked for; returns the keys of that. */
+  seek(sought: Sought): string[] {
+    this.sought = sought;
+    const found: string[] = [];
+    for (const [key, { group, face }] of this.boxes) {
+      const is = isSought(face, sought);
+      group.classList.toggle("fb-dim", !is);
+      if (is) found.push(key);
+    }
+    return found;
   }
 
-  /** Fit the drawing into the frame, or show it in its own size. Returns whether it has to be scaled to fit. */
-  fit(actual = this.actual): boolean {
-    this.actual = actual;
-    const room = this.element.clientWidth;
-    if (!this.drawing || !room) return false;
-    const fitting = Math.min(1, (room - 2) / this.size.width, MOST_HEIGHT / this.size.height);
-    const scale = actual ? 1 : fitting;
-    this.drawing.setAttribute("width", String(Math.floor(this.size.width * scale)));
-    this.drawing.setAttribute("height", String(Math.floor(this.size.height * scale)));
-    this.far = scale < FAR;
-    this.drawing.classList.toggle("fb-far", this.far);
-    return fitting < 0.85;
+  /** Bring the box of this key into view; the focus stays where it is. */
+  reveal(key: string): void {
+    this.boxes.get(key)?.group.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  /** Mark the chosen box, or none. */
+  mark(key: string | undefined): void {
+    for (const [other, { group }] of this.boxes) group.classList.toggle("fb-chosen", other === key);
+  }
+
+  /** Give the focus to the box that has the Tab stop. */
+  enterFocus(): void {
+    this.focus(this.active);
+  }
+
+  /** The next failed box after the active one, or the previous one. */
+  goToFailed(back: boolean): void {
+    const next = this.neighbour(back ? "p" : "n");
+    if (next) this.focus(next);
   }
 
   private pick(target: Element): void {
@@ -153,10 +169,6 @@ export class GraphPane {
     this.active = key;
     this.boxes.get(key)?.group.setAttribute("tabindex", "0");
   }
-}
-
-function has(face: NodeFace | undefined, look: string): boolean {
-  return face?.look === look || !!face?.looks?.includes(look);
 }
 
 function keyOf(target: Element): string | undefined {
