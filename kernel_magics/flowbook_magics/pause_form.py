@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flowbook.errors import FlowbookError, ParameterError
 from flowbook.run.blocking import interrupt_threads
 from flowbook.run.timeouts import StopThread
+from flowbook_widgets.subshell import hear_in_subshell
 
 if TYPE_CHECKING:
     from flowbook.run.asked import Field
@@ -129,7 +130,7 @@ class _Form:
         rows = [part for field in self._fields for part in self._row(field)]
         self._box = ipywidgets.VBox([*rows, self._problems[None], self._button, self._here])
         for widget in (*self._inputs.values(), self._button, self._here):
-            _hear_in_subshell(widget)
+            hear_in_subshell(widget)
 
     def bundle(self) -> dict[str, Any]:
         """The form, to display."""
@@ -251,15 +252,6 @@ def _report(here: threading.Event) -> Any:
     report = Report()
     report.on_msg(lambda *_: here.set())
     return report
-
-
-def _hear_in_subshell(widget: Any) -> None:
-    """Have the messages of a widget handled where the front end sends them to.
-
-    Since 7.4 ipykernel has them handled by the shell that wrote to the widget last, which here is the busy one.
-    """
-    if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda _data, asked_for: asked_for
 
 
 def _display(bundle: dict[str, str]) -> Any:

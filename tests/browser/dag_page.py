@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from playwright.sync_api import Locator, Page, Route
 from flowbook.core import states
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State
+from flowbook_widgets.answers import Answer, answer_of
 from flowbook_widgets.live import STATIC
 from flowbook_widgets.pump import Pump
 
@@ -24,12 +26,14 @@ _HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A run</ti
 import dag from "./dag.js";
 const heard = {};
 window.traits = {};
-window.sent = [];
 const model = {
   get: (name) => window.traits[name],
   on: (event, call) => { (heard[event] ??= new Set()).add(call); },
   off: (event, call) => { heard[event]?.delete(call); },
-  send: (message) => { window.sent.push(message); window.asked?.(message); },
+  send: async (message) => {
+    const answer = await window.ask(message);
+    window.tell("msg:custom", { type: "answer", id: message.id, answer });
+  },
 };
 window.tell = (event, message) => { for (const call of heard[event] ?? []) call(message); };
 dag.render({ model, el: document.getElementById("host") });
@@ -42,15 +46,14 @@ class DagPage:
     """A page that shows one run; `enter` and `feed` tell it what happened, by a clock that starts at 1000.0."""
 
     page: Page
+    answer: Answer | None = None
 
-    def open(self, *, dark: bool = False) -> None:
-        """Load the page, in the colours that the browser's user prefers."""
-        self.page.emulate_media(color_scheme="dark" if dark else "light")
+    def open(self) -> None:
+        """Load the page."""
         self.page.route(f"{_ADDRESS}**", _serve)
+        self.page.expose_function("ask", lambda question: self.answer(question) if self.answer else {})
         self.page.goto(_ADDRESS)
         self.page.wait_for_function("window.ready")
-        if dark:
-            self.page.evaluate("document.body.style.background = '#16191d'")
 
     def run(self, graph: Mapping[str, Sequence[str]], happened: Sequence[tuple[str | None, State, float]]) -> None:
         """Show a run of these tasks (each with what it follows) to which this has happened: who, what, when."""
@@ -67,8 +70,9 @@ class DagPage:
             pump.feed(each)
         pump.start()
         while not screen.snapshot:
-            pass
-        pump.finish()
+            time.sleep(0.005)
+        view = pump.finish()
+        self.answer = lambda question: answer_of(view, question)
         self.page.evaluate(
             "(traits) => { Object.assign(window.traits, traits); window.tell('change:snapshot'); }",
             {"graph": screen.graph, "snapshot": screen.snapshot},
@@ -79,9 +83,15 @@ class DagPage:
         return self.page.locator(".fb-node").filter(has=self.page.locator(f".fb-name:text-is({json.dumps(name)})"))
 
     def shot(self, name: str) -> None:
-        """Take a screenshot where one was asked for by FLOWBOOK_SCREENSHOTS."""
-        if SHOTS:
-            self.page.screenshot(path=str(Path(SHOTS) / f"dag-{name}.png"))
+        """Take screenshots, light and dark, where they were asked for by FLOWBOOK_SCREENSHOTS."""
+        for dark in (True, False) if SHOTS else ():
+            self.colours(dark=dark)
+            self.page.screenshot(path=str(Path(str(SHOTS)) / f"dag-{name}{'-dark' if dark else ''}.png"))
+
+    def colours(self, *, dark: bool) -> None:
+        """Have the browser's user prefer dark colours, or light ones."""
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page.evaluate(f"document.body.style.background = '{'#16191d' if dark else '#fff'}'")
 
 
 def event(kind: Any, at: float, task: str | None = None, **data: Any) -> Event:

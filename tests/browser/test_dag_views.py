@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, expect
-from tests.browser.dag_page import DagPage, failed_run
+from tests.browser.dag_page import DagPage, event, failed_run
+
+from flowbook.core import states
+from flowbook.core.events import state_to_json
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -77,3 +80,64 @@ def test_find_dims_the_others_and_goes_on_by_enter(dag: DagPage) -> None:
     dag.shot("keys")
     dag.page.keyboard.press("?")
     expect(dag.page.get_by_text("next and previous failed task")).not_to_be_visible()
+
+
+def test_a_bar_is_where_its_task_was_and_the_axis_ends_with_the_run(dag: DagPage) -> None:
+    dag.run(*failed_run())
+    dag.page.get_by_role("tab", name="Timeline").click()
+    lane = dag.page.locator(".fb-lane").first.bounding_box()
+    bars = {}
+    for row in dag.page.locator(".fb-row").all():
+        bar = row.locator(".fb-bar").bounding_box()
+        if bar and lane:
+            bars[row.locator("bdi").inner_text()] = (
+                round((bar["x"] - lane["x"]) / lane["width"] * 15.1, 1),
+                round(bar["width"] / lane["width"] * 15.1, 1),
+            )
+    assert bars["extract_orders"] == pytest.approx((0, 2.5), abs=0.15)
+    assert bars["validate"] == pytest.approx((12.5, 2.5), abs=0.15)
+    assert "publish" not in bars  # it never began
+    expect(dag.page.locator(".fb-axis span").last).to_have_text("15.1 s")
+    dag.shot("timeline")
+    dag.page.get_by_role("button", name="validate:").click()
+    expect(dag.page.locator(".fb-details")).to_contain_text("ValueError: total 1347.5 above limit 1000")
+
+
+def test_the_table_is_put_in_order_by_its_heads(dag: DagPage) -> None:
+    dag.run(*failed_run())
+    dag.page.get_by_role("tab", name="Graph").focus()
+    for _ in range(2):
+        dag.page.keyboard.press("ArrowRight")
+    expect(dag.page.get_by_role("tab", name="Table")).to_be_focused()
+    names = dag.page.locator(".fb-table tbody td:nth-child(2)")
+    expect(names.first).to_have_text("extract_orders")
+    dag.page.get_by_role("button", name="State").click()
+    expect(names.first).to_have_text("validate")
+    expect(dag.page.get_by_role("columnheader", name="State")).to_have_attribute("aria-sort", "ascending")
+    dag.page.get_by_role("button", name="Attempts").click()
+    dag.page.get_by_role("button", name="Attempts").click()
+    expect(names.first).to_have_text("fetch_rates")
+    row = dag.page.get_by_role("row").filter(has_text="fetch_rates")
+    expect(row.get_by_role("cell")).to_have_text(["Succeeded", "fetch_rates", "0:00", "2.5 s", "2", ""])
+    dag.shot("table")
+
+
+def test_the_log_opens_at_the_first_error_in_colours_and_never_as_html(dag: DagPage) -> None:
+    events = [event("flow-run", 1000.0, flow="nightly"), event("task-run", 1000.0, "a", name="load")]
+    events.append(event("state", 1000.0, **state_to_json(states.running())))
+    for i in range(120):
+        level, message = (
+            ("ERROR", "\x1b[31mbroken\x1b[0m <img src=x onerror=alert(1)>") if i == 40 else ("INFO", f"{i}")
+        )
+        events.append(event("log", 1000.0 + i, "a", level=level, message=message))
+    events.append(event("state", 1200.0, **state_to_json(states.failed(ValueError("no")))))
+    dag.show(events)
+    dag.page.locator(".fb-node[tabindex='0']").focus()
+    dag.page.keyboard.press("l")
+    error = dag.page.locator(".fb-log-error")
+    expect(error).to_have_text("0:40ERRORloadbroken <img src=x onerror=alert(1)>")
+    expect(error).to_be_in_viewport()
+    expect(error.locator(".fb-ansi-red")).to_have_text("broken")
+    assert dag.page.locator(".fb-log").count() == 120
+    assert dag.page.locator(".fb-logs img").count() == 0
+    dag.shot("logs")

@@ -63,6 +63,7 @@ def work():
         time.sleep(0.07)
     enter("validate", states.failed(ValueError("total 1347 above limit 1000"), attempt=1))
     enter("<img src=x onerror=alert(1)>", states.not_ready("validate failed"))
+    view.feed(event("log", "validate", level="ERROR", message="the total is too high"))
     time.sleep(PAUSE)
     enter(None, states.failed(ValueError("total 1347 above limit 1000")))
 
@@ -208,3 +209,13 @@ def test_a_run_opened_late_shows_where_it_is(lab: Any, page: Page, shot: Any) ->
     second = page.locator(".jp-LinkedOutputView .fb-dag")
     second.locator(".fb-node.fb-succeeded").first.wait_for()
     second.locator(".fb-node.fb-failed").wait_for()
+
+
+def test_the_log_is_answered_for_while_the_cell_keeps_the_kernel_busy(lab: Any, page: Page, shot: Any) -> None:
+    start(lab, page, "log.ipynb", pause=12)
+    page.locator(".fb-node.fb-failed").wait_for()
+    page.get_by_role("tab", name="Logs").click()
+    expect(page.locator(".fb-log-error")).to_contain_text("the total is too high")
+    assert not page.get_by_text("the cell has ended").is_visible()
+    shot("lab-logs")
+    page.get_by_text("the cell has ended").wait_for()

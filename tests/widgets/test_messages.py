@@ -75,11 +75,12 @@ def test_header_and_nodes() -> None:
     assert nodes(boxes(view), view) == {
         "n0": {
             "look": "succeeded", "word": "Succeeded", "name": "extract", "note": "1 retry",
+            "attempts": 2,
             "started": 1001.0, "ended": 1002.0,
         },
         "n1": {
             "look": "failed", "word": "Failed", "name": "validate", "lead": "Failed",
-            "message": "ValueError: total too high", "started": 1001.0, "ended": 1004.0,
+            "message": "ValueError: total too high", "attempts": 1, "started": 1001.0, "ended": 1004.0,
         },
     }  # fmt: skip
 

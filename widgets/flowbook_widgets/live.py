@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
+from flowbook_widgets.answers import Answer
 from flowbook_widgets.messages import Json
+from flowbook_widgets.subshell import hear_in_subshell
 
+_log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 
 
@@ -27,6 +32,21 @@ class LiveDag(anywidget.AnyWidget):
         """Show a graph of this shape in these states."""
         with self.hold_sync():  # one message: a front end never sees new states with an old shape
             self.graph, self.snapshot = dict(graph), snapshot
+
+    def answer_with(self, answer: Answer) -> None:
+        """Answer the questions of the front end, also while a cell runs."""
+        self.on_msg(lambda _widget, message, _buffers: self._asked(message, answer))
+        hear_in_subshell(self)
+
+    def _asked(self, message: Any, answer: Answer) -> None:
+        if not isinstance(message, dict) or message.get("type") != "ask":
+            return
+        try:
+            said = answer(message)
+        except Exception:  # a question that fails must not disturb the run that it is about
+            _log.warning("A question about a run could not be answered.", exc_info=True)
+            said = {}
+        self.send({"type": "answer", "id": message.get("id"), "answer": said})
 
     def keep(self, snapshot: Json) -> None:
         """Hold these states ready for a front end that comes later, or that missed a delta."""

@@ -60,6 +60,7 @@ def node_of(box: Box, view: RunView) -> Json:
             "lead": shown.lead or None,
             "note": shown.note or None,
             "message": _message(shown.message),
+            "attempts": max(view.nodes[member].attempts for member in box.members) or None,
             "started": shown.started,
             "ended": shown.ended,
             "done": shown.done if shown.counts else None,

@@ -24,6 +24,8 @@ from flowbook_widgets.messages import Json, header, node_of, nodes
 INTERVAL = 0.05
 #: Deltas reach only a front end that is there; who comes later finds a snapshot, at most this old (seconds).
 _RESYNC = 1.0
+#: So many of the last log lines can be asked for.
+_KEPT_LOGS = 2000
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +54,7 @@ class Pump:
         clock: Callable[[], float] = time.time,
         draw: Callable[[RunView], str] = live_svg,
     ) -> None:
-        self._reducer = RunReducer(flow_run_id)
+        self._reducer = RunReducer(flow_run_id, keep_logs=_KEPT_LOGS)
         self._open_screen = open_screen
         self._grace = grace
         self._clock = clock

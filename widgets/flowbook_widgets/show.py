@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from flowbook.core.events import Event
 from flowbook.core.view import RunView
+from flowbook_widgets.answers import answer_of
 from flowbook_widgets.pump import Pump, Screen
 from flowbook_widgets.static import final_bundle
 
@@ -84,7 +85,9 @@ class LiveView:
         """Called in the pump's thread, whose context is that of the cell."""
         from flowbook_widgets.live import LiveDag
 
-        self._placed = _Placed(LiveDag(), self._handle)
+        widget = LiveDag()
+        widget.answer_with(lambda question: answer_of(self.view, question))
+        self._placed = _Placed(widget, self._handle)
         return self._placed
 
 

@@ -72,7 +72,7 @@ test("a delta changes the class, and the durations of what runs go on by themsel
     now: 12,
     nodes: { n0: face("succeeded", "extract", { started: 4, ended: 12 }) },
   };
-  view.apply(delta);
+  view.receive(delta);
   expect(group("n0").getAttribute("class")).toContain("fb-succeeded");
   expect(group("n0").getAttribute("class")).not.toContain("fb-running");
   now = 30;
@@ -85,7 +85,7 @@ test("the end is announced once, in words", () => {
   const status = view.element.querySelector("[role=status]");
   expect(status?.textContent).toBe("");
   const end = header("failed", { ended: 12, sentence: "Failed at clean after 12.0 s." });
-  view.apply({ type: "delta", graph: 1, version: 2, now: 12, header: end, nodes: {} });
+  view.receive({ type: "delta", graph: 1, version: 2, now: 12, header: end, nodes: {} });
   expect(status?.textContent).toBe("Failed at clean after 12.0 s.");
 });
 
@@ -107,7 +107,7 @@ test("one Tab stop; the arrow keys follow the edges; the message of the chosen t
   group("n0").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
   expect(document.activeElement).toBe(group("n1"));
   const nodes = { n1: face("failed", "clean", { message: "<img src=x onerror=alert(1)>" }) };
-  view.apply({ type: "delta", graph: 1, version: 2, now: 12, nodes });
+  view.receive({ type: "delta", graph: 1, version: 2, now: 12, nodes });
   const details = view.element.querySelector(".fb-details");
   expect(details?.textContent).toContain("<img src=x onerror=alert(1)>");
   expect(details?.querySelector("img")).toBeNull();

@@ -2,20 +2,35 @@ import { html, icon } from "./elements";
 import { FindField, type Sought } from "./find";
 import { GraphPane } from "./graph";
 import { HeaderPane } from "./header";
+import { Kernel } from "./kernel";
 import { keyList } from "./keys";
+import { LogPane } from "./logs";
 import { facts } from "./nodes";
+import type { Pane } from "./panes";
 import { type Change, Store } from "./store";
-import type { Delta, Graph, NodeFace, Snapshot } from "./types";
+import { TablePane } from "./table";
+import { Tabs } from "./tabs";
+import { TimelinePane } from "./timeline";
+import type { Answer, Delta, Graph, NodeFace, Snapshot } from "./types";
 
 /** The part of anywidget's model that is used here. */
 export interface Model {
   get(name: string): unknown;
   on(event: string, callback: (...values: never[]) => void): void;
   off(event: string, callback: (...values: never[]) => void): void;
+  send(message: object): void;
+}
+
+/** An answer of the kernel to a question. */
+interface Answered {
+  type: "answer";
+  id: number;
+  answer: Answer;
 }
 
 const TICK = 200;
 const ZOOM = 1.25;
+type View = "Graph" | "Timeline" | "Table" | "Logs";
 
 /** The live view of one run. */
 export class DagView {
@@ -31,6 +46,8 @@ export class DagView {
     (back) => this.goOn(back),
     () => this.graph.enterFocus(),
   );
+  private readonly panes: Record<Exclude<View, "Graph">, Pane>;
+  private readonly tabs: Tabs<View>;
   private readonly details = html("div", { class: "fb-details" });
   private readonly empty = html("div", { class: "fb-empty" });
   private readonly zoom = html("button", { type: "button", class: "fb-zoom", hidden: "" }, "Actual size");
@@ -46,10 +63,23 @@ export class DagView {
   private at = -1;
   private selected: string | undefined;
 
-  constructor(store = new Store()) {
+  constructor(
+    store = new Store(),
+    private readonly kernel = new Kernel(() => {}),
+  ) {
     this.store = store;
-    const tools = html("div", { class: "fb-tools" }, this.find.element, this.zoom, this.help);
-    this.element.append(this.header.element, tools, this.keys, this.graph.element, this.details, this.empty);
+    const select = (key: string) => this.select(key);
+    this.panes = {
+      Timeline: new TimelinePane(select),
+      Table: new TablePane(select),
+      Logs: new LogPane(kernel),
+    };
+    const graph = html("div", {}, this.graph.element, this.empty);
+    const { Timeline, Table, Logs } = this.panes;
+    const contents = { Graph: graph, Timeline: Timeline.element, Table: Table.element, Logs: Logs.element };
+    this.tabs = new Tabs<View>(contents, "Graph", () => this.turnTo());
+    const tools = html("div", { class: "fb-tools" }, this.tabs.list, this.find.element, this.zoom, this.help);
+    this.element.append(this.header.element, tools, this.keys, this.tabs.panels, this.details);
     this.zoom.addEventListener("click", () => this.toggleZoom());
     this.help.addEventListener("click", () => this.toggleKeys());
     this.element.addEventListener("keydown", (event) => this.key(event));
@@ -59,12 +89,15 @@ export class DagView {
     this.show(this.store.reset(graph, snapshot));
   }
 
-  apply(delta: Delta): void {
-    if (delta.type === "delta") this.show(this.store.apply(delta));
+  /** Take a message of the kernel. */
+  receive(message: Delta | Answered): void {
+    if (message.type === "delta") this.show(this.store.apply(message));
+    else if (message.type === "answer") this.kernel.resolve(message.id, message.answer);
   }
 
   /** Bring the durations of what still runs up to now. */
   tick(): void {
+    this.updatePane();
     if (this.store.over) return;
     const now = this.store.now();
     this.header.tick(now);
@@ -83,6 +116,19 @@ export class DagView {
     if (graph.id !== this.drawn) this.draw(graph);
     this.graph.show(snapshot.nodes, change.kind === "all" ? Object.keys(snapshot.nodes) : change.keys, now);
     this.describe();
+  }
+
+  /** Bring the view that is looked at up to date; the graph is so by itself. */
+  private updatePane(): void {
+    const { snapshot } = this.store;
+    const view = this.tabs.current;
+    if (snapshot && view !== "Graph") this.panes[view].update(snapshot, this.store.now(), this.sought);
+  }
+
+  private turnTo(): void {
+    this.zoom.hidden = true;
+    this.updatePane();
+    this.fit();
   }
 
   private draw(graph: Graph): void {
@@ -116,6 +162,7 @@ export class DagView {
   private seek(change: Sought): string[] {
     this.sought = { ...this.sought, ...change };
     this.at = -1;
+    this.updatePane();
     return this.graph.seek(this.sought);
   }
 
@@ -131,7 +178,7 @@ export class DagView {
 
   private rescaled(scale: number, fitting: number): void {
     this.actual = scale > fitting;
-    this.zoom.hidden = fitting >= 0.85 && !this.actual;
+    this.zoom.hidden = this.tabs.current !== "Graph" || (fitting >= 0.85 && !this.actual);
     this.zoom.textContent = this.actual ? "Fit" : "Actual size";
   }
 
@@ -166,6 +213,7 @@ export class DagView {
       "-": () => this.graph.viewport.zoomBy(1 / ZOOM),
       n: () => this.graph.goToFailed(false),
       p: () => this.graph.goToFailed(true),
+      l: () => this.tabs.choose("Logs"),
       Escape: () => this.select(undefined),
     };
     return actions[key];
@@ -173,10 +221,10 @@ export class DagView {
 }
 
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
-  const view = new DagView();
+  const view = new DagView(new Store(), new Kernel((message) => model.send(message)));
   el.append(view.element);
   const reset = () => view.reset(model.get("graph") as Graph, model.get("snapshot") as Snapshot);
-  const receive = (message: Delta) => view.apply(message);
+  const receive = (message: Delta | Answered) => view.receive(message);
   reset();
   model.on("change:snapshot", reset);
   model.on("msg:custom", receive);

@@ -6,6 +6,7 @@ export const KEYS: readonly [string, string][] = [
   ["↑ ↓", "previous and next task"],
   ["n  p", "next and previous failed task"],
   ["/", "find a task; Enter goes on, Esc clears"],
+  ["l", "the log"],
   ["f", "fit the graph"],
   ["+  −", "zoom; also Ctrl and the wheel"],
   ["Esc", "close the details"],

@@ -9,6 +9,7 @@ export interface NodeFace {
   /** After the duration: "1 retry", "640/1000 · 2 failed". */
   note?: string;
   message?: string;
+  attempts?: number;
   started?: number;
   ended?: number;
   /** For a box of many runs. */
@@ -60,4 +61,21 @@ export interface Delta {
   now: number;
   header?: Header;
   nodes: Record<string, NodeFace>;
+}
+
+/** What the kernel is asked. */
+export type Question = { what: "logs"; after: number; node?: string };
+
+/** What it answers; `seen` is the number of the last line, for the next question. */
+export interface Answer {
+  lines?: LogLine[];
+  seen?: number;
+}
+
+export interface LogLine {
+  time: number;
+  level: string;
+  message: string;
+  /** The name of the task that said it. */
+  task?: string;
 }

@@ -105,6 +105,9 @@ class RunView:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     nodes: Mapping[str, NodeView] = field(default_factory=dict)
     logs: tuple[LogLine, ...] = ()
+    """The last log lines."""
+    log_count: int = 0
+    """How many there were in all."""
     last_seq: int = 0
 
     @property
@@ -149,6 +152,7 @@ class RunReducer:
         self._view = RunView(id=flow_run_id)
         self._nodes: dict[str, NodeView] = {}
         self._logs: list[LogLine] = []
+        self._log_count = 0
         self._keep_logs = keep_logs
         self.changed: set[str] = set()
         self.shape_changed = False
@@ -156,7 +160,7 @@ class RunReducer:
     @property
     def view(self) -> RunView:
         """The snapshot after the events so far."""
-        return replace(self._view, nodes=dict(self._nodes), logs=tuple(self._logs))
+        return replace(self._view, nodes=dict(self._nodes), logs=tuple(self._logs), log_count=self._log_count)
 
     def apply(self, events: Iterable[Event]) -> None:
         """Fold `events` in; those of other flow runs are passed over."""
@@ -225,6 +229,7 @@ class RunReducer:
     def _log(self, event: Event) -> None:
         if self._keep_logs:
             data = event.data
+            self._log_count += 1
             self._logs.append(
                 LogLine(time=event.time, level=data["level"], message=data["message"], task_run_id=event.task_run_id)
             )
