@@ -17,7 +17,7 @@ from flowbook.errors import NotFound, UsageError, did_you_mean
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
-__all__ = ["RunSummary", "find_run", "recent_runs", "run_folder", "run_view"]
+__all__ = ["RunSummary", "find_run", "recent_runs", "run_folder", "run_view", "usual_duration"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +119,30 @@ def run_view(run: str | int, *, keep_logs: int = 10_000) -> RunView:
     found = find_run(run)
     database = engine.engine().database
     return reduce_run(found.id, events_of(database, found.id), keep_logs=keep_logs)
+
+
+def usual_duration(task_key: str, *, but: str = "") -> tuple[float | None, int]:
+    """The median duration of the latest successful runs of a task, in seconds, and of how many (20 at most).
+
+    Those of the flow run `but`, and results that were used again, do not count. None without any.
+    """
+    from statistics import median
+
+    from sqlalchemy import desc, select
+
+    from flowbook.store.schema import task_run
+
+    columns = task_run.c
+    earlier = (
+        select(columns.ended - columns.started)
+        .where(columns.key == task_key, columns.state_type == StateType.COMPLETED, columns.state_name != "Cached")
+        .where(columns.started.is_not(None), columns.flow_run_id.is_distinct_from(but))
+        .order_by(desc(columns.created))
+        .limit(20)
+    )
+    with engine.engine().database.read() as connection:
+        took = [seconds for (seconds,) in connection.execute(earlier) if seconds is not None]
+    return (median(took) if took else None), len(took)
 
 
 def run_folder(flow_run_id: str) -> Path:

@@ -13,6 +13,7 @@ from flowbook.core.states import State, completed
 from flowbook.core.text import sentence
 from flowbook.core.view import NodeView, RunView
 from flowbook.errors import CellError, FlowbookError, NotFound, did_you_mean
+from flowbook.flow_runs import cancel_flow_run
 from flowbook.flows import Flow
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
@@ -22,6 +23,7 @@ from flowbook_magics.background import BackgroundRun
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
+from flowbook_magics.run_details import RunDetails
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
 from flowbook_widgets import LiveView, live_view
@@ -150,7 +152,7 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
 def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:
     """Execute a flow run under the live view; returns its result."""
     session.last_run = run_id = new_id()
-    with _seen_live(run_id) as view:
+    with _seen_live(session, run_id) as view:
         state = _execute(begin(run_id))
     return _result(state, view.view)
 
@@ -159,7 +161,7 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) 
     """Have a flow run executed in a thread of its own, under the live view of the cell that is executed now."""
     session.last_run = run_id = new_id()
     with ExitStack() as opened:
-        opened.enter_context(_seen_live(run_id))
+        opened.enter_context(_seen_live(session, run_id))
         run = begin(run_id)
         view = opened.pop_all()
     session.background = BackgroundRun(session.shell, run, view, _execute)
@@ -167,8 +169,10 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) 
 
 
 @contextmanager
-def _seen_live(run_id: str) -> Iterator[LiveView]:
-    with live_view(run_id) as view:
+def _seen_live(session: Session, run_id: str) -> Iterator[LiveView]:
+    session.traces.clear()
+    details = RunDetails(session)
+    with live_view(run_id, details=details.of, cancel=lambda: cancel_flow_run(run_id)) as view:
         stop = engine.engine().recorder.listen(view.feed)
         try:
             yield view

@@ -55,14 +55,14 @@ def show_figures() -> None:
 def show_error(shell: Any, error: BaseException) -> None:
     """Show the traceback of a failed task, from its cell on."""
     with _traceback_lock:  # IPython's formatter keeps state between two calls
-        shell.showtraceback((type(error), error, _of_user(error)), tb_offset=0)
+        shell.showtraceback((type(error), error, of_user(error)), tb_offset=0)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
 
 
 def begins_in_cell(shell: Any, error: BaseException) -> BaseException:
     """The error, whose traceback IPython will show once from the cell's code on, without the magic's call of it."""
-    tb = _of_user(error)
+    tb = of_user(error)
     return shown_as(error, lambda: shell.InteractiveTB.structured_traceback(type(error), error, tb, tb_offset=0))
 
 
@@ -78,7 +78,8 @@ def shown_as(error: BaseException, render: Callable[[], list[str]]) -> BaseExcep
     return error
 
 
-def _of_user(error: BaseException) -> TracebackType | None:
+def of_user(error: BaseException) -> TracebackType | None:
+    """The traceback of an error from the user's code on, if that is in it."""
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(_OURS):
         tb = tb.tb_next

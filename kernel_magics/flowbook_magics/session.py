@@ -26,6 +26,7 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
 from flowbook_magics.places import Places
+from flowbook_magics.run_details import Frame, frames_of
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Session:
         """Prompt and source of the cells that this kernel has executed, by the front end's id, else by their source."""
         self.background: BackgroundRun | None = None
         """The last flow run that was begun with ``--background``; it may have ended."""
+        self.traces: dict[str, tuple[Frame, ...]] = {}
+        """Where the task runs of the last flow run failed, by their ids."""
         self._codes: dict[str, CellCode] = {}
         self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
 
@@ -246,6 +249,8 @@ class Session:
         if state.is_completed():
             cell.values = state.data
             remember(self.cells, cell, run.id, run.seconds())
+        elif isinstance(state.data, BaseException) and not alone:
+            self.traces[run.id] = frames_of(self.shell, state.data, outputs.of_user(state.data))
         home = self._at_home(cell)
         if home is None:
             return

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowbook.core.boxes import boxes
+from flowbook.core.boxes import boxes, look_in
 from flowbook.core.plain import one_line, shorten
-from flowbook.core.view import RunView
+from flowbook.core.view import WORDS, NodeView, RunView
+from flowbook.errors import FlowbookError
 from flowbook_widgets.messages import Json
 
 Question = Mapping[str, Any]
 Answer = Callable[[Question], Json]
 
+#: What is known of a task run beyond its snapshot, as plain JSON.
+Details = Callable[[NodeView, RunView], Json]
+
+#: Trouble first, then what is under way; the same as in `src/table.ts`.
+_ORDER = (
+    *("failed", "crashed", "retrying", "running", "paused", "cancelled", "not-run", "waiting", "scheduled"),
+    *("reused", "succeeded"),
+)
+#: So many task runs of one box are listed.
+MOST_MEMBERS = 200
 #: So many lines go into one answer, and so many columns into a line.
 MOST_LINES, MOST_COLUMNS = 500, 4000
 
@@ -32,9 +43,46 @@ def log_lines(view: RunView, after: int = 0, node: str | None = None) -> Json:
     return {"lines": lines, "seen": view.log_count}
 
 
-def answer_of(view: RunView, question: Question) -> Json:
-    """What is known of `question`; nothing for a question that this version does not know."""
+def node_details(view: RunView, key: str, details: Details | None) -> Json:
+    """What is known of the task behind a box; of a box of many, its task runs, those in trouble first."""
+    members = [view.nodes[id] for id in next((box.members for box in boxes(view) if box.key == key), ())]
+    if len(members) != 1:
+        runs = sorted(members, key=lambda node: _ORDER.index(look_in(node, view)))
+        return {"members": [_member(node, view) for node in runs[:MOST_MEMBERS]], "more": len(runs[MOST_MEMBERS:])}
+    return details(members[0], view) if details is not None else {}
+
+
+def answer_of(
+    view: RunView,
+    question: Question,
+    *,
+    details: Details | None = None,
+    cancel: Callable[[], object] | None = None,
+) -> Json:
+    """The answer to `question`; nothing for a question that this version does not know, or that has no answer here."""
     after, node = question.get("after"), question.get("node")
-    if question.get("what") == "logs":
-        return log_lines(view, after if isinstance(after, int) else 0, node if isinstance(node, str) else None)
+    match question.get("what"):
+        case "logs":
+            return log_lines(view, after if isinstance(after, int) else 0, node if isinstance(node, str) else None)
+        case "details" if isinstance(node, str):
+            return node_details(view, node, details)
+        case "cancel" if cancel is not None:
+            try:
+                cancel()
+            except FlowbookError as error:
+                return {"problem": str(error)}
     return {}
+
+
+def _member(node: NodeView, view: RunView) -> Json:
+    look = look_in(node, view)
+    message = node.state.message if node.state is not None else None
+    said = {
+        "name": shorten(one_line(node.name), 100),
+        "look": look,
+        "word": WORDS[look],
+        "message": shorten(one_line(message), 300) if message else None,
+        "started": node.started,
+        "ended": node.ended,
+    }
+    return {key: value for key, value in said.items() if value is not None}

@@ -27,6 +27,7 @@ class LiveDag(anywidget.AnyWidget):
     _css = STATIC / "dag.css"
     graph = traitlets.Dict().tag(sync=True)
     snapshot = traitlets.Dict().tag(sync=True)
+    can_cancel = traitlets.Bool(False).tag(sync=True)
 
     def show(self, graph: Json, snapshot: Json) -> None:
         """Show a graph of this shape in these states."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from flowbook.core.events import Event
 from flowbook.core.view import RunView
-from flowbook_widgets.answers import answer_of
+from flowbook_widgets.answers import Details, answer_of
 from flowbook_widgets.pump import Pump, Screen
 from flowbook_widgets.static import final_bundle
 
@@ -29,9 +29,18 @@ class LiveView:
     these are displayed, and outside IPython nothing is.
     """
 
-    def __init__(self, flow_run_id: str, *, grace: float = GRACE, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        flow_run_id: str,
+        *,
+        grace: float = GRACE,
+        clock: Callable[[], float] = time.time,
+        details: Details | None = None,
+        cancel: Callable[[], object] | None = None,
+    ) -> None:
         self._pump = Pump(flow_run_id, self._open_widget, grace=grace, clock=clock)
         self._clock = clock
+        self._details, self._cancel = details, cancel
         self._handle: Any = None
         self._placed: _Placed | None = None
 
@@ -86,7 +95,8 @@ class LiveView:
         from flowbook_widgets.live import LiveDag
 
         widget = LiveDag()
-        widget.answer_with(lambda question: answer_of(self.view, question))
+        widget.can_cancel = self._cancel is not None
+        widget.answer_with(lambda question: answer_of(self.view, question, details=self._details, cancel=self._cancel))
         self._placed = _Placed(widget, self._handle)
         return self._placed
 
@@ -109,9 +119,19 @@ class _Placed:
         self._handle = None
 
 
-def live_view(flow_run_id: str, *, grace: float = GRACE) -> LiveView:
-    """The live view of one flow run; after `grace` seconds it becomes a widget."""
-    return LiveView(flow_run_id, grace=grace)
+def live_view(
+    flow_run_id: str,
+    *,
+    grace: float = GRACE,
+    details: Details | None = None,
+    cancel: Callable[[], object] | None = None,
+) -> LiveView:
+    """The live view of one flow run; after `grace` seconds it becomes a widget.
+
+    `details` says more of a task run that a person opens. `cancel` asks the run to end; without it the view offers no
+    button for that. Both may be called in any thread.
+    """
+    return LiveView(flow_run_id, grace=grace, details=details, cancel=cancel)
 
 
 def _shell() -> Any:

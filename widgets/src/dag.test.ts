@@ -82,7 +82,7 @@ test("a delta changes the class, and the durations of what runs go on by themsel
 
 test("the end is announced once, in words", () => {
   const { view } = shown();
-  const status = view.element.querySelector("[role=status]");
+  const status = view.element.querySelector(".fb-head > [role=status]");
   expect(status?.textContent).toBe("");
   const end = header("failed", { ended: 12, sentence: "Failed at clean after 12.0 s." });
   view.receive({ type: "delta", graph: 1, version: 2, now: 12, header: end, nodes: {} });

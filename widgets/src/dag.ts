@@ -1,17 +1,17 @@
-import { html, icon } from "./elements";
+import { DetailsPane } from "./details";
+import { html } from "./elements";
 import { FindField, type Sought } from "./find";
 import { GraphPane } from "./graph";
 import { HeaderPane } from "./header";
 import { Kernel } from "./kernel";
 import { keyList } from "./keys";
 import { LogPane } from "./logs";
-import { facts } from "./nodes";
 import type { Pane } from "./panes";
 import { type Change, Store } from "./store";
 import { TablePane } from "./table";
 import { Tabs } from "./tabs";
 import { TimelinePane } from "./timeline";
-import type { Answer, Delta, Graph, NodeFace, Snapshot } from "./types";
+import type { Answer, Delta, Graph, Snapshot } from "./types";
 
 /** The part of anywidget's model that is used here. */
 export interface Model {
@@ -48,7 +48,7 @@ export class DagView {
   );
   private readonly panes: Record<Exclude<View, "Graph">, Pane>;
   private readonly tabs: Tabs<View>;
-  private readonly details = html("div", { class: "fb-details" });
+  private readonly details: DetailsPane;
   private readonly empty = html("div", { class: "fb-empty" });
   private readonly zoom = html("button", { type: "button", class: "fb-zoom", hidden: "" }, "Actual size");
   private readonly help = html(
@@ -74,12 +74,13 @@ export class DagView {
       Table: new TablePane(select),
       Logs: new LogPane(kernel),
     };
+    this.details = new DetailsPane(kernel);
     const graph = html("div", {}, this.graph.element, this.empty);
     const { Timeline, Table, Logs } = this.panes;
     const contents = { Graph: graph, Timeline: Timeline.element, Table: Table.element, Logs: Logs.element };
     this.tabs = new Tabs<View>(contents, "Graph", () => this.turnTo());
     const tools = html("div", { class: "fb-tools" }, this.tabs.list, this.find.element, this.zoom, this.help);
-    this.element.append(this.header.element, tools, this.keys, this.tabs.panels, this.details);
+    this.element.append(this.header.element, tools, this.keys, this.tabs.panels, this.details.element);
     this.zoom.addEventListener("click", () => this.toggleZoom());
     this.help.addEventListener("click", () => this.toggleKeys());
     this.element.addEventListener("keydown", (event) => this.key(event));
@@ -87,6 +88,11 @@ export class DagView {
 
   reset(graph: Graph | undefined, snapshot: Snapshot | undefined): void {
     this.show(this.store.reset(graph, snapshot));
+  }
+
+  /** Offer to cancel the run while it goes on. */
+  offerCancel(): void {
+    this.header.offerCancel(() => this.kernel.ask({ what: "cancel" }));
   }
 
   /** Take a message of the kernel. */
@@ -98,6 +104,7 @@ export class DagView {
   /** Bring the durations of what still runs up to now. */
   tick(): void {
     this.updatePane();
+    if (this.selected) this.describe();
     if (this.store.over) return;
     const now = this.store.now();
     this.header.tick(now);
@@ -147,15 +154,7 @@ export class DagView {
   }
 
   private describe(): void {
-    const face = this.selected === undefined ? undefined : this.store.snapshot?.nodes[this.selected];
-    this.details.replaceChildren(...(face ? this.described(face) : []));
-  }
-
-  private described(face: NodeFace): Node[] {
-    const badge = html("span", { class: `fb-badge fb-${face.look}` }, icon(face.look), face.word);
-    const said = html("span", {}, facts(face, this.store.now()));
-    const message = face.message ? [html("div", { class: "fb-message" }, face.message)] : [];
-    return [badge, html("bdi", { class: "fb-flow" }, face.name), said, ...message];
+    this.details.show(this.selected, this.store.snapshot, this.store.now());
   }
 
   /** Dim what is not looked for; returns the keys of what is. */
@@ -213,6 +212,7 @@ export class DagView {
       "-": () => this.graph.viewport.zoomBy(1 / ZOOM),
       n: () => this.graph.goToFailed(false),
       p: () => this.graph.goToFailed(true),
+      ".": () => this.header.cancel(),
       l: () => this.tabs.choose("Logs"),
       Escape: () => this.select(undefined),
     };
@@ -225,6 +225,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   el.append(view.element);
   const reset = () => view.reset(model.get("graph") as Graph, model.get("snapshot") as Snapshot);
   const receive = (message: Delta | Answered) => view.receive(message);
+  if (model.get("can_cancel")) view.offerCancel();
   reset();
   model.on("change:snapshot", reset);
   model.on("msg:custom", receive);

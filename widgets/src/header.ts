@@ -1,6 +1,6 @@
 import { clockText, durationText, elapsed } from "./duration";
 import { html, icon } from "./elements";
-import type { Header } from "./types";
+import type { Answer, Header } from "./types";
 
 /** "54/57 tasks", "1 retry": what the header says after the names. */
 export function tallies(header: Header): string[] {
@@ -27,10 +27,41 @@ export class HeaderPane {
   private readonly announced = html("div", { class: "fb-hidden", role: "status", "aria-live": "polite" });
   private header: Header | undefined;
   private pressed: string | undefined;
+  private readonly button = html("button", { type: "button", class: "fb-zoom", hidden: "" }, "Cancel");
+  private readonly said = html("span", { class: "fb-facts", role: "status" });
+  private askToCancel: (() => Promise<Answer | undefined>) | undefined;
 
   constructor(private readonly filter: (look: string | undefined) => void) {
-    const line = html("div", { class: "fb-line" }, this.badge, this.title, this.time, this.facts);
+    const line = html(
+      "div",
+      { class: "fb-line" },
+      this.badge,
+      this.title,
+      this.time,
+      this.facts,
+      this.button,
+      this.said,
+    );
     this.element.append(line, this.counts, this.story, this.announced);
+  }
+
+  /** Offer to cancel the run while it goes on; `ask` asks for it. */
+  offerCancel(ask: () => Promise<Answer | undefined>): void {
+    this.askToCancel = ask;
+    this.button.addEventListener("click", () => this.cancel());
+  }
+
+  /** Cancel the run, where that is offered. */
+  async cancel(): Promise<void> {
+    if (this.button.hidden || this.button.disabled || !this.askToCancel) return;
+    this.button.disabled = true;
+    this.said.textContent = "Cancelling…";
+    const answer = await this.askToCancel();
+    const problem = answer
+      ? answer.problem
+      : "The kernel does not hear it while it is busy: interrupt it (■).";
+    this.button.disabled = !problem;
+    this.said.textContent = this.header?.ended === undefined ? (problem ?? "Cancelling…") : "";
   }
 
   show(header: Header, now: number): void {
@@ -41,6 +72,9 @@ export class HeaderPane {
       this.badge.replaceChildren(icon(header.look), header.word);
     }
     this.title.replaceChildren(...titleParts(header));
+    const over = header.ended !== undefined;
+    this.button.hidden = over || !this.askToCancel || header.started === undefined;
+    if (over) this.said.textContent = "";
     this.facts.textContent = tallies(header).join(" · ");
     this.showCounts(header.counts);
     const story = header.sentence ?? header.problem ?? "";

@@ -7,6 +7,7 @@ export const KEYS: readonly [string, string][] = [
   ["n  p", "next and previous failed task"],
   ["/", "find a task; Enter goes on, Esc clears"],
   ["l", "the log"],
+  [".", "cancel the run"],
   ["f", "fit the graph"],
   ["+  −", "zoom; also Ctrl and the wheel"],
   ["Esc", "close the details"],

@@ -64,12 +64,32 @@ export interface Delta {
 }
 
 /** What the kernel is asked. */
-export type Question = { what: "logs"; after: number; node?: string };
+export type Question =
+  | { what: "logs"; after: number; node?: string }
+  | { what: "details"; node: string }
+  | { what: "cancel" };
 
 /** What it answers; `seen` is the number of the last line, for the next question. */
 export interface Answer {
   lines?: LogLine[];
   seen?: number;
+  /** Why nothing came of what was asked for. */
+  problem?: string;
+  /** Of a task: titles and texts, names and short values, the lines of its traceback. */
+  facts?: [string, string][];
+  inputs?: [string, string][];
+  result?: [string, string][];
+  frames?: Frame[];
+  /** Of a box of many runs: these, those in trouble first, and how many are not listed. */
+  members?: NodeFace[];
+  more?: number;
+}
+
+/** One line of a traceback; `own`: the user wrote it. */
+export interface Frame {
+  where: string;
+  code: string;
+  own: boolean;
 }
 
 export interface LogLine {
