@@ -8,6 +8,8 @@ from tests.browser.dag_page import DagPage, event, failed_run
 
 from flowbook.core import states
 from flowbook.core.events import state_to_json
+from flowbook.core.states import State
+from flowbook_widgets.live import STATIC
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -141,3 +143,49 @@ def test_the_log_opens_at_the_first_error_in_colours_and_never_as_html(dag: DagP
     assert dag.page.locator(".fb-log").count() == 120
     assert dag.page.locator(".fb-logs img").count() == 0
     dag.shot("logs")
+
+
+def test_a_mapped_task_lists_its_failed_runs_first(dag: DagPage) -> None:
+    graph: dict[str, list[str]] = {"load": [], **{f"score-{i}": ["load"] for i in range(12)}}
+    happened: list[tuple[str | None, State, float]] = [(None, states.running(), 1000.0)]
+    for name in graph:
+        end = states.failed(ValueError("bad row"), attempt=1) if name == "score-9" else states.completed(attempt=1)
+        happened += [(name, states.running(), 1000.0), (name, end, 1001.0)]
+    dag.run(graph, happened)
+    dag.node("score").click()
+    members = dag.page.locator(".fb-members li")
+    expect(members).to_have_count(12)
+    expect(members.first).to_contain_text("Failed" + "score-9")
+    expect(members.first).to_contain_text("ValueError: bad row")
+    dag.shot("members")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'a "quoted" name',
+        "<script>window.evil = 1</script>",
+        '"><img src=x onerror="window.evil = 1">',
+        "two\nlines",
+        "x]; a -> b [label=c",
+        "שלום עולם",
+        "🎉 party",
+        "\x1b[31mred",
+    ],
+)
+def test_a_name_is_text_in_every_view(dag: DagPage, name: str) -> None:
+    failure = states.failed(ValueError(name), attempt=1)
+    happened = [(None, states.running(), 1000.0), (name, states.running(), 1000.0), (name, failure, 1001.0)]
+    dag.run({name: []}, happened)
+    shown = " ".join(name.split())
+    dag.page.locator(".fb-node").click()
+    for view in ("Timeline", "Table", "Graph"):
+        dag.page.get_by_role("tab", name=view).click()
+        visible = dag.page.locator(".fb-panel:not([hidden])")
+        assert shown.split()[0].strip("\x1b") in visible.inner_text()
+    assert dag.page.evaluate("window.evil") is None
+    assert dag.page.locator(".fb-dag img, .fb-dag script").count() == 0
+
+
+def test_the_view_is_small() -> None:
+    assert (STATIC / "dag.js").stat().st_size < 40_000

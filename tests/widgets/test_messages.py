@@ -85,6 +85,14 @@ def test_header_and_nodes() -> None:
     }  # fmt: skip
 
 
+def test_a_large_graph_is_collapsed_by_task() -> None:
+    pairs = [f"step_{letter}{other}-{i}" for letter in "abcdefghij" for other in "abcdefghijklmnop" for i in (0, 1)]
+    small, large = run(*pairs[:100]), run(*pairs)
+    assert len(boxes(small)) == 100
+    assert len(boxes(large)) == 160
+    assert {node["total"] for node in nodes(boxes(large), large).values()} == {2}
+
+
 class Tags(HTMLParser):
     """The tags of a piece of HTML with their attributes."""
 

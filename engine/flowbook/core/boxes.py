@@ -14,6 +14,8 @@ from flowbook.core.view import WORDS, NodeView, RunView
 
 #: So many runs of one task share a box: more would not fit into a view's height at a readable size.
 MANY = 7
+#: With more boxes than this also two runs of one task share a box.
+MOST_BOXES = 300
 
 _NUMBERED = re.compile(r"(?:-\d+|\[\d+\])$")
 _UNDERWAY = ("retrying", "running", "paused", "waiting", "scheduled")
@@ -73,13 +75,16 @@ class Face:
 def boxes(view: RunView) -> tuple[Box, ...]:
     """The boxes of a run, in the order in which their first task runs came to be."""
     tasks = {node.id: (node.key, _title(node.name)) for node in view.nodes.values() if node.mapped_by is None}
-    shared = {task for task, n in Counter(tasks.values()).items() if n >= MANY}
+    runs = Counter(tasks.values())
+    alone = sum(n if n < MANY else 1 for n in runs.values())  # so many boxes there would be
+    many = MANY if alone <= MOST_BOXES else 2
+    shared = {task for task, n in runs.items() if n >= many}
     groups: dict[tuple[str, str, str], list[NodeView]] = {}
     for node in view.nodes.values():
         group = ("one", node.id, node.name)
         if node.mapped_by is not None and (mapping := view.nodes.get(node.mapped_by)) is not None:
             group = ("one", mapping.id, mapping.name)
-        elif tasks[node.id] in shared:
+        elif tasks.get(node.id) in shared:
             group = ("many", *tasks[node.id])
         groups.setdefault(group, []).append(node)
     key_of = {node.id: f"n{i}" for i, members in enumerate(groups.values()) for node in members}
