@@ -46,6 +46,7 @@ def log_lines(view: RunView, after: int = 0, node: str | None = None) -> Json:
 def node_details(view: RunView, key: str, details: Details | None) -> Json:
     """What is known of the task behind a box; of a box of many, its task runs, those in trouble first."""
     members = [view.nodes[id] for id in next((box.members for box in boxes(view) if box.key == key), ())]
+    members = [node for node in members if node.mapped_by is not None] or members
     if len(members) != 1:
         runs = sorted(members, key=lambda node: _ORDER.index(look_in(node, view)))
         return {"members": [_member(node, view) for node in runs[:MOST_MEMBERS]], "more": len(runs[MOST_MEMBERS:])}
