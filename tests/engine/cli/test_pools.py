@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import time
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -169,6 +171,18 @@ def test_a_worker_is_installed_as_a_unit_of_the_user(config: Path, home: Path) -
     ]
 
 
+@pytest.mark.skipif(which("systemd-analyze") is None, reason="there is no systemd-analyze")
+@pytest.mark.parametrize("pool", ["default", "night shift"])
+def test_systemd_has_no_objection_to_the_unit(config: Path, pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(config))
+    monkeypatch.setenv("FLOWBOOK_DATABASE_URL", SECRET)
+    made = service.service_for(pool, 2, "ada's 100% $HOME")
+    service.install(made, force=False)
+    command = ["systemd-analyze", "--user", "verify", str(made.unit_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 def test_a_unit_that_says_something_else_is_only_replaced_by_force(config: Path) -> None:
     cli("work-pool", "create", "night shift")
     assert cli("worker", "install", "--pool", "night shift").exit_code == 0
@@ -209,8 +223,6 @@ def test_a_password_goes_to_a_file_that_only_its_owner_can_read(config: Path) ->
 
 
 def test_a_shell_reads_the_file_with_secrets_as_it_was(config: Path) -> None:
-    import subprocess
-
     made = service.Service(pool="p", limit=1, name=None, environment={"FLOWBOOK_DATABASE_URL": SECRET})
     service.write_secrets(made)
     said = subprocess.run(
