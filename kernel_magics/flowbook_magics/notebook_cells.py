@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from flowbook.cells import Analysis, Cell, NotebookGraph, analyze
+from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, analyze
 from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
@@ -134,7 +134,8 @@ class NotebookCells:
 
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
-        self._graph: NotebookGraph | None = None
+        self._graph: GrowingGraph | None = GrowingGraph()
+        self._fixed: NotebookGraph | None = None
         self.growing = False
         """Whether further cells are executed while tasks run, as in an unattended run."""
 
@@ -149,9 +150,11 @@ class NotebookCells:
     @property
     def graph(self) -> NotebookGraph:
         """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
+        if self._fixed is not None:
+            return self._fixed
         if self._graph is None:
-            self._graph = _graph_of(self._cells)
-        return self._graph
+            self._graph = GrowingGraph(map(_in_graph, self._cells))
+        return self._graph.graph
 
     def by_key(self, key: str) -> NotebookCell | None:
         """The cell with this identity."""
@@ -170,9 +173,9 @@ class NotebookCells:
         raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
 
     def with_cells(self, copies: Iterable[NotebookCell]) -> NotebookCells:
-        """These cells as `copies` of them in the same order, beside which the notebook grows."""
+        """These cells as `copies` of them in the same order, which stay as they are while the notebook grows."""
         apart = NotebookCells()
-        apart._cells, apart._graph, apart.growing = list(copies), self.graph, True
+        apart._cells, apart._fixed, apart.growing = list(copies), self.graph, True
         return apart
 
     def put(self, cell: NotebookCell) -> NotebookCell:
@@ -187,8 +190,12 @@ class NotebookCells:
         if cell.is_task:
             _check_name(cell, after)
         numbered = _numbered(after)
+        if self._graph is not None and known is None and after is replaced and not cell.options.after:
+            self._graph.add(_in_graph(cell))
+            self._cells = numbered
+            return cell
         try:
-            graph = _graph_of(numbered)
+            graph = GrowingGraph(map(_in_graph, numbered))
         except ValueError as error:
             _numbered(before)
             raise CellError(str(error)) from None
@@ -224,24 +231,25 @@ class NotebookCells:
 def _behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:
     """The cells, each that missed something moved behind the first that makes it; each is moved once at most."""
     moved: set[str] = set()
-    while True:
-        found = next(
-            ((cell, maker) for cell in cells if cell.key not in moved and (maker := _maker(cell, cells))), None
-        )
-        if found is None:
-            return cells
+    while (found := _misplaced(cells, moved)) is not None:
         cell, maker = found
         moved.add(cell.key)
         cells = [each for each in cells if each is not cell]
         cells.insert(cells.index(maker) + 1, cell)
+    return cells
 
 
-def _maker(cell: NotebookCell, cells: list[NotebookCell]) -> NotebookCell | None:
-    """The first cell behind `cell` that makes what it missed and no cell before it makes."""
-    place = cells.index(cell)
-    made_before = {name for each in cells[:place] for name in each.analysis.writes}
-    missing = cell.missing - made_before
-    return next((each for each in cells[place + 1 :] if missing & each.analysis.writes), None)
+def _misplaced(cells: list[NotebookCell], moved: set[str]) -> tuple[NotebookCell, NotebookCell] | None:
+    """The first cell, not `moved` yet, that missed what only a cell behind it makes; and the first that makes it."""
+    made: set[str] = set()
+    for place, cell in enumerate(cells):
+        missing = cell.missing - made
+        if missing and cell.key not in moved:
+            maker = next((each for each in cells[place + 1 :] if missing & each.analysis.writes), None)
+            if maker is not None:
+                return cell, maker
+        made |= cell.analysis.writes
+    return None
 
 
 def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int) -> str:
@@ -290,17 +298,14 @@ def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:
     return cells
 
 
-def _graph_of(cells: Iterable[NotebookCell]) -> NotebookGraph:
-    return NotebookGraph.of(
-        Cell(
-            id=cell.graph_id,
-            source=cell.source,
-            analysis=cell.analysis,
-            name=cell.name,
-            is_task=cell.is_task,
-            after=cell.options.after,
-        )
-        for cell in cells
+def _in_graph(cell: NotebookCell) -> Cell:
+    return Cell(
+        id=cell.graph_id,
+        source=cell.source,
+        analysis=cell.analysis,
+        name=cell.name,
+        is_task=cell.is_task,
+        after=cell.options.after,
     )
 
 

@@ -19,7 +19,7 @@ from flowbook.cells.errors import (
 )
 from flowbook.cells.freshness import cell_hash, code_hash, definition_source
 from flowbook.cells.mapped import map_over
-from flowbook.cells.notebook import NotebookGraph, analyze_cells
+from flowbook.cells.notebook import GrowingGraph, NotebookGraph, analyze_cells
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.source import to_python
 
@@ -31,6 +31,7 @@ __all__ = [
     "Definition",
     "DuplicateTaskError",
     "Edge",
+    "GrowingGraph",
     "Node",
     "NotebookGraph",
     "NotebookGraphError",

@@ -19,7 +19,7 @@ from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, ReasonKind
 from flowbook.cells.versions import VersionTracker
 
-__all__ = ["NotebookGraph", "analyze_cells"]
+__all__ = ["GrowingGraph", "NotebookGraph", "analyze_cells"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +33,13 @@ class NotebookGraph:
     final: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name -> the cells that made its last version, when all have run."""
 
-    @classmethod
-    def of(cls, cells: Iterable[Cell]) -> NotebookGraph:
+    @staticmethod
+    def of(cells: Iterable[Cell]) -> NotebookGraph:
         """Build the graph of cells that are given in notebook order.
 
         Raises DuplicateTaskError, UnknownCellError (``after``) and CycleError.
         """
-        ordered = tuple(cells)
-        _check_names(ordered)
-        nodes, edges, final = VersionTracker(ordered).track()
-        graph = cls(nodes=nodes, edges=edges, final=final)
-        graph.topological_order()
-        return graph
+        return GrowingGraph(cells).graph
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[self.resolve(name)]
@@ -165,6 +160,39 @@ class NotebookGraph:
             story += [", ".join(dict.fromkeys(reason.subject for reason in edge.reasons))]
             story += [self.nodes[downstream].cell.label]
         return story
+
+
+class GrowingGraph:
+    """The graph of cells to which others are added behind them, at what those others cost."""
+
+    def __init__(self, cells: Iterable[Cell] = ()) -> None:
+        """Take the cells of a notebook in its order. Raises DuplicateTaskError, UnknownCellError and CycleError."""
+        ordered = tuple(cells)
+        _check_names(ordered)
+        self._tracker = VersionTracker()
+        for cell in ordered:
+            self._tracker.add(cell)
+        self._tasks = {cell.name: cell.id for cell in ordered if cell.is_task and cell.name}
+        self._graph: NotebookGraph | None = None
+        if any(cell.after for cell in ordered):  # otherwise all edges go from the cells before to those behind them
+            self.graph.topological_order()
+
+    @property
+    def graph(self) -> NotebookGraph:
+        """The graph of the cells so far, made when it is asked for."""
+        if self._graph is None:
+            nodes, edges, final = self._tracker.tracked()
+            self._graph = NotebookGraph(nodes=nodes, edges=edges, final=final)
+        return self._graph
+
+    def add(self, cell: Cell) -> None:
+        """Add a cell that waits for nobody by ``after``. Raises DuplicateTaskError, and then nothing has changed."""
+        if cell.is_task and cell.name:
+            if cell.name in self._tasks:
+                raise DuplicateTaskError(cell.name, self._tasks[cell.name], cell.id)
+            self._tasks[cell.name] = cell.id
+        self._tracker.add(cell)
+        self._graph = None
 
 
 def analyze_cells(

@@ -8,7 +8,7 @@ since.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
@@ -53,11 +53,14 @@ _UNKNOWN = Binding()
 
 
 class VersionTracker:
-    """Goes through the cells in notebook order and keeps what each name means."""
+    """Goes through the cells in notebook order and keeps what each name means.
 
-    def __init__(self, cells: Sequence[Cell]) -> None:
-        self.cells = cells
-        self.place = 0
+    What it found of a cell never changes by cells that are added behind it.
+    """
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self.place = -1
         self.bindings: dict[str, Binding] = {}
         self.resources = ResourceTracker()
         self.barrier: int | None = None
@@ -66,15 +69,17 @@ class VersionTracker:
         self.upstream: list[int] = []
         """For each place the set, as bits, of the places that it waits for, directly or not."""
 
-    def track(self) -> tuple[Mapping[str, Node], tuple[Edge, ...], Mapping[str, tuple[str, ...]]]:
+    def add(self, cell: Cell) -> None:
+        """Go on to the next cell."""
+        self.place += 1
+        self.cells.append(cell)
+        self.upstream.append(0)
+        self._track_cell(cell)
+
+    def tracked(self) -> tuple[Mapping[str, Node], tuple[Edge, ...], Mapping[str, tuple[str, ...]]]:
         """The nodes by id, the edges, and the cells that made the last version of each name."""
-        for place, cell in enumerate(self.cells):
-            self.place = place
-            self.upstream.append(0)
-            self._track_cell(cell)
-        self._track_after()
         final = {name: self._ids(binding.versions()) for name, binding in sorted(self.bindings.items())}
-        return self.nodes, self._edges(), final
+        return dict(self.nodes), self._edges(), final
 
     def _track_cell(self, cell: Cell) -> None:
         usage = usage_of(cell.analysis, lambda name: self.bindings.get(name, _UNKNOWN).definitions)
@@ -240,19 +245,25 @@ class VersionTracker:
             self.reasons.setdefault((self.place, place), {})[reason] = None
             self.upstream[self.place] |= self.upstream[place] | 1 << place
 
-    def _track_after(self) -> None:
+    def _edges(self) -> tuple[Edge, ...]:
+        every = {**self.reasons}
+        for (down, up), reasons in self._after().items():
+            every[down, up] = {**every.get((down, up), {}), **reasons}
+        return tuple(
+            Edge(upstream=self.cells[up].id, downstream=self.cells[down].id, reasons=tuple(reasons))
+            for (down, up), reasons in sorted(every.items(), key=lambda item: item[0])
+        )
+
+    def _after(self) -> dict[tuple[int, int], dict[Reason, None]]:
+        """What cells say that they wait for, which may stand behind them."""
         places = {cell.id: place for place, cell in enumerate(self.cells)}
         places |= {cell.name: place for place, cell in enumerate(self.cells) if cell.name}
+        found: dict[tuple[int, int], dict[Reason, None]] = {}
         for place, cell in enumerate(self.cells):
             for name in cell.after:
                 reason = Reason(kind=ReasonKind.AFTER, subject="--after", text=f"--after {name}")
-                self.reasons.setdefault((place, places[name]), {})[reason] = None
-
-    def _edges(self) -> tuple[Edge, ...]:
-        return tuple(
-            Edge(upstream=self.cells[up].id, downstream=self.cells[down].id, reasons=tuple(reasons))
-            for (down, up), reasons in sorted(self.reasons.items(), key=lambda item: item[0])
-        )
+                found.setdefault((place, places[name]), {})[reason] = None
+        return found
 
     def _ids(self, places: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.cells[place].id for place in places)
