@@ -45,6 +45,7 @@ bench: $(VENV)/.dev  ## what a start, a task and many of them cost (PEERS=python
 	$(BIN)/python benchmarks/overhead.py $(if $(PEERS),--peer-python $(PEERS))
 	$(BIN)/python benchmarks/endurance.py
 	$(BIN)/python benchmarks/unattended.py
+	$(BIN)/python benchmarks/notebook.py
 
 build: $(VENV)/.dev  ## sdist and wheel into dist/
 	$(BIN)/python -m build
