@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,16 @@ class Notebook:
             if reply["parent_header"].get("msg_id") == request:
                 content = reply["content"]
                 return Reply(content["status"], content.get("ename", ""), content.get("evalue", ""))
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Take in what the kernel sends until something is so."""
+        deadline = time.monotonic() + 30
+        while not is_so():
+            assert time.monotonic() < deadline, {name: self.output(name) for name in self.outputs}
+            if self.client.iopub_channel.msg_ready():
+                self._take(self.client.get_iopub_msg(timeout=1))
+            else:
+                time.sleep(0.01)
 
     def run(self, source: str, cell: str | None = None, **options: Any) -> Reply:
         """Execute a cell to its end."""

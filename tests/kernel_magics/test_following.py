@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,26 +44,16 @@ def go(nb: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     script.write_text(FLOW, encoding="utf-8")
     process = subprocess.Popen([sys.executable, script, go], env={**os.environ}, stderr=subprocess.DEVNULL)
     try:
-        until(nb, lambda: bool(recent_runs(1)))
+        nb.until(lambda: bool(recent_runs(1)))
         yield go
     finally:
         go.touch()
         process.wait(30)
 
 
-def until(nb: Notebook, is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline, {name: nb.output(name) for name in nb.outputs}
-        if nb.client.iopub_channel.msg_ready():
-            nb._take(nb.client.get_iopub_msg(timeout=1))
-        else:
-            time.sleep(0.01)
-
-
 def test_lines_come_while_another_process_executes_the_run(nb: Notebook, go: Path) -> None:
     request = nb.send("%logs --follow --run last", "logs")
-    until(nb, lambda: "WARNING waits: waiting" in nb.output("logs"))
+    nb.until(lambda: "WARNING waits: waiting" in nb.output("logs"))
     assert "INFO    elsewhere: hello" in nb.output("logs")
     assert "over" not in nb.output("logs")
     go.touch()
@@ -85,7 +74,7 @@ def test_only_what_is_asked_for(nb: Notebook, go: Path) -> None:
 
 def test_an_interrupt_ends_following_and_not_the_run(nb: Notebook, go: Path) -> None:
     request = nb.send("%logs --follow --run last", "logs")
-    until(nb, lambda: "waiting" in nb.output("logs"))
+    nb.until(lambda: "waiting" in nb.output("logs"))
     nb.manager.interrupt_kernel()
     assert nb.finish(request).status == "ok"
     assert nb.output("logs").endswith("is not followed any more. It is as it was.\n")
