@@ -117,8 +117,6 @@ class FlowbookMagics(Magics):
     @friendly
     def logs(self, line: str) -> Any:
         """Show what a run logged."""
-        from flowbook_magics.following import follow
-
         said = self._parse(commands.LOGS, line)
         run = said.run or self.session.last_run or "last"
         task = said.words[0] if said.words else None
@@ -126,6 +124,8 @@ class FlowbookMagics(Magics):
             return reports.logs_text(run, task, said.level)
         if self.session.unattended is not None:  # it would wait for the run that it is part of
             return self.session.unattended.ignored("%logs --follow")
+        from flowbook_magics.following import follow
+
         return follow(run, task, said.level)
 
     @no_var_expand

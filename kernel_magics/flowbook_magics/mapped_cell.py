@@ -90,14 +90,8 @@ class MappedCell:
         assert isinstance(mapping, TaskExecution)
         if mapping.flow is not None:
             return self._submitted(elements, inputs, mapping, mapping.flow.runner.submit)
-        runner = Places()
-        try:
-            futures = self._submitted(elements, inputs, mapping, runner.submit)
-        except BaseException as error:
-            runner.close(error)
-            raise
-        runner.close()
-        return futures
+        with Places() as runner:
+            return self._submitted(elements, inputs, mapping, runner.submit)
 
     def _submitted(
         self, elements: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any], mapping: TaskExecution, submit: Any
@@ -202,7 +196,7 @@ def _check_completed(cell: NotebookCell, elements: Sequence[Mapping[str, Any]], 
     parts = []
     for index in broken[:_NAMED]:
         state = futures[index].state
-        parts.append(f"{futures[index].name} ({described(elements[index])}): {state.message or state.name}")
+        parts.append(f"{futures[index].name} ({_described(elements[index])}): {state.message or state.name}")
     more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
     cause = futures[broken[0]].state.result(raise_on_failure=False)
     error = ElementsFailed(
@@ -211,7 +205,7 @@ def _check_completed(cell: NotebookCell, elements: Sequence[Mapping[str, Any]], 
     raise error from (cause if isinstance(cause, Exception) else None)
 
 
-def described(values: Mapping[str, Any]) -> str:
+def _described(values: Mapping[str, Any]) -> str:
     """What an element is, in a few words: ``region='eu'``."""
     return ", ".join(f"{name}={shorten(one_line(repr(value)), 60)}" for name, value in values.items())
 

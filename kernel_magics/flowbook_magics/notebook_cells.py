@@ -135,7 +135,6 @@ class NotebookCells:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._graph: GrowingGraph | None = GrowingGraph()
-        self._fixed: NotebookGraph | None = None
         self.growing = False
         """Whether further cells are executed while tasks run, as in an unattended run."""
 
@@ -150,8 +149,6 @@ class NotebookCells:
     @property
     def graph(self) -> NotebookGraph:
         """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
-        if self._fixed is not None:
-            return self._fixed
         if self._graph is None:
             self._graph = GrowingGraph(map(_in_graph, self._cells))
         return self._graph.graph
@@ -175,7 +172,7 @@ class NotebookCells:
     def with_cells(self, copies: Iterable[NotebookCell]) -> NotebookCells:
         """These cells as `copies` of them in the same order, which stay as they are while the notebook grows."""
         apart = NotebookCells()
-        apart._cells, apart._fixed, apart.growing = list(copies), self.graph, True
+        apart._cells, apart._graph, apart.growing = list(copies), None, True
         return apart
 
     def put(self, cell: NotebookCell) -> NotebookCell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from flowbook import engine
 from flowbook.run.future import Future
@@ -25,6 +25,12 @@ class Places:
         self._threads = ThreadPool(max_parallel or engine.engine().settings.task_workers)
         self._others: dict[str, Runner] = {}
         self._starting = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self.close(error)
 
     def submit(self, run: TaskExecution, after: Sequence[Future[Any]]) -> None:
         """Execute `run` once all of `after` have ended."""

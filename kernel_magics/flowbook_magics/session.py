@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
-from flowbook.cells import declare, map_over
+from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
@@ -132,9 +132,7 @@ class Session:
         place = known.position if known else len(list(self.cells)) + 1
         title = f"task {name!r}" if name else f"cell {place}"
         found, earlier = analyze_cell(source, title, self.modules()), [cell.analysis for cell in self.cells]
-        analysis = declare(found, title, reads=options.reads, writes=options.writes, earlier=earlier)
-        if options.over:
-            analysis = map_over(analysis, title, options.over, writes=options.writes)
+        analysis = declare(found, title, reads=options.reads, writes=options.writes, over=options.over, earlier=earlier)
         taken = [cell.label for cell in self.cells.tasks if cell.key != key]
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)
@@ -315,14 +313,9 @@ def _warn_of_limit(cell: NotebookCell) -> None:
 
 def _run_elsewhere(run: TaskExecution) -> State:
     """The final state of a task run that is executed by another process."""
-    runner = Places()
-    try:
+    with Places() as runner:
         runner.submit(run, run.awaits)
         run.future.wait()
-    except BaseException as error:
-        runner.close(error)
-        raise
-    runner.close()
     run.recorder.flush()
     return run.future.state
 

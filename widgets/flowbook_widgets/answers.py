@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowbook.core.boxes import boxes, look_in
+from flowbook.core.boxes import Box, boxes, look_in, runs_of
 from flowbook.core.plain import one_line, shorten
 from flowbook.core.view import WORDS, NodeView, RunView
 from flowbook.errors import FlowbookError
@@ -33,7 +33,8 @@ def log_lines(view: RunView, after: int = 0, node: str | None = None) -> Json:
     first = view.log_count - len(view.logs)
     logs = view.logs[max(0, after - first) :]
     if node is not None:
-        members = next((box.members for box in boxes(view) if box.key == node), ())
+        box = _box(view, node)
+        members = box.members if box is not None else ()
         logs = tuple(line for line in logs if line.task_run_id in members)
     lines: list[Json] = []
     for line in logs[-MOST_LINES:]:
@@ -45,8 +46,8 @@ def log_lines(view: RunView, after: int = 0, node: str | None = None) -> Json:
 
 def node_details(view: RunView, key: str, details: Details | None) -> Json:
     """What is known of the task behind a box; of a box of many, its task runs, those in trouble first."""
-    members = [view.nodes[id] for id in next((box.members for box in boxes(view) if box.key == key), ())]
-    members = [node for node in members if node.mapped_by is not None] or members
+    box = _box(view, key)
+    members = runs_of(box, view) if box is not None else []
     if len(members) != 1:
         runs = sorted(members, key=lambda node: _ORDER.index(look_in(node, view)))
         return {"members": [_member(node, view) for node in runs[:MOST_MEMBERS]], "more": len(runs[MOST_MEMBERS:])}
@@ -73,6 +74,10 @@ def answer_of(
             except FlowbookError as error:
                 return {"problem": str(error)}
     return {}
+
+
+def _box(view: RunView, key: str) -> Box | None:
+    return next((box for box in boxes(view) if box.key == key), None)
 
 
 def _member(node: NodeView, view: RunView) -> Json:

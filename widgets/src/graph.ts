@@ -106,7 +106,11 @@ export class GraphPane {
 
   /** The next failed box after the active one, or the previous one. */
   goToFailed(back: boolean): void {
-    const next = this.neighbour(back ? "p" : "n");
+    const keys = [...this.boxes.keys()];
+    const at = keys.indexOf(this.active);
+    const others = [...keys.slice(at + 1), ...keys.slice(0, at)];
+    const failed = (key: string) => /^(failed|crashed)$/.test(this.boxes.get(key)?.face?.look ?? "");
+    const next = (back ? others.reverse() : others).find(failed);
     if (next) this.focus(next);
   }
 
@@ -125,18 +129,16 @@ export class GraphPane {
 
   private key(event: KeyboardEvent): void {
     const next = this.neighbour(event.key);
-    if (event.key === "Escape") this.select(undefined);
-    else if (next) this.focus(next);
-    else return;
+    if (!next) return;
+    this.focus(next);
     event.preventDefault();
     event.stopPropagation();
   }
 
-  /** Left and right follow the edges; up and down go through the boxes in order; `n` finds the next failed one. */
+  /** Left and right follow the edges; up and down go through the boxes in order. */
   private neighbour(key: string): string | undefined {
     const keys = [...this.boxes.keys()];
     const at = keys.indexOf(this.active);
-    const failed = (k: string) => /^(failed|crashed)$/.test(this.boxes.get(k)?.face?.look ?? "");
     switch (key) {
       case "ArrowRight":
         return this.after.get(this.active)?.[0];
@@ -150,10 +152,6 @@ export class GraphPane {
         return keys[0];
       case "End":
         return keys.at(-1);
-      case "n":
-        return [...keys.slice(at + 1), ...keys.slice(0, at)].find(failed);
-      case "p":
-        return [...keys.slice(at + 1), ...keys.slice(0, at)].reverse().find(failed);
       default:
         return undefined;
     }

@@ -73,6 +73,12 @@ class Analysis:
     is_prelude: bool = False
     """It only has imports, functions, classes, docstrings and comments."""
 
+    @property
+    def defined(self) -> frozenset[str]:
+        """The functions and classes that it binds to their own names."""
+        definitions = self.definitions.items()
+        return frozenset(name for name, found in definitions if any(each.name == name for each in found))
+
 
 def analyze(
     source: str,

@@ -1,11 +1,12 @@
-"""What a task cell does as its ``--in`` and ``--out`` say, where they say it: they count instead of what was found."""
+"""What a task cell does as its ``--in``, ``--out`` and ``--map`` say: they count instead of what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from flowbook.cells.analysis import Analysis
+from flowbook.cells.mapped import map_over
 from flowbook.errors import CellError, did_you_mean
 
 __all__ = ["declare"]
@@ -14,19 +15,27 @@ Names = Iterable[str]
 
 
 def declare(
-    analysis: Analysis, label: str, *, reads: Names | None, writes: Names | None, earlier: Iterable[Analysis]
+    analysis: Analysis,
+    label: str,
+    *,
+    reads: Names | None,
+    writes: Names | None,
+    over: Sequence[tuple[str, str]] = (),
+    earlier: Iterable[Analysis],
 ) -> Analysis:
     """The analysis of the cell called `label` with the `reads` and `writes` that it declares (None: those found).
 
+    With `over` it runs once per element, see `map_over`.
+
     Functions, classes and modules of the `earlier` cells need no declaration, so that a cell is stale when a function
     that it calls has changed; and what a cell changes in place keeps its order, declared or not.
-    Raises CellError for a declared output that the cell does not bind.
+    Raises CellError for a declared output that the cell does not bind, and as `map_over` does.
     """
     if writes is not None:
         analysis = _with_writes(analysis, label, frozenset(writes))
     if reads is not None:
         analysis = _with_reads(analysis, frozenset(reads), earlier)
-    return analysis
+    return map_over(analysis, label, over, writes=writes) if over else analysis
 
 
 def _with_writes(analysis: Analysis, label: str, writes: frozenset[str]) -> Analysis:
@@ -51,13 +60,8 @@ def _with_writes(analysis: Analysis, label: str, writes: frozenset[str]) -> Anal
 
 
 def _with_reads(analysis: Analysis, reads: frozenset[str], earlier: Iterable[Analysis]) -> Analysis:
-    helpers = {name for each in earlier for name in (*each.imports, *_defined(each))}
+    helpers = {name for each in earlier for name in (*each.imports, *(each.defined - each.private))}
     kept = reads | (analysis.reads & (helpers | analysis.mutates))
     return replace(
         analysis, reads=kept, late_reads=(analysis.late_reads & kept) - reads, builtins=analysis.builtins - reads
     )
-
-
-def _defined(analysis: Analysis) -> set[str]:
-    visible = analysis.definitions.keys() - analysis.private
-    return {name for name in visible if any(each.name == name for each in analysis.definitions[name])}

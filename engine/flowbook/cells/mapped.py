@@ -52,8 +52,7 @@ def map_over(
 
 def _tools(analysis: Analysis) -> frozenset[str]:
     """The modules, functions and classes that the cell binds."""
-    defined = {name for name, found in analysis.definitions.items() if any(each.name == name for each in found)}
-    return frozenset(analysis.writes & (defined | analysis.imports.keys()))
+    return analysis.writes & (analysis.defined | analysis.imports.keys())
 
 
 def _of_all(names: Iterable[str], over: Mapping[str, str]) -> frozenset[str]:

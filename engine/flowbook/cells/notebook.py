@@ -167,14 +167,14 @@ class GrowingGraph:
 
     def __init__(self, cells: Iterable[Cell] = ()) -> None:
         """Take the cells of a notebook in its order. Raises DuplicateTaskError, UnknownCellError and CycleError."""
-        ordered = tuple(cells)
-        _check_names(ordered)
         self._tracker = VersionTracker()
-        for cell in ordered:
-            self._tracker.add(cell)
-        self._tasks = {cell.name: cell.id for cell in ordered if cell.is_task and cell.name}
+        self._tasks: dict[str, str] = {}
         self._graph: NotebookGraph | None = None
+        ordered = tuple(cells)
+        for cell in ordered:
+            self.add(cell)
         if any(cell.after for cell in ordered):  # otherwise all edges go from the cells before to those behind them
+            _check_after(ordered)
             self.graph.topological_order()
 
     @property
@@ -186,7 +186,10 @@ class GrowingGraph:
         return self._graph
 
     def add(self, cell: Cell) -> None:
-        """Add a cell that waits for nobody by ``after``. Raises DuplicateTaskError, and then nothing has changed."""
+        """Add the last cell. Raises DuplicateTaskError, and then nothing has changed.
+
+        What it waits for by ``after`` is only checked of cells that are given at first.
+        """
         if cell.is_task and cell.name:
             if cell.name in self._tasks:
                 raise DuplicateTaskError(cell.name, self._tasks[cell.name], cell.id)
@@ -209,13 +212,7 @@ def analyze_cells(
     return tuple(analyses)
 
 
-def _check_names(cells: Sequence[Cell]) -> None:
-    tasks: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.is_task and cell.name:
-            if cell.name in tasks:
-                raise DuplicateTaskError(cell.name, tasks[cell.name].id, cell.id)
-            tasks[cell.name] = cell
+def _check_after(cells: Sequence[Cell]) -> None:
     known = {cell.name or cell.id for cell in cells} | {cell.id for cell in cells}
     for cell in cells:
         for name in cell.after:

@@ -49,7 +49,8 @@ def request_slots(
     if strict:
         for name in engine().slots.missing(asked):
             raise ConcurrencySlotAcquisitionError(_missing(name))
-    warn_of_missing(asked)
+    else:
+        warn_of_missing(asked)
     run = current.get()
     return engine().slots.request(
         asked,

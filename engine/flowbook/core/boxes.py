@@ -111,11 +111,18 @@ def looks(nodes: Iterable[NodeView], view: RunView) -> dict[str, int]:
     return {look: tally[look] for look in WORDS if tally[look]}
 
 
+def runs_of(box: Box, view: RunView) -> list[NodeView]:
+    """The task runs that `box` stands for: its elements, if it is of a task run that runs once per element."""
+    nodes = [view.nodes[member] for member in box.members]
+    return [node for node in nodes if node.mapped_by is not None] or nodes
+
+
 def face(box: Box, view: RunView) -> Face:
     """What `box` shows in `view`."""
-    nodes = [view.nodes[member] for member in box.members]
-    if elements := [node for node in nodes if node.mapped_by is not None]:
-        nodes = nodes[:1] if _failed_itself(nodes[0], elements) else elements
+    nodes = runs_of(box, view)
+    mapping = view.nodes[box.members[0]]
+    if nodes[0].mapped_by is not None and _failed_itself(mapping, nodes):
+        nodes = [mapping]
     if len(nodes) == 1:
         return _face_of_one(nodes[0], view)
     counts = looks(nodes, view)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from flowbook.cells import Analysis, analyze_cells, declare, map_over
+from flowbook.cells import Analysis, analyze_cells, declare
 from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
 from flowbook.cells.grammar import HelpWanted
 from flowbook.cells.source import parse_cell
@@ -93,8 +93,7 @@ def _understood(cell: CodeCell, analysis: Analysis, earlier: Sequence[Analysis])
 def _declared(cell: CodeCell, line: CellLine, analysis: Analysis, earlier: Sequence[Analysis]) -> Analysis:
     said = line.said.values
     try:
-        analysis = declare(analysis, cell.title, reads=said["in"], writes=said["out"], earlier=earlier)
-        return map_over(analysis, cell.title, said["map"], writes=said["out"]) if said["map"] else analysis
+        return declare(analysis, cell.title, reads=said["in"], writes=said["out"], over=said["map"], earlier=earlier)
     except CellError as error:
         raise NotebookError(str(error)) from None
 
