@@ -21,7 +21,7 @@ from flowbook.core.deploying import Collision
 from flowbook.core.templates import RunMoment, has_placeholder, render
 from flowbook.run.ids import new_id
 from flowbook.schedules import InvalidSchedule, Schedule, from_dict
-from flowbook.store.bulk import insert_rows
+from flowbook.store.bulk import insert_rows, update_rows
 from flowbook.store.deployments import Deployment
 from flowbook.store.queue import NewRun, add_runs, is_active, is_waiting
 
@@ -37,7 +37,7 @@ ON_TIME = 15.0
 #: So many missed fires of one schedule are made up for at most; older ones are recorded as missed.
 MOST_CAUGHT_UP = 1_000
 #: So many schedules are dealt with in one transaction, so that the first runs need not wait for the last.
-CHUNK = 100
+CHUNK = 250
 #: A due time that was computed so many seconds after now was computed by a clock that was wrong.
 _CLOCK_WENT_BACK = 60.0
 
@@ -193,10 +193,8 @@ def _deal_with(connection: Connection, rows: Sequence[Any], now: float) -> list[
         made.moved.append({"of": row.id, "due": fires.next_due, "now": now})
     add_runs(connection, made.runs, now)
     insert_rows(connection, schema.fire, made.fires)
-    if made.moved:
-        table = schema.schedule
-        moved = update(table).where(table.c.id == bindparam("of"))
-        connection.execute(moved.values(next_due=bindparam("due"), as_of=bindparam("now")), made.moved)
+    moved = update(schema.schedule).where(schema.schedule.c.id == bindparam("of"))
+    update_rows(connection, moved.values(next_due=bindparam("due"), as_of=bindparam("now")), made.moved)
     return [run.id for _, run in made.runs]
 
 
@@ -257,13 +255,13 @@ def _plan(
 
 def _room(connection: Connection, deployment: Deployment, made: _Made) -> int | None:
     """For how many more runs there is room, where a fire that finds none makes no run; else None."""
+    settings = deployment.settings
+    if settings.concurrency_limit is None or settings.collision is not Collision.CANCEL_NEW:
+        return None
     from sqlalchemy import and_, func, or_, select
 
     from flowbook.store.schema import flow_run
 
-    settings = deployment.settings
-    if settings.concurrency_limit is None or settings.collision is not Collision.CANCEL_NEW:
-        return None
     mine = (flow_run.c.deployment_id == deployment.id, or_(is_active(), and_(is_waiting(), flow_run.c.batch.is_(None))))
     stored = connection.scalar(select(func.count()).select_from(flow_run).where(*mine)) or 0
     return settings.concurrency_limit - stored - sum(of.id == deployment.id for of, _ in made.runs)
