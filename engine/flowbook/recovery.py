@@ -66,7 +66,7 @@ class RecoveryStorage:
         root = str(flow.recovery).partition("/")[0] if flow is not None else None
         try:
             _store.put(key, value, seconds=seconds, task_key=run.work.key, flow_run_id=root)
-        except _TooLarge:
+        except TooLarge:
             pass
         except Exception as error:  # a lock, a connection, a generator: there are good reasons for such results
             _log.debug("The result of %s is not kept for a retry: %s: %s", run.title, type(error).__name__, error)
@@ -82,14 +82,15 @@ def forget(flow_run_id: str) -> None:
     delete_of_run(opened.database, opened.settings.home, flow_run_id)
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):
+    """A value has more than `MOST` bytes when it is pickled."""
 
 
-class _Small(PickleSerializer):
+class Bounded(PickleSerializer):
     """Pickles up to `MOST` bytes. They are read by the one that they are named after."""
 
     def dump(self, value: Any, file: IO[bytes]) -> None:
+        """Write a value to a file. Raises TooLarge."""
         super().dump(value, _Counting(file))  # type: ignore[arg-type]  # it is written to, and no more
 
 
@@ -105,8 +106,8 @@ class _Counting(io.RawIOBase):
     def write(self, data: Any) -> int:
         self._left -= memoryview(data).nbytes
         if self._left < 0:
-            raise _TooLarge
+            raise TooLarge
         return self._file.write(data)
 
 
-_store = ResultStore(serializer=_Small())
+_store = ResultStore(serializer=Bounded())

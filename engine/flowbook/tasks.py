@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
 from flowbook.cache_policies import CacheKeyFunction, CachePolicy, task_input_hash
@@ -27,6 +27,9 @@ from flowbook.run.hooks import check_hooks, hooks_by_state, tags_of
 from flowbook.run.outcomes import answer
 from flowbook.run.placeholder import Placeholder
 from flowbook.run.work import Hook, Storage, Work
+
+if TYPE_CHECKING:
+    from flowbook.run.task_execution import TaskExecution
 
 __all__ = ["Task", "TaskOptions", "exponential_backoff", "task", "task_input_hash"]
 
@@ -121,6 +124,7 @@ class Task(Decorated, Generic[P, R]):
             log_prints=options.log_prints,
             storage=storage,
             recovery=self._recovery if options.may_be_recovered() and not self.isgenerator else None,
+            failing=_keep_failed if options.may_be_recovered() else None,
             key=self.task_key,
             tags=options.tags,
             hooks=hooks_by_state(
@@ -332,6 +336,12 @@ def _options(given: Mapping[str, Any], base: TaskOptions | None = None) -> TaskO
         if option in changes:
             changes[option] = tuple(changes[option] or ())
     return replace(base or TaskOptions(), **changes)
+
+
+def _keep_failed(run: TaskExecution, state: State) -> None:
+    from flowbook.post_mortem import keep
+
+    keep(run, state)
 
 
 def _final_state(future: Future[Any]) -> State:

@@ -41,6 +41,13 @@ FLOW_CANCEL = Command(
     name="%flow cancel", summary="Cancel the flow run that goes on in the background of this notebook."
 )
 
+FLOW_DEBUG = Command(
+    name="%flow debug",
+    summary="Show why a task of a run failed, and bind what it was given in this notebook.",
+    arguments=(Argument(name="RUN", choices=Kind.RUN), Argument(name="TASK", choices=Kind.TASK)),
+    example="%flow debug last validate",
+)
+
 TASKS = Command(
     name="%tasks", summary="List the tasks of this notebook: state, what they read and write, why they are stale."
 )
@@ -198,6 +205,7 @@ ALL = (
     FLOW_CHECK,
     FLOW_RUN,
     FLOW_CANCEL,
+    FLOW_DEBUG,
     FLOW_CELL,
     TASKS,
     RUNS,

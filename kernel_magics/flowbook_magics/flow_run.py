@@ -171,6 +171,7 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) 
 @contextmanager
 def _seen_live(session: Session, run_id: str) -> Iterator[LiveView]:
     session.traces.clear()
+    session.errors.clear()
     details = RunDetails(session)
     with live_view(run_id, details=details.of, cancel=lambda: cancel_flow_run(run_id)) as view:
         stop = engine.engine().recorder.listen(view.feed)

@@ -88,6 +88,7 @@ class FlowbookMagics(Magics):
             commands.FLOW_CHECK: self._flow_check,
             commands.FLOW_RUN: self._flow_run,
             commands.FLOW_CANCEL: self._flow_cancel,
+            commands.FLOW_DEBUG: self._flow_debug,
         }
         return acts[command](self._parse(command, rest))
 
@@ -189,6 +190,17 @@ class FlowbookMagics(Magics):
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow cancel")
         return cancel(self.session)
+
+    def _flow_debug(self, said: Parsed) -> Any:
+        from flowbook_magics.debug import debug
+
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%flow debug")
+        if not said.words:
+            raise UsageError(
+                f"%flow debug needs a run: its number, its name, or `last`, as in {commands.FLOW_DEBUG.example}."
+            )
+        return debug(self.session, *said.words)
 
     def _parse(self, command: Command, line: str) -> Parsed:
         return parse(command, line, self.session.notebook)

@@ -66,6 +66,8 @@ class Session:
         """The last flow run that was begun with ``--background``; it may have ended."""
         self.traces: dict[str, tuple[Frame, ...]] = {}
         """Where the task runs of the last flow run failed, by their ids."""
+        self.errors: dict[str, BaseException] = {}
+        """What they failed with, with the frames as they were left."""
         self._codes: dict[str, CellCode] = {}
         self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
 
@@ -249,6 +251,7 @@ class Session:
             remember(self.cells, cell, run.id, run.seconds())
         elif isinstance(state.data, BaseException) and not alone:
             self.traces[run.id] = frames_of(self.shell, state.data, outputs.of_user(state.data))
+            self.errors[run.id] = state.data
         home = self._at_home(cell)
         if home is None:
             return

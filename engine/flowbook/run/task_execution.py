@@ -134,6 +134,8 @@ class TaskExecution(Execution):
                 self.produced(state.data)
                 if self.work.completing is not None:
                     self.work.completing(self, state)
+            elif state.is_failed() and self.work.failing is not None:
+                self.work.failing(self, state)
             say(self, "Finished in state %s", state)
             self._run_hooks(state)
         finally:

@@ -87,3 +87,5 @@ class Work:
     """Collects the arguments when the run begins, for work whose inputs are not passed by its caller (a cell's)."""
     completing: Callable[[Execution, State], None] | None = None
     """Called as a run has completed, before anybody else knows."""
+    failing: Callable[[TaskExecution, State], None] | None = None
+    """Called as a task run has failed in its function, before anybody else knows."""
