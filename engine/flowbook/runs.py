@@ -109,7 +109,18 @@ def find_run(text: str | int) -> RunSummary:
         found = _fetch(_summaries().where(meaning).order_by(desc(flow_run.c.number)).limit(1))
         if found:
             return found[0]
-    raise NotFound(f"There is no run {said!r}. `flowbook runs ls` (in a notebook `%runs`) lists them.")
+    hint = did_you_mean(said, ["last", "prev", *_latest_names()])
+    raise NotFound(f"There is no run {said!r}.{hint} `flowbook runs ls` (in a notebook `%runs`) lists them.")
+
+
+def _latest_names() -> list[str]:
+    from sqlalchemy import desc, select
+
+    from flowbook.store.schema import flow_run
+
+    latest = select(flow_run.c.name).order_by(desc(flow_run.c.number)).limit(_NAMES_TO_MEAN)
+    with engine.engine().database.read() as connection:
+        return list(connection.scalars(latest))
 
 
 def run_view(run: str | int, *, keep_logs: int = 10_000) -> RunView:
@@ -168,6 +179,7 @@ def _summaries() -> Select[Any]:
 _FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 _BAD = (StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING)
 _ID_LENGTH = 32
+_NAMES_TO_MEAN = 500
 _LONGEST_NUMBER = 9  # digits, of what a column holds
 
 #: Names of states that flow runs can be in, other than those of their types.

@@ -5,12 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowbook.cli.options import instant, moment, output_option, pairs, print_json, print_table
 from flowbook.errors import FlowbookError, UsageError
+
+if TYPE_CHECKING:
+    from flowbook.core.comparison import Comparison
 
 _ENDS_WITHIN = 5.0  # seconds for a cancelled run to end
 _LOOK_EVERY = 0.1  # seconds
@@ -101,6 +105,33 @@ def logs(run: str, output: str) -> None:
         click.echo(f"{moment(line['time'])} {line['level']:<7} {line['task'] or view.flow}: {line['message']}")
     if not lines:
         click.echo("The run logged nothing.")
+
+
+@runs.command(epilog="Example: flowbook runs diff prev last --html changes.html")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--html", "page", metavar="FILE", help="Write the report as a page, with pictures.")
+@output_option
+def diff(before: str, after: str, page: str | None, output: str) -> None:
+    """Compare two runs that have ended: parameters, tasks, and of notebooks the code and outputs of each cell.
+
+    Exits with 0 if nothing is different but times, with 1 if something is, and with 2 if they cannot be compared.
+    """
+    from flowbook.core.comparison.facts import facts
+    from flowbook.core.comparison.report import report
+    from flowbook.run_comparison import compare_runs
+
+    try:
+        found = compare_runs(before, after)
+    except FlowbookError as error:
+        raise _NotComparable(" ".join(str(error).split("\n"))) from None
+    if page is not None:
+        _write_page(found, Path(page).expanduser())
+    if output == "json":
+        print_json(facts(found))
+    else:
+        click.echo(report(found))
+    sys.exit(not found.is_same)
 
 
 @runs.command(epilog="Example: flowbook runs cancel last")
@@ -198,6 +229,22 @@ def resume(run: str, inputs: tuple[str, ...]) -> None:
     found = find_run(run)
     resume_with_texts(found.id, given)
     click.echo(f"Run {found.number} ({found.name}) of flow {found.flow!r} goes on.")
+
+
+class _NotComparable(click.ClickException):
+    """There are no two runs to compare, which is no answer to the question."""
+
+    exit_code = 2
+
+
+def _write_page(found: Comparison, file: Path) -> None:
+    from flowbook.core.comparison.page import page
+
+    try:
+        file.write_text(page(found), encoding="utf-8")
+    except OSError as error:
+        raise _NotComparable(f"The report cannot be written to {file}: {error.strerror}.") from None
+    click.echo(f"The report is in {file}.", err=True)
 
 
 def _moment_of(text: str) -> float:

@@ -74,7 +74,7 @@ class Face:
 
 def boxes(view: RunView) -> tuple[Box, ...]:
     """The boxes of a run, in the order in which their first task runs came to be."""
-    tasks = {node.id: (node.key, _title(node.name)) for node in view.nodes.values() if node.mapped_by is None}
+    tasks = {node.id: (node.key, title_of(node.name)) for node in view.nodes.values() if node.mapped_by is None}
     runs = Counter(tasks.values())
     alone = sum(n if n < MANY else 1 for n in runs.values())  # so many boxes there would be
     many = MANY if alone <= MOST_BOXES else 2
@@ -185,6 +185,6 @@ def _upstream(key: str, members: list[NodeView], key_of: Mapping[str, str]) -> t
     return tuple(found)
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """The name that runs of one mapped task have in common: ``score`` of ``score-17`` and ``score[17]``."""
     return _NUMBERED.sub("", name) or name

@@ -25,7 +25,8 @@ def show_values(cell: Any, values: Mapping[str, Any]) -> None:
     from nbformat.v4 import new_output
 
     said = "\n".join(["Parameters of this run:", *(f"{name} = {_shown(value)}" for name, value in values.items())])
-    cell.outputs.append(new_output("display_data", {"text/plain": said}))  # type: ignore[no-untyped-call]
+    shown = new_output("display_data", {"text/plain": said}, metadata={"flowbook": "parameters"})  # type: ignore[no-untyped-call]
+    cell.outputs.append(shown)
 
 
 def call_text(flow: str, values: Mapping[str, Any]) -> str:
