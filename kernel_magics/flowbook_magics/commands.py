@@ -65,6 +65,20 @@ RUNS = Command(
 
 _RUN = Argument(name="RUN", choices=Kind.RUN)
 
+RUNS_OPEN = Command(
+    name="%runs open",
+    summary="Show a link to the executed notebook of a run, with what each cell put out.",
+    arguments=(_RUN,),
+    example="%runs open last",
+)
+
+RUNS_DIFF = Command(
+    name="%runs diff",
+    summary="Compare two runs that have ended: parameters, tasks, and of notebooks the code and outputs of each cell.",
+    arguments=(Argument(name="A", choices=Kind.RUN), Argument(name="B", choices=Kind.RUN)),
+    example="%runs diff prev last",
+)
+
 RUNS_RETRY = Command(
     name="%runs retry",
     summary="Have a run of a deployment that failed begin anew, without what had completed.",
@@ -209,6 +223,8 @@ ALL = (
     FLOW_CELL,
     TASKS,
     RUNS,
+    RUNS_OPEN,
+    RUNS_DIFF,
     RUNS_RETRY,
     RUNS_CANCEL,
     LOGS,

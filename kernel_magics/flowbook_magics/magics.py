@@ -104,13 +104,13 @@ class FlowbookMagics(Magics):
     @line_magic
     @friendly
     def runs(self, line: str) -> Any:
-        """List the last runs, or retry or cancel one."""
+        """List the last runs, open, retry or cancel one, or compare two."""
         from flowbook_magics.run_verbs import ACTS
 
         command, rest = _command_of("%runs", line)
         said = self._parse(command, rest)
         if command.verb:
-            return ACTS[command](said)
+            return ACTS[command](self.session, said)
         return reports.runs_table(said.limit, failed=bool(said.failed), deployment=said.deployment)
 
     @no_var_expand

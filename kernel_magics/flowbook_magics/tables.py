@@ -42,3 +42,14 @@ class Text:
 
     def __repr__(self) -> str:
         return self.text
+
+
+class Marked(Text):
+    """Text, and HTML that says the same, for front ends that can show it."""
+
+    def __init__(self, text: str, html: str) -> None:
+        super().__init__(text)
+        self.html = html
+
+    def _repr_html_(self) -> str:
+        return self.html

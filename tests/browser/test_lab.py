@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -17,6 +18,9 @@ from flowbook.runs import recent_runs, run_folder
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 CELLS = ["%load_ext flowbook", "%%task\nday = '2026-11-20'", "%%task\nrows = [day] * 3"]
+
+
+HTML = "<b>shown</b><script>{}</script>"
 
 
 @task
@@ -132,6 +136,30 @@ def test_lists_the_runs_and_follows_them(lab: Any, page: Page, in_lab: Path) -> 
 
     nightly()
     expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+
+
+def test_the_executed_notebook_of_a_run_opens_and_is_not_trusted(lab: Any, page: Page, in_lab: Path) -> None:
+    loud = HTML.format("document.title = 'ran'")
+    for outputs in ([], [nbformat.v4.new_output("display_data", {"text/html": loud})]):
+        nightly()
+        run = recent_runs(1)[0]
+        run_folder(run.id).mkdir(parents=True)
+        cell = nbformat.v4.new_code_cell("show()", id="c", outputs=outputs)
+        nbformat.write(nbformat.v4.new_notebook(cells=[cell]), run_folder(run.id) / "notebook.ipynb")
+    lab.write_notebook("compares.ipynb", ["%load_ext flowbook\n%runs open last", "%runs diff prev last"])
+    lab.open(page, "compares.ipynb")
+    lab.execute(page, "notebook:run-all-cells")
+    expect(page.locator(".fb-diff")).to_contain_text("Different: 1 output.")
+    expect(page.locator(".fb-diff pre")).to_contain_text("+shown")
+    assert page.locator(".fb-diff script").count() == 0
+
+    page.get_by_role("link", name=f"nightly-run-{run.number}.ipynb").click()
+    tab = page.get_by_role("tab", name=f"nightly-run-{run.number}.ipynb")
+    expect(tab).to_have_attribute("aria-selected", "true")
+    opened = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    expect(opened.locator(".jp-OutputArea-output")).to_contain_text("shown")
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.content.model.cells.get(0).trusted") is False
+    assert "ran" not in page.title()
 
 
 def test_says_so_when_the_server_is_gone(lab: Any, page: Page, in_lab: Path) -> None:

@@ -41,7 +41,7 @@ def option_names(command: object) -> list[str]:
         ("%flow s", ["show"]),
         ("x = %flow r", ["run"]),
         ("1 + 1\n  %flow r", ["run"]),
-        ("%runs ", ["retry", "cancel", *option_names(commands.RUNS)]),
+        ("%runs ", ["open", "diff", "retry", "cancel", *option_names(commands.RUNS)]),
         ("%runs re", ["retry"]),
         ("%schedule ", ["list", "next", "pause", "resume", "rm"]),
         ("%schedule next --", ["--name", "--limit", "--help"]),
@@ -97,6 +97,7 @@ def test_runs_of_the_record(nb: Notebook) -> None:
     assert tab(nb, "%logs --run ") == ["last", "prev", "3", "2", "1"]
     assert tab(nb, "%runs retry ") == ["last", "prev", "3", "2", "1"]
     assert tab(nb, "%runs cancel 3") == ["3"]
+    assert tab(nb, "%runs diff prev l") == ["last"]
 
 
 def test_deployments_schedules_and_pools_of_the_record(nb: Notebook, tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ IGNORED = {
     "%flow run --background": "%flow run",
     "%flow cancel": "%flow cancel",
     "%logs --follow": "%logs --follow",
+    "%runs open last": "%runs open",
     "%deploy": "%deploy",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,3 +220,61 @@ def test_prune_asks_says_what_goes_and_deletes_it() -> None:
     assert numbers() == []
     assert CliRunner().invoke(root, prune).output == "There is nothing to delete.\n"
     assert CliRunner().invoke(root, ["prune", "--older-than", "1d"]).output == "There is nothing to delete.\n"
+
+
+NOT_COMPARABLE = [
+    (("1", "nope"), "There is no run 'nope'."),
+    (("1", "rum-2"), "There is no run 'rum-2'. Did you mean 'run-2'?"),
+    (("run-1", "1"), "Both are run 1 (run-1); name two runs, such as `prev` and `last`."),
+    (
+        ("1", "7"),
+        "Run 7 (run-7) of flow 'odd' has not ended: it is Running. `flowbook runs watch 7` follows it to its end.",
+    ),
+    (("5", "1"), "Run 5 (run-5) of flow 'odd' has not ended: it is Scheduled."),
+    (("1",), "Missing argument 'B'."),
+    (("1", "2", "--output", "xml"), "'xml' is not one of"),
+]
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(("args", "says"), NOT_COMPARABLE)
+def test_what_cannot_be_compared_is_said_with_exit_status_2(args: tuple[str, ...], says: str) -> None:
+    answer = cli("diff", *args)
+    assert (answer.exit_code, says in " ".join(answer.stderr.split())) == (2, True), answer.stderr
+
+
+def test_runs_of_a_flow_are_compared_by_parameters_tasks_and_log() -> None:
+    @task(log_prints=True)
+    def measure(city: str) -> int:
+        print("asking for", city)
+        if city == "Chur":
+            raise ValueError("no answer")
+        return len(city)
+
+    @flow
+    def weather(city: str) -> None:
+        measure(city)
+
+    weather("Bern")
+    weather("Bern")
+    assert cli("diff", "prev", "last").exit_code == 0
+    with pytest.raises(ValueError, match="no answer"):
+        weather("Chur")
+    answer = cli("diff", "prev", "last")
+    assert answer.exit_code == 1
+    assert "  city: 'Bern' → 'Chur'" in answer.stdout
+    assert re.search(r"^\* measure\S* +Succeeded .* +Failed ", answer.stdout, re.MULTILINE)
+    assert "asking for Chur" in answer.stdout.partition("\nLog\n")[2]
+
+
+def test_versions_of_a_python_flow_are_compared_by_its_program(tmp_path: Path) -> None:
+    program = tmp_path / "daily.py"
+    for limit in (10, 20):
+        program.write_text(f"from flowbook import flow\n\n\n@flow\ndef daily():\n    return {limit}\n")
+        CliRunner().invoke(root, ["promote", f"{program}:daily", "--name", "daily"])
+        run = request_run("daily")
+        cli("cancel", str(run.number))
+    said = cli("diff", "1", "2").stdout
+    assert "deployment 'daily', version 1" in said
+    assert "Different: the program." in said
+    assert "    -    return 10\n    +    return 20\n" in said
