@@ -97,6 +97,10 @@ SAME: dict[str, tuple[Outputs, Outputs]] = {
             )
         ],
     ),
+    "ids in a specification": (
+        [display(application_json={"id": "0f3a2b1c9d8e4f0080000123456789ab"})],
+        [display(application_json={"id": "1f3a2b1c9d8e4f0080000123456789ab"})],
+    ),
     "ids in HTML": (
         [display(text_html='<div id="0f3a2b1c-9d8e-4f00-8000-0123456789ab">x</div>')],
         [display(text_html='<div id="1f3a2b1c-9d8e-4f00-8000-0123456789ab">x</div>')],
@@ -131,6 +135,12 @@ DIFFERENT: dict[str, tuple[Outputs, Outputs, list[str]]] = {
         [display(application_json={"b": 1, "a": [1]})],
         [display(application_json={"a": [2], "b": 1})],
         ["-  1", "+  2"],
+    ),
+    "a number in base 16": ([stream(hex(0xABCDEF01))], [stream(hex(0xABCDEF02))], ["-0xabcdef01", "+0xabcdef02"]),
+    "a long number in HTML": (
+        [display(text_html="<b>12345678</b>")],
+        [display(text_html="<b>12345679</b>")],
+        ["-12345678", "+12345679"],
     ),
     "words in HTML": (
         [display(text_html="<p>a</p><b>one</b>")],
@@ -199,6 +209,26 @@ def test_a_table_that_is_shown_in_part_says_how_large_it_is() -> None:
         return display(text_html=pd.DataFrame({"n": [0] * n}).to_html(max_rows=10, show_dimensions=True))
 
     assert table(long(1000), long(1002)).said == ("1000 rows × 1 columns → 1002 rows × 1 columns",)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<![foo[x]]><table><tr><td>1",
+        "<table></table>",
+        "<table><tr></tr></table>",
+        "<table><tr><td><table><tr><td>1</table></table>",
+        "<table><tr><td>1</td></tr></table><table><tr><td>2</td></tr></table>",
+        "<table>" + "<tr><td>1" * 2001,
+        "<table><tr>" + "<td colspan=200>1" * 2,
+        "<table>" + "<tr><td rowspan=99999 colspan=99999>x" * 1500,
+        "<p>none",
+    ],
+)
+def test_what_is_no_table_is_compared_as_text(html: str) -> None:
+    found = outputs_of([display(text_html=html)], [display(text_html=html + "<p>more")])
+    assert not found.is_same
+    assert lines(found)[-1].endswith("more")
 
 
 def test_pictures_are_laid_over_each_other() -> None:

@@ -8,14 +8,14 @@ from difflib import SequenceMatcher
 from flowbook.core.comparison.records import TextChange
 from flowbook.core.plain import shorten
 
-_MOST_COMPARED = 2000  # lines of each text, from the first that differs
+_MOST_COMPARED = 1000  # lines of each text, from the first that differs
 _MOST_KEPT = 200  # lines of the diff
 _CONTEXT = 2
 _LONGEST = 1000  # columns of a line
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _VOLATILE = re.compile(
-    r"\b0x[0-9a-fA-F]{4,}\b"  # where an object lies
+    r"(?<=\bat )0x[0-9a-fA-F]{6,}\b"  # where an object lies
     r"|^(?:CPU times|Wall time): .*|.* per loop \(mean ± std\. dev\. .*"  # %time and %timeit
     r"|\d+(?:\.\d+)?%\|.*\[[\d:]+<[^\]]*\]|\[[\d:]+<[^\]]*\]"  # progress bars of tqdm
 )

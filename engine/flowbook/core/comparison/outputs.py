@@ -13,15 +13,15 @@ from flowbook.core.comparison.alignment import aligned
 from flowbook.core.comparison.lines import plain, steady, text_change
 from flowbook.core.comparison.pixels import picture_change
 from flowbook.core.comparison.records import OutputChange, Picture
-from flowbook.core.comparison.tables import Grid, grid_of, table_change
+from flowbook.core.comparison.tables import Grid, grid_of, read_into, table_change
 
 _PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/svg+xml")
 _TEXTS = ("text/markdown", "text/latex", "text/plain")
 _WIDGET = "application/vnd.jupyter.widget-view+json"  # its content is an id
 _STREAMS = {"stdout": "printed", "stderr": "printed to stderr"}
-_IN_HTML = re.compile(  # ids that are made anew each time
-    r"""\b(?:id|for|class|aria-labelledby|aria-describedby)=(?:"[^"]*"|'[^']*')|\b[0-9a-f]{8,}(?:-[0-9a-f]{4,})*\b"""
-    r"|#?\bT_[0-9a-f]{5}\w*"
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
+_IN_TAGS = re.compile(  # ids that are made anew each time
+    r"""\b(?:id|for|class|aria-labelledby|aria-describedby)=(?:"[^"]*"|'[^']*')|#?\bT_[0-9a-f]{5}\w*"""
 )
 
 
@@ -102,9 +102,9 @@ def _display(data: Mapping[str, Any]) -> Shown:
     for mime, value in data.items():
         if mime.startswith("application/") and mime != _WIDGET and not mime.endswith("javascript"):
             text = value if isinstance(value, str) else json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
-            return Shown(title=mime, text=text, key=_key(text))
+            return Shown(title=mime, text=text, key=_key(_UUID.sub("…", text)))
     if html:
-        return Shown(title="HTML", text=_read(html), key=_key(_IN_HTML.sub("…", html)))
+        return Shown(title="HTML", text=_read(html), key=_key(_UUID.sub("…", _IN_TAGS.sub("…", html))))
     mime = next((mime for mime in _TEXTS if mime in data), next(iter(data), "text/plain"))
     text = plain(_text(data.get(mime, "")))
     return Shown(title="shown", text=text, key=_key(text))
@@ -141,8 +141,7 @@ def _lines_of(grid: Grid) -> str:
 def _read(html: str) -> str:
     """What a person reads of a piece of HTML."""
     reader = _Words()
-    reader.feed(html)
-    reader.close()
+    read_into(reader, html)
     lines = (" ".join(line.split()) for line in "".join(reader.pieces).split("\n"))
     return "\n".join(line for line in lines if line)
 

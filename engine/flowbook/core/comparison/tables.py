@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -28,13 +29,14 @@ class Grid:
 def grid_of(html: str) -> Grid | None:
     """The table that `html` is; None if it holds none, several, or one that is too large."""
     reader = _Reader()
-    reader.feed(html)
-    reader.close()
+    read_into(reader, html)
     if reader.tables != 1 or not 0 < len(reader.rows) <= _MOST_ROWS:
+        return None
+    if any(sum(cell.across for cell in row) > _MOST_COLUMNS for row in reader.rows):
         return None
     rows = _spread(reader.rows)
     width = max(map(len, rows))
-    if width > _MOST_COLUMNS:
+    if not 0 < width <= _MOST_COLUMNS:
         return None
     named = [_is_head(row) for row in reader.rows]
     first = next((i for i, is_head in enumerate(named) if not is_head), len(rows))
@@ -43,6 +45,13 @@ def grid_of(html: str) -> Grid | None:
     labels = min((_leading_heads(row) for row in body if not _continues(row, width)), default=0)
     heads = tuple(" / ".join(filter(None, dict.fromkeys(column))) for column in zip(*texts[:first], strict=True))
     return Grid(heads=heads, rows=tuple(texts[first:]), labels=labels, note=" ".join(reader.around.split()))
+
+
+def read_into(reader: HTMLParser, html: str) -> None:
+    """Have `reader` read any HTML, to where its parser gives up."""
+    with suppress(AssertionError):  # what the parser of some Python versions raises for odd declarations
+        reader.feed(html)
+        reader.close()
 
 
 def table_change(before: Grid, after: Grid) -> TableChange | None:
@@ -196,7 +205,8 @@ def _spread(rows: Sequence[Sequence[_Cell]]) -> list[dict[int, str]]:
             while column in found[i]:
                 column += 1
             for down in range(min(cell.down, len(rows) - i)):
-                found[i + down].update(dict.fromkeys(range(column, column + cell.across), cell.text))
+                if len(found[i + down]) <= _MOST_COLUMNS:  # a row that is wider makes the table too large anyway
+                    found[i + down].update(dict.fromkeys(range(column, column + cell.across), cell.text))
             column += cell.across
     return found
 

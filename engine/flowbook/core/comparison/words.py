@@ -31,7 +31,7 @@ def ending(side: Side) -> str:
 def verdict(found: Comparison) -> str:
     """Whether the runs differ, and in how many respects."""
     if found.is_same:
-        return "Nothing is different but times." if found.cells else "Nothing that was recorded is different but times."
+        return "Nothing is different but times."
     outputs = sum(len(cell.outputs) for cell in found.cells)
     code = sum(cell.code is not None for cell in found.cells)
     counts = (
@@ -42,7 +42,7 @@ def verdict(found: Comparison) -> str:
     )
     parts = [f"{n} {noun}{'' if n == 1 or noun.endswith('code') else 's'}" for n, noun in counts if n]
     parts += [title for title, change in (("the program", found.program), ("the log", found.log)) if change]
-    return f"Different: {', '.join(parts) or 'how they ended'}."
+    return f"Different: {', '.join(parts)}." if parts else "Different."
 
 
 def same_cells(found: Comparison) -> str:
