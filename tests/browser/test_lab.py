@@ -152,6 +152,7 @@ def test_the_executed_notebook_of_a_run_opens_and_is_not_trusted(lab: Any, page:
     expect(page.locator(".fb-diff")).to_contain_text("Different: 1 output.")
     expect(page.locator(".fb-diff pre")).to_contain_text("+shown")
     assert page.locator(".fb-diff script").count() == 0
+    expect(page.locator(".fb-diff td").first).to_have_css("text-align", "left")
 
     page.get_by_role("link", name=f"nightly-run-{run.number}.ipynb").click()
     tab = page.get_by_role("tab", name=f"nightly-run-{run.number}.ipynb")

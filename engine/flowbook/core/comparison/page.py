@@ -23,13 +23,15 @@ from flowbook.core.comparison.records import (
 from flowbook.core.plain import one_line
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+#: A class named twice outdoes what Jupyter says of headings and tables in outputs.
 _STYLE = """
 .fb-diff { font-size: 13px; line-height: 1.5; overflow-wrap: anywhere; }
-.fb-diff h3 { font-size: 1.05em; margin: 1.2em 0 .3em; }
+.fb-diff.fb-diff h3 { font-size: 1.05em; font-weight: 600; margin: 1.2em 0 .3em; }
 .fb-diff pre { margin: .2em 0 .6em; padding: .4em .6em; border: 1px solid #8884; white-space: pre-wrap; }
 .fb-diff pre > span { display: block; min-height: 1.5em; }
 .fb-diff table { border-collapse: collapse; margin: .2em 0 .6em; }
-.fb-diff th, .fb-diff td { border: 1px solid #8884; padding: .15em .6em; text-align: left; vertical-align: top; }
+.fb-diff.fb-diff th, .fb-diff.fb-diff td { text-align: left; vertical-align: top; padding: .15em .6em; }
+.fb-diff th, .fb-diff td { border: 1px solid #8884; }
 .fb-diff del, .fb-diff .fb-old { background: #f851492e; }
 .fb-diff ins, .fb-diff .fb-new { background: #2ea0432e; }
 .fb-diff del, .fb-diff ins { text-decoration: none; padding: 0 .15em; }
