@@ -41,7 +41,7 @@ def check(session: Session, said: Parsed) -> Findings:
     flow = said.words[0] if said.words else None
     path = notebook_path()
     if path is None:
-        found, note, called = check_notebook(_as_run(session), flow=flow), _NO_FILE, "What has run here"
+        found, note, called = check_notebook(as_run(session), flow=flow), _NO_FILE, "What has run here"
     else:
         found, called = check_file(path, flow=flow, ran=session.ran_so_far()), path.name
         saved = is_saved(session, path)
@@ -52,7 +52,7 @@ def check(session: Session, said: Parsed) -> Findings:
 _NO_FILE = "The notebook's file is not known, so the cells that have run were checked, in the order of their first run."
 
 
-def _as_run(session: Session) -> NotebookNode:
+def as_run(session: Session) -> NotebookNode:
     """The cells that this kernel has executed, as a notebook."""
     import nbformat
 

@@ -48,6 +48,14 @@ FLOW_DEBUG = Command(
     example="%flow debug last validate",
 )
 
+FLOW_EXPORT = Command(
+    name="%flow export",
+    summary="Write this notebook, or what one of its flows needs, as a Python module.",
+    arguments=(Argument(name="FILE"), Argument(name="FLOW", choices=Kind.FLOW)),
+    options=(Option(name="--force", help="write over a file that %flow export has not written"),),
+    example="%flow export report.py",
+)
+
 TASKS = Command(
     name="%tasks", summary="List the tasks of this notebook: state, what they read and write, why they are stale."
 )
@@ -220,6 +228,7 @@ ALL = (
     FLOW_RUN,
     FLOW_CANCEL,
     FLOW_DEBUG,
+    FLOW_EXPORT,
     FLOW_CELL,
     TASKS,
     RUNS,

@@ -81,7 +81,7 @@ class FlowbookMagics(Magics):
     @line_magic
     @friendly
     def flow(self, line: str) -> Any:
-        """Draw the graph, check it, or run it."""
+        """Draw the graph, check it, run it, or write it as a module."""
         command, rest = _command_of("%flow", line)
         acts = {
             commands.FLOW_SHOW: self._flow_show,
@@ -89,6 +89,7 @@ class FlowbookMagics(Magics):
             commands.FLOW_RUN: self._flow_run,
             commands.FLOW_CANCEL: self._flow_cancel,
             commands.FLOW_DEBUG: self._flow_debug,
+            commands.FLOW_EXPORT: self._flow_export,
         }
         return acts[command](self._parse(command, rest))
 
@@ -201,6 +202,13 @@ class FlowbookMagics(Magics):
                 f"%flow debug needs a run: its number, its name, or `last`, as in {commands.FLOW_DEBUG.example}."
             )
         return debug(self.session, *said.words)
+
+    def _flow_export(self, said: Parsed) -> Any:
+        from flowbook_magics.export import export
+
+        if self.session.unattended is not None:
+            return self.session.unattended.ignored("%flow export")
+        return export(self.session, said)
 
     def _parse(self, command: Command, line: str) -> Parsed:
         return parse(command, line, self.session.notebook)

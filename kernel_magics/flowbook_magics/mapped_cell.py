@@ -10,6 +10,7 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.cells.definitions import Definition
+from flowbook.cells.mapped import is_in_turn
 from flowbook.core.annotations import allow_failure, quote
 from flowbook.core.plain import one_line, shorten
 from flowbook.errors import CellError, ElementsFailed
@@ -123,14 +124,8 @@ class MappedCell:
         return {name: value for name, value in inputs.items() if name not in left_out}
 
     def _is_ordered(self) -> bool:
-        """Whether the elements run one after the other: they change something that they share.
-
-        Each element is taken to write files of its own.
-        """
-        analysis, helpers = self._cell.analysis, self._helpers()
-        changed = (analysis.mutates - set(self._cell.options.over_names)).union(*(each.mutates for each in helpers))
-        touched = (analysis.resources - analysis.resource_reads).union(*(each.changes for each in helpers))
-        return bool(changed) or any(not resource.startswith("files:") for resource in touched)
+        """Whether the elements run one after the other: they change something that they share."""
+        return is_in_turn(self._cell.analysis, self._cell.options.over_names, self._helpers())
 
     def _helpers(self) -> list[Definition]:
         """The functions and classes of other cells that it uses."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import importlib
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -249,17 +248,6 @@ def _misplaced(cells: list[NotebookCell], moved: set[str]) -> tuple[NotebookCell
     return None
 
 
-def free_name(analysis: Analysis, source: str, taken: Iterable[str], number: int) -> str:
-    """A name for a task cell that has none: that of the last variable it binds, made unique."""
-    public = [name for name in analysis.writes if not name.startswith("_")]
-    base = max(public, key=lambda name: _last_binding(source, name), default=f"cell-{number}")
-    used, name, n = set(taken), base, 1
-    while name in used:
-        n += 1
-        name = f"{base}-{n}"
-    return name
-
-
 def analyze_cell(source: str, label: str, modules: Mapping[str, str]) -> Analysis:
     """The analysis of a cell as typed. Raises CellError naming the cell and the line of a syntax error."""
     try:
@@ -283,10 +271,6 @@ def _with_star_imports(analysis: Analysis, source: str, modules: Mapping[str, st
 def _public_names(module: ModuleType) -> list[str]:
     listed: list[str] | None = getattr(module, "__all__", None)
     return list(listed) if listed is not None else [name for name in vars(module) if not name.startswith("_")]
-
-
-def _last_binding(source: str, name: str) -> int:
-    return max((found.start() for found in re.finditer(rf"(?m)^\s*{re.escape(name)}\b", source)), default=-1)
 
 
 def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:

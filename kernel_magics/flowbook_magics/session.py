@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook import engine
 from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
+from flowbook.cells.naming import free_name
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
 from flowbook.run.flow_execution import FlowExecution
@@ -24,7 +25,7 @@ from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_task import task_of
 from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
-from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
+from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.places import Places
 from flowbook_magics.run_details import Frame, frames_of
 from flowbook_magics.values import check_inputs, drop_unread

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowbook.cells.analysis import Analysis
+from flowbook.cells.definitions import Definition
 from flowbook.errors import CellError
 
-__all__ = ["map_over"]
+__all__ = ["is_in_turn", "map_over"]
 
 
 def map_over(
@@ -48,6 +49,17 @@ def map_over(
         private=analysis.private | inside,
         imports={name: path for name, path in analysis.imports.items() if name in given},
     )
+
+
+def is_in_turn(analysis: Analysis, names: Iterable[str], helpers: Sequence[Definition]) -> bool:
+    """Whether the elements of a cell run one after the other: they change something that they share.
+
+    `names` are those of the variables that hold all elements, `helpers` the functions and classes of other cells that
+    the cell uses. Each element is taken to write files of its own.
+    """
+    changed = (analysis.mutates - set(names)).union(*(each.mutates for each in helpers))
+    touched = (analysis.resources - analysis.resource_reads).union(*(each.changes for each in helpers))
+    return bool(changed) or any(not resource.startswith("files:") for resource in touched)
 
 
 def _tools(analysis: Analysis) -> frozenset[str]:
