@@ -1,4 +1,4 @@
-"""``%flow check`` in a kernel, and ``%deploy`` of what it finds."""
+"""``%flow check`` in a kernel, ``%deploy`` of what it finds, and ``%flow export`` of the same cells."""
 
 from __future__ import annotations
 
@@ -88,3 +88,29 @@ def test_without_a_file_the_cells_that_ran_are_checked(nb: Notebook) -> None:
 def test_what_is_typed_wrong_is_a_sentence(saved: Notebook) -> None:
     assert "%flow check has no option --strict." in saved.fails("%flow check --strict", "d")
     assert "%flow check [FLOW]" in saved.ok("%flow --help", "d")
+
+
+def test_export_writes_the_notebook_as_it_is_saved(nb: Notebook, tmp_path: Path) -> None:
+    line = f"%flow export {tmp_path}/report.py"
+    save(nb, tmp_path / "report.ipynb", "%load_ext flowbook", "day = 1", "%%task\nout = day + 1", line)
+    said = nb.ok(line, "c3")
+    assert said == f"Wrote {tmp_path}/report.py: flow 'report' and its task. `python {tmp_path}/report.py` runs it.\n"
+    assert "out = day + 1" in (tmp_path / "report.py").read_text()
+    said = nb.ok(line + " ", "d")
+    assert "flowbook: This cell is not in report.ipynb as it is saved" not in said  # blanks make no difference
+    said = nb.ok(line + " --force", "e")
+    assert said.endswith("flowbook: This cell is not in report.ipynb as it is saved, and that is what was written.\n")
+    nb.ok("import runpy; values = runpy.run_path(" + repr(str(tmp_path / "report.py")) + ")['report']()", "f")
+    assert nb.value("values") == {"out": 2, "day": 1}
+
+
+def test_export_of_a_kernel_without_a_file_writes_what_has_run(nb: Notebook, tmp_path: Path) -> None:
+    nb.cells("rate = 2", "%%task\nx = rate + 1", "%%flow nightly\nrate + 1")
+    said = nb.ok(f"%flow export {tmp_path}/all.py", "d")
+    assert "so it has the cells that have run, in the order of their first run." in said
+    assert "x = rate + 1" in (tmp_path / "all.py").read_text()
+    nb.ok(f"%flow export {tmp_path}/one.py nightly", "d")
+    assert "return rate + 1" in (tmp_path / "one.py").read_text()
+    (tmp_path / "mine.py").write_text("mine = 1")
+    assert "was not written by %flow export" in nb.fails(f"%flow export {tmp_path}/mine.py", "d")
+    nb.ok(f"%flow export {tmp_path}/mine.py --force", "d")

@@ -144,6 +144,7 @@ IGNORED = {
     "%flow run": "%flow run",
     "%flow run --background": "%flow run",
     "%flow cancel": "%flow cancel",
+    "%flow export x.py": "%flow export",
     "%logs --follow": "%logs --follow",
     "%runs open last": "%runs open",
     "%deploy": "%deploy",
