@@ -146,6 +146,8 @@ def _check_changes(cells: NotebookCells, cell: NotebookCell, run: Collection[str
 
 def _all_fresh(cells: NotebookCells, part: Collection[str], wanted: Wanted) -> str:
     if wanted.only is None:
+        if len(part) == 1:
+            return "Nothing to run: the task is fresh. `%flow run --all` runs it again."
         return f"Nothing to run: all {len(part)} tasks are fresh. `%flow run --all` runs them again."
     labels = [cell.label for cell in cells.tasks if cell.graph_id in part]
     again = f"`%flow run --only {','.join(wanted.only)} --all`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextvars
 import copy
 import os
@@ -265,9 +266,9 @@ class Session:
     # Names
 
     def _bind_name(self, cell: NotebookCell) -> None:
-        """The task's name is bound to the task, unless the name is taken by something else."""
+        """The task's name is bound to the task, unless the name is taken by something else, built-in or not."""
         name, names = cell.label, self.notebook
-        is_variable = any(name in other.analysis.writes for other in self.cells)
+        is_variable = hasattr(builtins, name) or any(name in other.analysis.writes for other in self.cells)
         if name.isidentifier() and not is_variable and isinstance(names.get(name), Task | type(None)):
             names[name] = self._task(cell)
 

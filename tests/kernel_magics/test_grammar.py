@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -237,3 +238,36 @@ def test_what_the_line_of_a_cell_says() -> None:
 )
 def test_the_line_is_brought_to_where_the_shell_looks_for_it(source: str, lines: list[str]) -> None:
     assert comment_to_magic(source.splitlines(keepends=True)) == lines
+
+
+def _wrong_lines() -> Iterator[tuple[Command, str, str]]:
+    """(command, line, what the sentence says besides the command and the option) for every option there is."""
+    for command in commands.ALL:
+        for option in command.options:
+            if not option.value:
+                yield command, f"{option.name}=1", f"{command.name}: {option.name} takes no value."
+                yield (
+                    command,
+                    f"{option.name} {option.name}",
+                    f"{command.name}: {option.name} is given twice; keep one.",
+                )
+                continue
+            missing = f"{command.name}: {option.name} needs a value, as in {option.shown}."
+            yield command, option.name, missing
+            yield command, f"{option.name} --help-me", missing
+            if not option.may_be_empty:
+                yield command, f"{option.name} ''", f"{command.name}: {option.name} is ''; "
+            if option.words or (option.read is not str and option.name != "--limit"):
+                yield command, f"{option.name} '?!'", f"{command.name}: {option.name} is '?!'; "
+            yield command, f"{option.name[:-1]} 1", f"{command.name} has no option {option.name[:-1]}. Did you mean"
+
+
+@pytest.mark.parametrize(("command", "line", "said"), [*_wrong_lines()])
+def test_every_option_refuses_what_it_does_not_understand_in_one_sentence(
+    command: Command, line: str, said: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse(command, line, {})
+    assert str(refused.value).startswith(said)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).endswith((".", "?"))

@@ -66,6 +66,8 @@ TASK_CELLS = [
     ("%%task t --limit api:\nx = 1", "--limit is 'api:'; write the name of a concurrency limit"),
     ("%%task t --limit api:0\nx = 1", "--limit is 'api:0'; write the name of a concurrency limit"),
     ("%%task t --tag a\nx = 1", "%%task has no option --tag. Did you mean '--tags'?"),
+    ("%%task t --tags ''\nx = 1", "%%task: --tags is ''; it needs a value, as in --tags A,B."),
+    ("%%task t --map ,\nx = 1", "%%task: --map is ','; it needs a value, as in --map item=items[,b=bs]."),
     ("%%task t --log-prints=1\nx = 1", "%%task: --log-prints takes no value."),
     ("#| task t --no-log-prints --log-prints\nx = 1", "--log-prints and --no-log-prints exclude each other; keep"),
     (
@@ -257,3 +259,27 @@ def test_the_error_stops_a_run_of_all_cells(nb: Notebook) -> None:
 
 def test_deploy_of_a_kernel_without_a_notebook(nb: Notebook) -> None:
     assert "open it in JupyterLab, or run `flowbook promote NOTEBOOK.ipynb`" in nb.fails("%deploy", "a")
+
+
+def test_a_task_may_be_called_like_a_builtin(nb: Notebook) -> None:
+    nb.cells("%%task list\nx = 1", "y = list('ab')", "%flow run --all")
+    assert nb.value("x, y") == (1, ["a", "b"])
+
+
+def test_a_cell_may_bind_the_names_of_flowbook(nb: Notebook) -> None:
+    nb.cells("task, flow = 5, 6", "%%task t\nx = task + flow", "%flow run --all")
+    assert nb.value("x, task, flow") == (11, 5, 6)
+
+
+def test_what_waits_for_a_task_that_was_deleted(nb: Notebook) -> None:
+    nb.cells("%%task first\na = 1", "%%task second --after first\nb = 2")
+    output = nb.fails("%%task second --after first\nb = 2", "b", deleted=("a",))
+    assert output.startswith("UsageError: ")
+    assert "'first'" in output
+    assert output.count("\n") == 1
+
+
+def test_an_input_that_cannot_be_compared_is_named(nb: Notebook) -> None:
+    nb.ok("import threading\nlock = threading.Lock()", "a")
+    output = nb.ok("%%task t --cache inputs\nx = lock is None", "b")
+    assert "task run 't' is not cached: its argument 'lock' cannot be compared" in output

@@ -119,7 +119,7 @@ def test_running_a_cell_by_itself_binds_its_names_as_a_plain_cell_does(nb: Noteb
 def test_flow_run_says_when_nothing_is_stale(nb: Notebook) -> None:
     nb.ok("%%task\nx = 1", "a")
     output = nb.ok("%flow run", "b")
-    assert output.startswith("Nothing to run: all 1 tasks are fresh. `%flow run --all` runs them again.\n")
+    assert output.startswith("Nothing to run: the task is fresh. `%flow run --all` runs it again.\n")
     assert "[= x reused]" in output
     assert "1 succeeded" in nb.ok("%flow run --all", "b")
 

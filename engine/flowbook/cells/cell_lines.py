@@ -79,6 +79,7 @@ TASK = Command(
             metavar="X,Y",
             read=_variable,
             listed=True,
+            may_be_empty=True,
             help="variables it reads, instead of those found in its code",
         ),
         Option(
@@ -86,6 +87,7 @@ TASK = Command(
             metavar="Z",
             read=_output,
             listed=True,
+            may_be_empty=True,
             help="variables it gives to other cells; others stay inside",
         ),
         Option(name="--retries", metavar="N", read=count, default=0, help="try again so often after a failure"),
@@ -159,6 +161,7 @@ FLOW_CELL = Command(
             name="--params",
             metavar="day:date,limit:int=10",
             default="",
+            may_be_empty=True,
             help="parameters with types and defaults",
         ),
         Option(name="--retries", metavar="N", read=count, default=0, help="try again so often after a failure"),

@@ -53,6 +53,7 @@ class Option:
     """``--name VALUE``, or a bare ``--name`` when there is neither a `metavar` nor words to choose from.
 
     `read` turns the text into the value. With `listed` the value is a tuple: the text is several, with commas between.
+    With `may_be_empty` an empty text is a value, too: it says that there are none.
     `needs` is another option, as one would write it, without which this one does nothing; `excludes` is the name of one
     that says the opposite.
     """
@@ -66,6 +67,7 @@ class Option:
     listed: bool = False
     repeat: bool = False
     keeps_placeholders: bool = False
+    may_be_empty: bool = False
     needs: str = ""
     excludes: str = ""
 
@@ -91,9 +93,10 @@ class Option:
 
     def of(self, text: str) -> Any:
         """The value that `text` says. Raises ValueError."""
-        if self.listed:
-            return tuple(self._one(part.strip()) for part in text.split(",") if part.strip())
-        return self._one(text)
+        parts = [part.strip() for part in text.split(",") if part.strip()] if self.listed else [text]
+        if not self.may_be_empty and (not parts or (self.read is str and not self.words and not text.strip())):
+            raise ValueError(f"it needs a value, as in {self.shown}")
+        return tuple(map(self._one, parts)) if self.listed else self._one(text)
 
     def _one(self, text: str) -> Any:
         value = self.read(text)
