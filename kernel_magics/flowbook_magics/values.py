@@ -55,11 +55,19 @@ def check_inputs(
                 f"Task {cell.label!r} needs {name!r} from task {first!r}, which has not run: "
                 "run that cell first, or `%flow run`."
             )
+        if name in cell.analysis.guarded_reads or _may_be_bound_unseen(cells, cell, made_meanwhile):
+            continue
         hint = did_you_mean(name, [key for key in notebook if not key.startswith("_")])
         raise CellError(
             f"Task {cell.label!r} reads {name!r}, which no cell that has run defines.{hint} "
             "Run the cell that defines it first, or delete this one."
         )
+
+
+def _may_be_bound_unseen(cells: NotebookCells, cell: NotebookCell, made_meanwhile: Collection[str]) -> bool:
+    """Whether a cell that runs first may bind names that its code does not show (``%run``, ``exec``)."""
+    before = list(cells)[: cell.position - 1]
+    return any(each.graph_id in made_meanwhile and cells.graph[each.graph_id].flags for each in before)
 
 
 def drop_unread(cells: NotebookCells) -> None:

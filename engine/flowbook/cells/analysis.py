@@ -38,6 +38,8 @@ class Analysis:
     """Why the cell must keep its place: "dynamic", "history", "ipython", "run" (``%run``), "star-import"."""
     late_reads: frozenset[str] = _NONE
     """Those of ``reads`` that only functions defined here look up, when they are called."""
+    guarded_reads: frozenset[str] = _NONE
+    """Those of ``reads`` that may be missing: the cell catches the NameError."""
     conditional_writes: frozenset[str] = _NONE
     """Those of ``writes`` that some path leaves as they were before."""
     late_writes: frozenset[str] = _NONE
@@ -117,6 +119,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
         mutates=frozenset(facts.mutates & reads),
         flags=frozenset(facts.flags | magic.flags),
         late_reads=frozenset(reads - facts.reads),
+        guarded_reads=frozenset((reads & facts.reads) - facts.needs),
         conditional_writes=frozenset(writes - end.definite),
         late_writes=frozenset(late_writes),
         deletes=frozenset(facts.deleted & end.gone),
@@ -158,7 +161,7 @@ def _sharing(end: State, *, attribute: str) -> dict[str, frozenset[str]]:
     for name in names:
         roots: frozenset[str] = getattr(end.values[name], attribute)
         others = {other for root in roots for other in owners.get(root, (root,) if is_global(root) else ())}
-        if others := others - {name}:
+        if others := others - ({name} - roots):  # by its own name (``a += 1``) it may be what it was before
             shared[name] = frozenset(others)
     return shared
 

@@ -73,6 +73,7 @@ class CallVisitor(ExpressionVisitor):
             receiver_name=owner.id if isinstance(owner, ast.Name) else "",
             discarded=is_discarded,
             keywords=keywords,
+            positional=len(node.args),
         )
 
     def _apply(self, effect: Effect, node: ast.Call, function: Value, receiver: Value, arguments: Arguments) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,6 +57,10 @@ class Definition:
     mutating_methods: frozenset[str] = _NONE
     """For a class: the methods that change ``self``."""
     methods: tuple[Definition, ...] = field(default=(), repr=False)
+    bases: frozenset[str] = _NONE
+    """For a class: the classes of other cells that it inherits from."""
+    gives_code: bool = False
+    """What it returns runs code of its own later: a closure, or a generator."""
 
     def parameter_at(self, slot: int | str) -> str:
         """The parameter that an argument at this position, or with this keyword, arrives in ('' if none)."""
@@ -71,7 +75,7 @@ class Definition:
         return tuple(method for method in self.methods if method.name in CONSTRUCTORS)
 
 
-def merged(name: str, methods: Iterable[Definition], bases: Iterable[Definition]) -> Definition:
+def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]) -> Definition:
     """A class as the sum of its methods and of those of its bases in the same cell."""
     own = tuple(methods)
     everything = own + tuple(method for base in bases for method in base.methods)
@@ -86,6 +90,7 @@ def merged(name: str, methods: Iterable[Definition], bases: Iterable[Definition]
             if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
         ),
         methods=everything,
+        bases=frozenset().union(*(base.bases for base in bases)),
     )
 
 

@@ -83,9 +83,12 @@ _MUTATING = frozenset(
     # databases
     "commit cursor execute executemany executescript fetchall fetchmany fetchone rollback "
     # NumPy arrays and generators
-    "itemset setfield setflags bit_generator integers normal uniform permutation permuted shuffle standard_normal "
+    "fill partition resize itemset setfield setflags bit_generator integers normal uniform permutation permuted "
+    "shuffle standard_normal "
     "spawn random_sample randn randint seed multivariate_normal exponential poisson binomial lognormal "
-    "standard_exponential standard_gamma standard_t dirichlet multinomial bytes rand setstate setState "
+    "choice choices random randbytes randrange getrandbits gauss betavariate expovariate triangular gamma beta "
+    "chisquare geometric standard_exponential standard_gamma standard_t dirichlet multinomial bytes rand setstate "
+    "setState "
     # pandas and friends
     "isetitem "
     # matplotlib artists
@@ -96,6 +99,8 @@ _MUTATING = frozenset(
     "set_prop_cycle set_size_inches sharex sharey subplots_adjust suptitle supxlabel supylabel tick_params "
     "ticklabel_format tight_layout twinx twiny update_layout update_traces update_xaxes update_yaxes add_trace "
     "add_hline add_vline add_shape add_annotation add_layer add_to "
+    # functools.lru_cache: what it says depends on the calls so far
+    "cache_info cache_clear "
     # logging, arguments, configuration
     "addHandler removeHandler setLevel add_argument add_handler".split()
 )
@@ -120,7 +125,7 @@ _PART_OR_SELF = frozenset(
     "T diagonal ravel reshape squeeze swapaxes transpose view to_numpy get items keys values setdefault iterrows "
     "iter_rows parameters named_parameters modules children state_dict numpy detach expand permute unsqueeze "
     "memoryview getbuffer cursor groupby rolling get_group pop popitem popleft twinx twiny gca add_subplot xs "
-    "get_level_values __iter__ __getitem__ __enter__".split()
+    "subgraph edge_subgraph execute executemany get_level_values __iter__ __getitem__ __enter__".split()
 )
 """Methods whose result may share memory with the object, be a part of it, or be the object."""
 
@@ -139,15 +144,20 @@ _OF_A_TABLE = frozenset({"columns", "index", "axis", "mapper", "level", "inplace
 _PATH_READERS = frozenset("read_text read_bytes exists is_file is_dir iterdir glob rglob stat".split())
 
 
-def of_method(name: str, *, receiver_name: str, discarded: bool, keywords: frozenset[str]) -> Effect:
+def of_method(
+    name: str, *, receiver_name: str, discarded: bool, keywords: frozenset[str], positional: int = 0
+) -> Effect:
     """What ``receiver_name.name(…)`` does when nothing else is known about the receiver.
 
     ``keywords`` are the keyword arguments whose constant value is true (``inplace=True``) and the names of all others.
     """
     if name in _DRAWS_ON_CURRENT:
-        if receiver_name.startswith(AXES_NAMES):
+        # Axes take the data as positional arguments, and a table the names of its columns as keywords.
+        if receiver_name.startswith(AXES_NAMES) or positional > 1:
             return Effect(receiver=True, changes=("pyplot",))
         return Effect(arguments=("ax",), changes=("pyplot",))
+    if name == "shuffle":
+        return Effect(receiver=True, arguments=(0,))
     if name == "sample" and "random_state" not in keywords:
         return Effect(changes=("numpy.random",))
     if name in _PATH_WRITERS and not keywords & _OF_A_TABLE:
@@ -193,6 +203,9 @@ _FUNCTIONS: dict[str, Effect] = {
          "copy.copy", "functools.partial", "itertools.cycle", "itertools.chain"),
         Effect(holds_arguments=True),
     ),
+    "dataclasses.replace": Effect(returns=(0,)),
+    **{f"networkx.{name}": _FIRST for name in
+       ("set_node_attributes", "set_edge_attributes", "add_path", "add_cycle", "add_star", "freeze")},
     "builtins.open": Effect(reads_file=0),
     "io.open": Effect(reads_file=0),
     "builtins.input": Effect(changes=("stdin",)),

@@ -42,6 +42,10 @@ class Facts:
     flags: set[str] = field(default_factory=set)
     arguments: set[Argument] = field(default_factory=set)
     method_calls: set[tuple[str, str]] = field(default_factory=set)
+    needs: set[str] = field(default_factory=set)
+    """Those of ``reads`` that no ``try`` guards against being missing."""
+    gives_code: bool = False
+    """It returns a function."""
     suspends: bool = False
     """It is a generator: calling it does not run it to its end."""
     returned: set[str] = field(default_factory=set)
@@ -85,6 +89,8 @@ class ExpressionVisitor:
         self.facts = Facts()
         self.jumps = Jumps()
         self.discarded: ast.expr | None = None
+        self.guards = 0
+        """How many ``try`` statements around would catch that a name is missing."""
         self._running: set[int] = set()
         self._giving: set[tuple[str, int | str]] = set()
 
@@ -110,6 +116,8 @@ class ExpressionVisitor:
         if name in state.definite:
             return known or NOTHING
         self.facts.reads.add(name)
+        if not self.guards:
+            self.facts.needs.add(name)
         if name[0] in "_IO" and _HISTORY.fullmatch(name) and name not in state.possible:
             self.facts.flags.add("history")
         outside = Value(roots=frozenset((name,)), path=self.path_of(name))

@@ -25,8 +25,7 @@ class FunctionVisitor(CallVisitor):
     # Statements
 
     def do_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        for decorator in statement.decorator_list:
-            self.use(decorator)
+        decorators = self._decorators(statement)
         self._defaults(statement.args)
         outside = self._enter_type_parameters(statement)
         for annotation in _annotations(statement):
@@ -36,13 +35,13 @@ class FunctionVisitor(CallVisitor):
         if isinstance(statement, ast.AsyncFunctionDef):
             definition = replace(definition, always_writes=frozenset())
         self.scope = outside
-        self.bind(statement.name, self._carrying(definition))
+        definition = replace(definition, reads=definition.reads | _of_other_cells(decorators))
+        self.bind(statement.name, self._carrying(definition) | Value(carries=decorators.carries))
 
     do_AsyncFunctionDef = do_FunctionDef
 
     def do_ClassDef(self, statement: ast.ClassDef) -> None:
-        for decorator in statement.decorator_list:
-            self.use(decorator)
+        self._decorators(statement)
         outside = self._enter_type_parameters(statement)
         bases = NOTHING
         for base in statement.bases:
@@ -52,7 +51,18 @@ class FunctionVisitor(CallVisitor):
         methods = self._class_body(statement)
         self.scope = outside
         definition = merged(statement.name, methods, [base for base in bases.carries if base.kind == "class"])
+        inherited = definition.bases | _of_other_cells(bases)
+        definition = replace(definition, bases=inherited, reads=definition.reads | inherited)
         self.bind(statement.name, self._carrying(definition))
+
+    def _decorators(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Value:
+        """Apply the decorators; what they may run again when the function is called."""
+        value = NOTHING
+        for decorator in statement.decorator_list:
+            used = self.use(decorator)
+            called = self.visit(decorator.func) if isinstance(decorator, ast.Call) else NOTHING
+            value = value | used | called if not (used.path or called.path) else value
+        return value
 
     def _class_body(self, statement: ast.ClassDef) -> list[Definition]:
         """Run the body, in a scope that its methods do not see; the definitions that it makes."""
@@ -96,6 +106,7 @@ class FunctionVisitor(CallVisitor):
         def walk(body: FunctionVisitor) -> None:
             value = body.use(node.body)
             body.facts.returned |= value.roots | value.holds
+            body.facts.gives_code |= bool(value.carries)
 
         return self._carrying(self._define("<lambda>", node.args, walk, [node.body]))
 
@@ -175,7 +186,13 @@ class FunctionVisitor(CallVisitor):
             changes=frozenset(facts.changes),
             looks=frozenset(facts.looks),
             flags=frozenset(facts.flags),
+            gives_code=facts.gives_code or facts.suspends,
         )
+
+
+def _of_other_cells(value: Value) -> frozenset[str]:
+    """The names of other cells that a value may be, unless they are imported."""
+    return frozenset() if value.path else frozenset(filter(is_global, value.roots))
 
 
 def _parameters(arguments: ast.arguments | None) -> tuple[list[str], list[str]]:

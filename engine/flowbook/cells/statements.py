@@ -12,6 +12,7 @@ from flowbook.cells.state import NOTHING, Jumps, State, Value, join
 __all__ = ["StatementVisitor"]
 
 _CATCHES_ALL = frozenset({"BaseException"})
+_OF_MISSING_NAMES = frozenset({"NameError", "Exception", "BaseException"})
 
 
 class StatementVisitor(FunctionVisitor):
@@ -167,6 +168,7 @@ class StatementVisitor(FunctionVisitor):
     def do_Return(self, statement: ast.Return) -> None:
         value = self.use(statement.value)
         self.facts.returned |= value.roots | value.holds
+        self.facts.gives_code |= bool(value.carries)
         self._leave("returns")
 
     def do_Raise(self, statement: ast.Raise) -> None:
@@ -324,7 +326,9 @@ class StatementVisitor(FunctionVisitor):
     def do_Try(self, statement: ast.Try) -> None:
         outer = self.jumps
         body = self.jumps = Jumps(watches_raises=True)
+        self.guards += any(map(_catches_missing_names, statement.handlers))
         self.block(statement.body)
+        self.guards -= any(map(_catches_missing_names, statement.handlers))
         left = self.jumps = Jumps(watches_raises=bool(statement.finalbody) or outer.watches_raises)
         self.block(statement.orelse)
         end = self.state
@@ -385,6 +389,11 @@ def _suppresses(manager: ast.expr) -> bool:
     function = manager.func if isinstance(manager, ast.Call) else manager
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name in effects.SUPPRESSES
+
+
+def _catches_missing_names(handler: ast.ExceptHandler) -> bool:
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or (isinstance(kind, ast.Name) and kind.id in _OF_MISSING_NAMES) for kind in kinds)
 
 
 def _catches_all(handler: ast.ExceptHandler) -> bool:

@@ -64,7 +64,7 @@ def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
             usage.mutates.add(argument.name)
             usage.mutates_parts.add(argument.name)
     for name, method in method_calls:
-        if any(method in definition.mutating_methods for definition in definitions(name)):
+        if _changes_itself(name, method, definitions, set()):
             usage.mutates.add(name)
     return usage
 
@@ -76,6 +76,16 @@ def _include(usage: Usage, definition: Definition) -> None:
     usage.changes |= definition.changes
     usage.looks |= definition.looks
     usage.flags |= definition.flags
+
+
+def _changes_itself(name: str, method: str, definitions: Definitions, seen: set[str]) -> bool:
+    """Whether the method, perhaps inherited from a class of another cell, changes the object."""
+    seen.add(name)
+    return any(
+        method in definition.mutating_methods
+        or any(_changes_itself(base, method, definitions, seen) for base in definition.bases - seen)
+        for definition in definitions(name)
+    )
 
 
 def _changes_argument(argument: Argument, definitions: Definitions, seen: set[tuple[str, int | str]]) -> bool:

@@ -216,7 +216,7 @@ class VersionTracker:
                 definitions |= self.bindings.get(other, _UNKNOWN).definitions
         for maker in analysis.made_by.get(name, ()):
             made = self.bindings.get(maker, _UNKNOWN).definitions
-            definitions |= {definition for definition in made if definition.kind == "class"}
+            definitions |= {each for each in made if each.kind == "class" or each.gives_code}
         return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
 
     def _objects(

@@ -57,6 +57,27 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["df = f()", "r = df.sum()", "s = df.mean()", "df['x'] = 1", "t = df.x"],
         {"b": "a", "c": "a", "d": "abc", "e": "d"},
     ),
+    "a constructor of an inherited class changes what the class holds": (
+        ["class A:\n    n = 0\n    def __init__(self): A.n += 1", "class B(A): pass", "b = B()", "k = A.n"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "an inherited method changes the object": (
+        ["class A:\n    def add(self): self.n = 1", "class B(A): pass", "b = B()", "b.add()", "k = b.n"],
+        {"b": "a", "c": "ab", "d": "ac", "e": "ad"},
+    ),
+    "what a decorator of another cell does is done by the function": (
+        [
+            "calls = []\ndef counted(f):\n    def g(): calls.append(f)\n    return g",
+            "@counted\ndef work(): pass",
+            "k = work()",
+            "n = len(calls)",
+        ],
+        {"b": "a", "c": "ab", "d": "c"},
+    ),
+    "a view that is changed by its own name is still a view": (
+        ["a = f()", "v = a[:2]", "v += 1", "s = a.sum()"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
     "readers of a rebound name are not waited for": (["x = f()", "y = x.z", "x = 2", "x.n = 1"], {"b": "a", "d": "c"}),
     "a change through an alias of another cell": (["y = x", "y.append(1)", "print(x)"], {"b": "a", "c": "b"}),
     "a change through a container of another cell": (
