@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,8 @@ from flowbook_magics.cell_code import CellCode
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.values import inputs_of, outdated_inputs
+from flowbook_magics.values import inputs_of, outdated_inputs, version_before
+from flowbook_magics.watching import Watch
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
@@ -115,7 +117,10 @@ class CellFunction:
 
     def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         analysis = self._cell.analysis
-        namespace = CellNamespace(inputs, self._notebook, analysis.builtins)
+        namespace = CellNamespace(
+            inputs, self._notebook, analysis.builtins, partial(version_before, self._cells, self._cell)
+        )
+        watch = Watch(self._cells, self._cell, inputs)
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
         token = running.set(namespace)
         try:
@@ -127,9 +132,11 @@ class CellFunction:
             namespace.check_outputs(declared, self._cell.label)
             only = analysis.writes if declared is None and self._cell.options.over else declared
             values = namespace.written(analysis.writes, only)
+            watch.end(namespace.seen, values)
             namespace.close()
             return values
         except BaseException as error:
+            watch.end(namespace.seen, {})
             if self._context is not None:
                 self._show_error(error)
             raise

@@ -26,6 +26,7 @@ from flowbook_magics.places import Places
 from flowbook_magics.run_details import RunDetails
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
+from flowbook_magics.watching import disturbed
 from flowbook_widgets import LiveView, live_view
 
 _FRESH = "Fresh: nothing that it depends on has changed."
@@ -65,7 +66,9 @@ def run_notebook(
     def body(**_: Any) -> None:
         flow = engine.current_flow()
         assert flow is not None
-        raise_first_failure(_submit_all(ours, flow, selection).values())
+        futures = _submit_all(ours, flow, selection)
+        _run_disturbed(ours, flow, futures, selection.run)
+        raise_first_failure(futures.values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
     shown = {name: session.notebook[name] for name, _ in wanted.parameters}
@@ -147,6 +150,19 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
         else:
             futures[graph_id] = session.submit(flow, cell, futures)
     return futures
+
+
+def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Future[Any]], ran: frozenset[str]) -> None:
+    """Run the tasks again, one by one in notebook order, that may have seen a wrong version of something."""
+    wait(list(futures.values()))
+    for _ in ran:  # each time something new was noticed, so it comes to an end
+        again = disturbed(session.cells, ran) & futures.keys()
+        if not again:
+            return
+        for graph_id in session.cells.graph.topological_order():
+            if graph_id in again:
+                futures[graph_id] = session.submit(flow, session.cells.by_id(graph_id), futures)
+                futures[graph_id].wait()
 
 
 def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:

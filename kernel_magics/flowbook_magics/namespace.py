@@ -11,6 +11,8 @@ from typing import Any
 from flowbook.errors import CellError
 from flowbook_magics.functions import is_defined_in, rehomed, uses_any, writes_globals
 
+MISSING = object()
+"""Stands for the value of a name that has none."""
 running: ContextVar[CellNamespace | None] = ContextVar("flowbook_cell_namespace", default=None)
 """The namespace of the cell task that the calling code is part of."""
 
@@ -23,7 +25,14 @@ class CellNamespace(dict[str, Any]):
     known to be read stand in it from the start: reading through costs many times more than finding.
     """
 
-    def __init__(self, inputs: Mapping[str, Any], notebook: dict[str, Any], builtin: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, Any],
+        notebook: dict[str, Any],
+        builtin: Iterable[str] = (),
+        version: Callable[[str, Any], Any] = lambda _, value: value,
+    ) -> None:
+        """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook."""
         super().__init__({name: getattr(builtins, name) for name in builtin if name not in notebook})
         super().update(inputs)
         # The body of a class looks for this one in the globals only, without reading through.
@@ -31,13 +40,29 @@ class CellNamespace(dict[str, Any]):
         self._notebook = notebook
         self._given = dict(self)
         self._inside: set[str] = set()
+        self._version = version
+        self.seen: dict[str, Any] = {}
+        """What was read through to the notebook: undeclared reads, with the values that they gave."""
 
     def __missing__(self, name: str) -> Any:
         # Code that an earlier task defined is called by another one: it sees what that one sees.
         caller = running.get()
         if caller is not None and caller is not self and dict.__contains__(caller, name):
             return dict.__getitem__(caller, name)
-        return self._notebook[name]
+        if caller is None or name in caller.seen:
+            return self._notebook[name]
+        return caller._read_through(name)
+
+    def _read_through(self, name: str) -> Any:
+        """A name that was not foreseen is read for the first time. Raises KeyError if it has no value yet."""
+        last = self._notebook.get(name, MISSING)
+        self.seen[name] = value = self._version(name, last)
+        if value is MISSING:
+            raise KeyError(name)
+        if value is not last:
+            super().__setitem__(name, value)
+            self._given[name] = value
+        return value
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in self._notebook

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, analyze
+from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, Observed, analyze
 from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
@@ -87,6 +87,18 @@ class LastRun:
     """When it ended, in seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """One run of a task cell. Times are seconds of `time.perf_counter`."""
+
+    began: float
+    ended: float
+    seen: Mapping[str, Any]
+    """The values of the names that were read through to the notebook."""
+    notices: list[str] = field(default_factory=list)
+    """Sentences about what its code does not show."""
+
+
 @dataclass(kw_only=True, slots=True, eq=False)
 class NotebookCell:
     """One cell. A task cell has a `name`; of a plain cell `values` holds what it bound when it last ran."""
@@ -109,6 +121,10 @@ class NotebookCell:
     """Of a task cell: its last successful run."""
     failure: str | None = None
     """Of a task cell: the state in which its last run ended, if that is not success."""
+    observed: Observed = Observed()
+    """What it was seen to do beyond what its text says; `analysis` has it, too."""
+    audit: Audit | None = None
+    """Of a task cell: when its last run began and ended, and what it read without declaring it."""
     tried: Mapping[str, object] = field(default_factory=dict)
     """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
 
@@ -148,9 +164,21 @@ class NotebookCells:
     @property
     def graph(self) -> NotebookGraph:
         """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
-        if self._graph is None:
+        graph = self._graph
+        if graph is None:
+            graph = self._graph = GrowingGraph(map(_in_graph, self._cells))
+        return graph.graph
+
+    def observe(self, cell: NotebookCell, observed: Observed) -> None:
+        """Take into account what a cell was seen to do, unless `--after` demands another order."""
+        before = cell.analysis
+        cell.analysis = observed.added_to(before)
+        try:
             self._graph = GrowingGraph(map(_in_graph, self._cells))
-        return self._graph.graph
+        except ValueError:
+            cell.analysis = before
+        else:
+            cell.observed = cell.observed | observed
 
     def by_key(self, key: str) -> NotebookCell | None:
         """The cell with this identity."""

@@ -150,6 +150,8 @@ class Session:
         task_of(self.shell, self.notebook, self.cells, cell, code)  # raises UsageError for options that do not fit
         if known is not None and known.is_task:
             cell.last, cell.values, cell.tried = known.last, known.values, known.tried
+            if known.source == source:
+                cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
         self.put(cell)
         self._codes[key] = code
         self._bind_name(cell)

@@ -19,6 +19,16 @@ def inputs_of(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, A
     return {name: value for name, value in found.items() if value is not _NOTHING}
 
 
+def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwise: Any) -> Any:
+    """The value that the last cell before this one gave to a name that is none of its inputs, if that is known."""
+    for maker in reversed(list(cells)[: cell.position - 1]):
+        if name in maker.values:
+            return maker.values[name]
+        if name in maker.analysis.writes - maker.analysis.conditional_writes:
+            break
+    return otherwise
+
+
 def outdated_inputs(cells: NotebookCells, cell: NotebookCell) -> set[str]:
     """The inputs of a cell of which the notebook has newer versions, or may get them while the cell runs."""
     final = cells.graph.final

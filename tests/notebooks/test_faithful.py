@@ -16,12 +16,6 @@ import pytest
 
 HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*.py"), key=lambda path: path.stem)
-UNSEEN = {
-    "bank_account": "objects made in one unpacking assignment; methods called on the items of another cell's list",
-    "decorators_and_caches": "a function of another cell reached through a table that a decorator fills",
-    "scripts_and_magics": "names that are looked up by code in strings, when the notebook runs again",
-}
-"""Notebooks whose dependencies the analysis does not see yet, and what they have in common."""
 VALUES = """
 def _values(names):
     import types
@@ -97,18 +91,13 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         started.close()
 
 
-def _known(path: Path) -> Any:
-    marks = [pytest.mark.xfail(reason=UNSEEN[path.stem], strict=False)] if path.stem in UNSEEN else []
-    return pytest.param(path, id=path.stem, marks=marks)
-
-
 def _different(kernel: Any, expected: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
     """The names that hold something else than in plain cells, with what they hold and what they should."""
     found: dict[str, str] = kernel.value("_values(dict(globals()))")
     return {n: (found.get(n), expected.get(n)) for n in found.keys() | expected if found.get(n) != expected.get(n)}
 
 
-@pytest.mark.parametrize("path", [_known(path) for path in CORPUS])
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
 def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
     cells = cells_of(path)
     for library in ("networkx", "sklearn"):

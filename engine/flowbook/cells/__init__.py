@@ -20,6 +20,7 @@ from flowbook.cells.errors import (
 from flowbook.cells.freshness import cell_hash, code_hash, definition_source
 from flowbook.cells.mapped import map_over
 from flowbook.cells.notebook import GrowingGraph, NotebookGraph, analyze_cells
+from flowbook.cells.observed import Observed
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.source import to_python
 
@@ -35,6 +36,7 @@ __all__ = [
     "Node",
     "NotebookGraph",
     "NotebookGraphError",
+    "Observed",
     "Reason",
     "ReasonKind",
     "UnknownCellError",

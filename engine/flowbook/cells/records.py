@@ -68,6 +68,8 @@ class Node:
     """Name -> id of the cell that made the newest version before this cell; None: it comes from outside."""
     alternatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name -> older versions, newest first, that hold when the newer cells did not bind the name after all."""
+    changes: frozenset[str] = frozenset()
+    """Those of ``inputs`` whose objects, or what they hold, it changes in place: itself, or by a helper or an alias."""
     helpers: tuple[tuple[str, str], ...] = ()
     """``(name, id of the cell that defines it)`` of the functions and classes that it uses, transitively."""
     flags: frozenset[str] = frozenset()

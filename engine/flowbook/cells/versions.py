@@ -99,7 +99,9 @@ class VersionTracker:
         )
         for name, helper in reads.items():
             self._read(name, helper)
-        self._mutate(cell.analysis, usage)
+        changed = self._mutate(usage)
+        changes = {name for name in reads if changed & (self.bindings[name].objects | self.bindings[name].held)}
+        self.nodes[cell.id] = replace(self.nodes[cell.id], changes=frozenset(changes))
         self._touch(cell.analysis, usage)
         self._keep_place(usage.flags)
         self._bind(cell, usage)
@@ -145,7 +147,7 @@ class VersionTracker:
 
     # Changing
 
-    def _mutate(self, analysis: Analysis, usage: Usage) -> None:
+    def _mutate(self, usage: Usage) -> set[TrackedObject]:
         changed: set[TrackedObject] = set()
         for name in sorted(usage.mutates):
             binding = self.bindings.get(name)
@@ -159,6 +161,7 @@ class VersionTracker:
                     self._wait(reader, ReasonKind.MUTATES, name, text)
         for each in changed:
             each.changed_by, each.readers = self.place, []
+        return changed
 
     def _touch(self, analysis: Analysis, usage: Usage) -> None:
         if any(resource.startswith("files:") for resource in usage.changes | usage.looks):

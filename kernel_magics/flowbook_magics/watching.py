@@ -1,0 +1,102 @@
+"""What task cells do that their code does not show: it is noticed as they run, and from then on it has its order.
+
+A cell that may have seen the wrong version of something meanwhile runs again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Mapping
+from types import ModuleType
+from typing import Any
+
+from flowbook.cells import Observed, ReasonKind
+from flowbook_magics.freshness import run_again
+from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
+from flowbook_magics.sketches import differs, sketch, sketches
+from flowbook_magics.values import version_before
+
+
+class Watch:
+    """Watches one run of a task cell."""
+
+    def __init__(self, cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any]) -> None:
+        self._cells, self._cell = cells, cell
+        known = cells.graph[cell.graph_id].changes
+        self._inputs = {name: value for name, value in inputs.items() if name not in known}
+        self._before = sketches(self._inputs)
+        self._began = time.perf_counter()
+
+    def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
+        """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
+        cells, cell = self._cells, self._cell
+        cell.audit = audit = Audit(self._began, time.perf_counter(), dict(seen))
+        changed = {name for name, before in self._before.items() if differs(before, sketch(self._inputs[name]))}
+        read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
+        bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
+        observed = Observed(reads=frozenset(read), mutates=frozenset(changed), writes=bound)
+        if observed == Observed() or cell.options.over:
+            return
+        cells.observe(cell, observed)
+        audit.notices.extend(
+            f"Task {cell.label!r} read {name!r}, which its code does not show; "
+            f"from now on it waits for {maker.label}, which makes it."
+            for name, maker in sorted(read.items())
+        )
+        audit.notices.extend(
+            f"{name!r} was changed in place while task {cell.label!r} ran, which its code does not show; "
+            f"from now on the cells that read {name!r} keep their order with it."
+            for name in sorted(changed)
+        )
+        for notice in audit.notices:
+            _say(notice)
+
+    def _maker(self, name: str, value: Any) -> NotebookCell | None:
+        """The cell behind which an undeclared read of `name` has to be ordered, if any: a flagged cell is already."""
+        cells, cell = self._cells, self._cell
+        node = cells.graph[cell.graph_id]
+        if isinstance(value, ModuleType) or name in node.inputs or node.flags or cell.options.reads is not None:
+            return None
+        before = reversed(list(cells)[: cell.position - 1])
+        return next((each for each in before if name in each.analysis.writes), None)
+
+
+def disturbed(cells: NotebookCells, ran: Collection[str]) -> frozenset[str]:
+    """The tasks to run again of those that `ran` in a flow run, because they may have seen a wrong version."""
+    again: dict[str, str] = {}
+    for graph_id in ran:
+        cell = cells.by_id(graph_id)
+        for name, value in cell.audit.seen.items() if cell.audit else ():
+            if name in cell.observed.reads and version_before(cells, cell, name, value) is not value:
+                again.setdefault(graph_id, f"it has read {name} before it was made")
+    for edge in cells.graph.edges:
+        if edge.upstream in ran and edge.downstream in ran and _overlapped(cells, edge.upstream, edge.downstream):
+            first, second = cells.by_id(edge.upstream), cells.by_id(edge.downstream)
+            reason = next((each for each in edge.reasons if each.kind in _OF_DATA), None)
+            if reason is not None:
+                again.setdefault(edge.downstream, f"it ran before {first.label} had ended, and {reason.text}")
+                if reason.kind is ReasonKind.MUTATES:
+                    again.setdefault(edge.upstream, f"{second.label} changed {reason.subject} before it had ended")
+    if not again:
+        return frozenset()
+    found = run_again(cells, again)
+    for graph_id in sorted(found & set(ran)):
+        audit = cells.by_id(graph_id).audit
+        for notice in audit.notices if audit else ():  # what is under the cell is about to be cleared
+            _say(notice)
+    for graph_id, why in sorted(again.items()):
+        _say(f"Task {cells.by_id(graph_id).label!r} runs again: {why}.")
+    return found
+
+
+_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES)
+
+
+def _overlapped(cells: NotebookCells, upstream: str, downstream: str) -> bool:
+    first, second = cells.by_id(upstream).audit, cells.by_id(downstream).audit
+    return first is not None and second is not None and first.ended > second.began
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"flowbook: {sentence}\n")

@@ -1,0 +1,64 @@
+"""What a task does that its code does not show: it is noticed, said, and ordered from then on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from flowbook_magics.sketches import differs, sketch
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
+
+
+class Box:
+    def __init__(self) -> None:
+        self.items = [1]
+
+
+def test_a_task_that_may_have_seen_the_wrong_version_runs_again(nb: Notebook) -> None:
+    nb.cells(
+        "import threading\nmade = threading.Event()",
+        "%%task box --define\nbox = {'n': [1]}\ntable = [box]",
+        "%%task change --define\nmade.wait(20)\nlist(map(lambda each: each['n'].append(2), table))",
+        "%%task late --define\nseen = len(box['n'])\nmade.set()",
+    )
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("seen") == 2, said
+
+
+def test_an_iterator_that_a_library_consumes_is_noticed_once(nb: Notebook) -> None:
+    nb.cells(
+        "import itertools",
+        "%%task numbers --define\nnumbers = iter(range(9))",
+        "%%task first --define\nfirst = list(itertools.islice(numbers, 3))",
+        "%%task rest --define\nrest = list(numbers)",
+    )
+    nb.ok("%flow run --all", "run")
+    assert nb.value("first, rest") == ([0, 1, 2], [3, 4, 5, 6, 7, 8])
+    nb.ok("%flow run --all", "again")
+    assert "'numbers' was changed" not in nb.output("c")
+    assert nb.value("first, rest") == ([0, 1, 2], [3, 4, 5, 6, 7, 8])
+
+
+CHANGES = {
+    "list": ([1, 2], lambda x: x.append(3)),
+    "item": ([1, 2], lambda x: x.__setitem__(0, 9)),
+    "nested": ({"a": [1]}, lambda x: x["a"].append(2)),
+    "set": ({1}, lambda x: x.add(2)),
+    "object": (Box(), lambda x: x.items.append(2)),
+    "iterator": (iter(range(3)), next),
+    "column": (pd.DataFrame({"a": [1, 2]}), lambda x: x.insert(0, "b", 1)),
+    "cell of a table": (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), lambda x: x.__setitem__("b", ["x", "z"])),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_glance_tells_that_an_object_was_changed(case: str) -> None:
+    value, change = CHANGES[case]
+    before = sketch(value)
+    assert not differs(before, sketch(value))
+    change(value)
+    assert differs(before, sketch(value))
