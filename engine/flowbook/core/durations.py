@@ -23,3 +23,12 @@ def seconds(text: str) -> float:
     if _NUMBER.fullmatch(said):
         return float(said)
     raise ValueError("write a duration as 10s, 5m, 1h30m or a number of seconds")
+
+
+def duration_text(length: float) -> str:
+    """So many seconds as `seconds` reads them: ``15m``, ``1h30m``, ``1.5s``."""
+    left, parts = length, []
+    for unit in ("d", "h", "m"):
+        count, left = divmod(left, _UNITS[unit])
+        parts.append(f"{count:.0f}{unit}" if count else "")
+    return "".join(parts) + (f"{left:g}s" if left or not length else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 _SHOWN = 3
@@ -33,6 +34,15 @@ def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[
     if names := _differing(_versions(before), _versions(after)):
         found.append(f"distributions {_some(names)}")
     return found or ["nothing"]
+
+
+def changed_cells(before: Mapping[str, Any], after: Mapping[str, Any]) -> int | None:
+    """How many code cells say something else, are new or are gone; None where their code is not understood."""
+    old, new = ([cell.get("hash") for cell in manifest["cells"]] for manifest in (before, after))
+    if not old or not new or None in (*old, *new):
+        return None if before["snapshot"] != after["snapshot"] else 0
+    blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in blocks if kind != "equal")
 
 
 def _settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

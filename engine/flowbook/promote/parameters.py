@@ -13,6 +13,7 @@ from flowbook.errors import ParameterError, UsageError
 from flowbook.promote.cells import KnownCell, Role, parsed
 from flowbook.promote.hints import UNKNOWN, from_text, type_of
 from flowbook.promote.kinds import DefinedFlow
+from flowbook.promote.notebook import CodeCell
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,13 @@ def schema_of(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> Schema:
     if flow.function is None:
         return tuple(flow_cell_parameters(flow.cell))
     return tuple(_of_signature(flow.function.args))
+
+
+def cell_of_parameters(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> CodeCell | None:
+    """The cell that `schema_of` reads; None if none says what the parameters are."""
+    if flow is not None:
+        return flow.cell.cell
+    return next((known.cell for known in cells if known.role is Role.PARAMETERS), None)
 
 
 def schema_to_json(schema: Schema) -> list[dict[str, Any]]:
