@@ -21,7 +21,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     import atexit
 
-    from flowbook_lab.handlers import HOSTED_WORKER, routes
+    from flowbook_lab.answering import HOSTED_WORKER
+    from flowbook_lab.handlers import routes
     from flowbook_lab.hosted_worker import HostedWorker
 
     web_app = server_app.web_app

@@ -1,4 +1,4 @@
-"""The REST interface under ``/flowbook/api``: runs, their files, workers, and promoting a notebook.
+"""The REST interface under ``/flowbook/api``: runs, their files, workers and deployments.
 
 Every handler asks the server's authorizer for the resource ``flowbook``: reading is ``read``, promoting and starting a
 worker is ``write``. Whatever touches the database or a file works in a thread, so that the server stays responsive.
@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
-from dataclasses import asdict
-from functools import wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from flowbook.errors import FlowbookError, NotFound, UsageError
-from flowbook_lab.wire import kept_file, run_to_json, summary_to_json, workers_to_json
-
-if TYPE_CHECKING:
-    from flowbook_lab.hosted_worker import HostedWorker
-
-#: Under what the settings of the web application have the worker that this server hosts.
-HOSTED_WORKER = "flowbook_hosted_worker"
+from flowbook.errors import UsageError
+from flowbook_lab.answering import FlowbookHandler, told
+from flowbook_lab.promote_handlers import PROMOTE_PATTERNS
+from flowbook_lab.wire import deployments_to_json, kept_file, run_to_json, summary_to_json, workers_to_json
 
 #: The largest number of runs in one answer.
 MOST_RUNS = 1000
@@ -38,54 +28,13 @@ MEDIA_TYPES = {
     "svg": "image/svg+xml",
 }
 
-#: A method that answers a request; the arguments are the groups of its pattern.
-Method = Callable[..., Coroutine[Any, Any, None]]
-
-
-class FlowbookHandler(APIHandler):
-    """What the handlers share."""
-
-    auth_resource = "flowbook"
-
-    @property
-    def root_dir(self) -> Path | None:
-        """The folder whose files the server shows, or None when its contents are not files."""
-        root = getattr(self.contents_manager, "root_dir", None)
-        return Path(root).resolve() if root else None
-
-    @property
-    def hosted_worker(self) -> HostedWorker:
-        """The worker of this server."""
-        hosted: HostedWorker = self.settings[HOSTED_WORKER]
-        return hosted
-
-    def refuse(self, status: int, sentence: str, **more: Any) -> None:
-        """Answer with an error that a person can read."""
-        self.set_status(status)
-        self.finish(json.dumps({"message": sentence, **more}))
-
-
-def _told(method: Method) -> Method:
-    """Turn an error of flowbook into an answer that carries its sentence."""
-
-    @wraps(method)
-    async def answer(self: FlowbookHandler, *args: str) -> None:
-        try:
-            await method(self, *args)
-        except NotFound as error:
-            self.refuse(404, str(error))
-        except FlowbookError as error:
-            self.refuse(400, str(error))
-
-    return answer
-
 
 class RunsHandler(FlowbookHandler):
     """The latest runs, newest first."""
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def get(self) -> None:
         from flowbook.runs import recent_runs
 
@@ -100,7 +49,7 @@ class RunHandler(FlowbookHandler):
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def get(self, run_id: str) -> None:
         from flowbook.runs import run_view
 
@@ -118,7 +67,7 @@ class RunFileHandler(FlowbookHandler):
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def get(self, run_id: str, kind: str) -> None:
         name, content = await asyncio.to_thread(kept_file, run_id, kind)
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -133,79 +82,27 @@ class WorkersHandler(FlowbookHandler):
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def get(self) -> None:
         self.finish(json.dumps(await asyncio.to_thread(workers_to_json, self.hosted_worker)))
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def post(self) -> None:
         self.hosted_worker.ask_for()
         self.set_status(202)
         self.finish(json.dumps({"message": "This server starts a worker."}))
 
 
-class PromoteHandler(FlowbookHandler):
-    """Makes a deployment of a notebook under the server's folder.
-
-    One whose runs would certainly fail is refused with what was found, unless the request says ``"force": true``.
-    """
+class DeploymentsHandler(FlowbookHandler):
+    """All deployments."""
 
     @web.authenticated
     @authorized
-    @_told
-    async def post(self) -> None:
-        asked = self._asked()
-        path = self._notebook(asked["path"])
-        from flowbook.promote import promote
-        from flowbook.promote.checks.finding import UnfitNotebook
-        from flowbook.settings import current_settings
-
-        options: dict[str, Any] = {
-            "name": asked["name"] or None,
-            "cron": asked["schedule"] or None,
-            "timezone": (asked["schedule"] and asked["timezone"]) or None,
-        }
-        if asked["force"]:
-            options["force"] = True
-        try:
-            promoted = await asyncio.to_thread(promote, path, **options)
-        except UnfitNotebook as error:
-            self.refuse(400, str(error), findings=[asdict(finding) for finding in error.findings])
-            return
-        self.hosted_worker.look_now()
-        answer = {
-            "deployment": {"name": promoted.name, "version": promoted.version},
-            "next_fires": [time.isoformat() for time in promoted.next_fires],
-            "worker_command": "flowbook worker start" if current_settings().server_worker == "off" else None,
-            "warnings": list(promoted.warnings),
-        }
-        self.finish(json.dumps(answer))
-
-    def _asked(self) -> dict[str, Any]:
-        try:
-            body = json.loads(self.request.body)
-        except ValueError:
-            body = None
-        if not isinstance(body, dict):
-            raise UsageError("The request's body must be a JSON object with the notebook's path.")
-        asked = {key: body.get(key) or "" for key in ("path", "name", "schedule", "timezone")}
-        wrong = [key for key, value in asked.items() if not isinstance(value, str)]
-        if wrong:
-            raise UsageError(f"{wrong[0]} must be a string.")
-        return {**{key: value.strip() for key, value in asked.items()}, "force": body.get("force") is True}
-
-    def _notebook(self, path: str) -> Path:
-        root = self.root_dir
-        if root is None:
-            raise UsageError("This server's notebooks are not files, so they cannot be promoted from here.")
-        resolved = (root / path.lstrip("/")).resolve()
-        if not path or not resolved.is_relative_to(root):
-            raise UsageError(f"The path {path!r} is not inside the folder that this server shows.")
-        if not resolved.is_file():
-            raise UsageError(f"There is no notebook {path!r}: save it first.")
-        return resolved
+    @told
+    async def get(self) -> None:
+        self.finish(json.dumps({"deployments": await asyncio.to_thread(deployments_to_json)}))
 
 
 def _limit(text: str) -> int:
@@ -228,6 +125,7 @@ def routes(base_url: str) -> list[tuple[str, type[FlowbookHandler]]]:
         (f"runs/{run}", RunHandler),
         (f"runs/{run}/files/({'|'.join(MEDIA_TYPES)})", RunFileHandler),
         ("workers", WorkersHandler),
-        ("promote", PromoteHandler),
+        ("deployments", DeploymentsHandler),
+        *PROMOTE_PATTERNS,
     ]
     return [(url_path_join(base_url, "flowbook", "api", pattern), handler) for pattern, handler in patterns]

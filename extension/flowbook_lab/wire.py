@@ -1,4 +1,4 @@
-"""What the REST interface says of runs and workers: records of the engine as JSON."""
+"""What the REST interface says of runs, workers and deployments: records of the engine as JSON."""
 
 from __future__ import annotations
 
@@ -68,6 +68,31 @@ def workers_to_json(hosted: HostedWorker) -> dict[str, Any]:
         "idle_pools": list(found.idle_pools),
         "next_fire": found.next_fire,
     }
+
+
+def deployments_to_json() -> list[dict[str, Any]]:
+    """All deployments by name, with their schedules in words. `next_fire` is in seconds since the epoch."""
+    from flowbook import engine
+    from flowbook.promote.options import coming_fires
+    from flowbook.schedules import describe, from_dict
+    from flowbook.store.deployments import all_deployments, schedules_of
+
+    database = engine.engine().database
+    found = []
+    for deployment in sorted(all_deployments(database), key=lambda each: (each.name, each.flow)):
+        schedules = [from_dict({**each.spec, "active": each.active}) for each in schedules_of(database, deployment.id)]
+        fires = () if deployment.paused else coming_fires(schedules)
+        found.append(
+            {
+                "name": deployment.name,
+                "flow": deployment.flow,
+                "version": deployment.version,
+                "paused": deployment.paused,
+                "schedules": [f"{describe(each)}, {each.timezone}" for each in schedules],
+                "next_fire": fires[0].timestamp() if fires else None,
+            }
+        )
+    return found
 
 
 def kept_file(run_id: str, kind: str) -> tuple[str, bytes]:

@@ -2,6 +2,15 @@
 
 import { URLExt } from "@jupyterlab/coreutils";
 import { ServerConnection } from "@jupyterlab/services";
+import type {
+  Draft,
+  Finding,
+  Promoted,
+  PromoteRequest,
+  SchedulePreview,
+  TypedKind,
+  Values,
+} from "./promoting";
 
 /** One line of the list of runs. Times are in seconds since the epoch. */
 export interface RunSummary {
@@ -57,32 +66,16 @@ export interface Workers {
   next_fire: number | null;
 }
 
-export interface PromoteRequest {
-  path: string;
+/** A deployment in a list. */
+export interface DeploymentSummary {
   name: string;
-  schedule: string;
-  timezone: string;
-  /** Also a notebook whose runs will certainly fail. */
-  force: boolean;
-}
-
-/** What was found in a notebook; `cell` and `line` count from 0 and 1, and are null where there is none. */
-export interface Finding {
-  severity: "error" | "warning";
-  title: string;
-  cell: number | null;
-  line: number | null;
-  why: string;
-  fix: string;
-}
-
-export interface Promoted {
-  deployment: { name: string; version: number };
-  /** ISO 8601 with the offset of the schedule's zone. */
-  next_fires: string[];
-  /** How to start a worker, where this server hosts none. */
-  worker_command: string | null;
-  warnings: string[];
+  flow: string;
+  version: number;
+  paused: boolean;
+  /** In words, with their zones. */
+  schedules: string[];
+  /** In seconds since the epoch; null when nothing is to come. */
+  next_fire: number | null;
 }
 
 /** An answer that says why it is not what was asked for; `message` is the server's sentence. */
@@ -90,6 +83,8 @@ export class Refused extends Error {
   constructor(
     message: string,
     readonly findings: Finding[] = [],
+    /** Of what was sent, the part that does not fit: `cron`, `timezone`, `parameters.limit`. */
+    readonly field: string | null = null,
   ) {
     super(message);
   }
@@ -109,6 +104,30 @@ export class FlowbookClient {
   /** Have this server host a worker. */
   async startWorker(): Promise<void> {
     await this.request("workers", { method: "POST" });
+  }
+
+  async deployments(): Promise<DeploymentSummary[]> {
+    return (await this.request<{ deployments: DeploymentSummary[] }>("deployments")).deployments;
+  }
+
+  /** What is asked, and told, before the notebook at `path` becomes a deployment; `name` is its own unless given. */
+  draft(path: string, name = ""): Promise<Draft> {
+    return this.request<Draft>(`promote/draft?${new URLSearchParams({ path, name })}`);
+  }
+
+  /** What a schedule means that is being typed; refused with the field that does not fit. */
+  schedule(kind: TypedKind, text: string, timezone: string): Promise<SchedulePreview> {
+    return this.request<SchedulePreview>(`promote/schedule?${new URLSearchParams({ kind, text, timezone })}`);
+  }
+
+  /** Why values do not fit the parameters of a notebook, by name; empty if all do. */
+  async parameterProblems(path: string, parameters: Values): Promise<Record<string, string>> {
+    const body = JSON.stringify({ path, parameters });
+    const answer = await this.request<{ problems: Record<string, string> }>("promote/parameters", {
+      method: "POST",
+      body,
+    });
+    return answer.problems;
   }
 
   promote(request: PromoteRequest): Promise<Promoted> {
@@ -134,7 +153,7 @@ export class FlowbookClient {
     }
     if (!response.ok) {
       const sentence = answer?.message || `The Jupyter server answered with status ${response.status}.`;
-      throw new Refused(sentence, answer?.findings);
+      throw new Refused(sentence, answer?.findings, answer?.field ?? null);
     }
     return answer as T;
   }

@@ -1,77 +1,36 @@
 /** The Promote dialog: it stays open with the server's sentence until the notebook is promoted or given up. */
 
-import { Dialog, showDialog, showErrorMessage } from "@jupyterlab/apputils";
+import { Dialog, Notification, showErrorMessage } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
-import { type FlowbookClient, type Promoted, type PromoteRequest, Refused } from "./api";
+import type { FlowbookClient } from "./api";
 import { element } from "./dom";
-import { moment, stem } from "./words";
+import type { GoTo } from "./findings";
+import { PromoteForm } from "./promote_form";
+import type { Promoted } from "./promoting";
+import { promotedText, versionText } from "./words";
 
-/** Ask how to promote the notebook at `path`, promote it and show what came of it; false when given up. */
-export async function promoteNotebook(client: FlowbookClient, path: string): Promise<boolean> {
-  const form = new PromoteForm(path);
-  const dialog = new PromoteDialog(form, client);
-  await dialog.launch();
-  const promoted = await dialog.attempt?.catch(() => null);
-  if (!promoted) {
-    return false;
-  }
-  const { schedule, timezone } = form.request;
-  await showDialog({
-    title: "Promoted",
-    body: new Widget({ node: outcome(promoted, (schedule && timezone) || undefined) }),
-    buttons: [Dialog.okButton({ label: "Close" })],
-  });
-  return true;
+export interface PromoteActions {
+  /** Show a cell of the notebook. */
+  go: GoTo;
+  /** Show a deployment in the panel. */
+  show(name: string): void;
 }
 
-class PromoteForm extends Widget {
-  constructor(private readonly path: string) {
-    super();
-    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    this.addClass("flowbook-promote");
-    this.node.append(
-      element("p", {}, "Makes an immutable copy of the saved notebook that a worker runs."),
-      field("Name", this.name, stem(path)),
-      field(
-        "Schedule",
-        this.schedule,
-        "",
-        "Cron: minute, hour, day, month, weekday. Empty: on demand, or as it was deployed before.",
-      ),
-      field("Time zone", this.timezone, zone),
-      zones("flowbook-zones"),
-      this.problem,
-      this.anyway,
-    );
-    this.anyway.append(this.force, " Promote it anyway");
-    this.anyway.hidden = true;
-    this.schedule.placeholder = "0 7 * * 1-5";
-    this.timezone.setAttribute("list", "flowbook-zones");
-    this.name.required = true;
-  }
+const [CANCEL, RUN_ONCE, PROMOTE] = [0, 1, 2];
 
-  get request(): PromoteRequest {
-    const [name, schedule, timezone] = [this.name, this.schedule, this.timezone].map((i) => i.value.trim());
-    return { path: this.path, name, schedule, timezone, force: this.force.checked };
+/** Ask how to promote the notebook at `path`, promote it and say what came of it; false when given up. */
+export async function promoteNotebook(
+  client: FlowbookClient,
+  path: string,
+  actions: PromoteActions,
+): Promise<boolean> {
+  const dialog = new PromoteDialog(client, path, actions.go);
+  await dialog.launch();
+  const promoted = await dialog.attempt?.catch(() => null);
+  if (promoted) {
+    announce(promoted, actions);
   }
-
-  /** Let the person promote a notebook whose runs would fail. */
-  offerForce(): void {
-    this.anyway.hidden = false;
-  }
-
-  /** Show a sentence below the fields; an empty one takes it away. */
-  tell(sentence: string, kind: "problem" | "note" = "problem"): void {
-    this.problem.textContent = sentence;
-    this.problem.dataset.kind = kind;
-  }
-
-  private readonly name = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
-  private readonly schedule = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
-  private readonly timezone = element("input", { type: "text", class: "jp-mod-styled", spellcheck: "false" });
-  private readonly force = element("input", { type: "checkbox" });
-  private readonly anyway = element("label", { class: "flowbook-anyway" });
-  private readonly problem = element("p", { class: "flowbook-problem", role: "alert" });
+  return Boolean(promoted);
 }
 
 class PromoteDialog extends Dialog<void> {
@@ -79,75 +38,146 @@ class PromoteDialog extends Dialog<void> {
   attempt: Promise<Promoted> | null = null;
 
   constructor(
-    private readonly form: PromoteForm,
     private readonly client: FlowbookClient,
+    path: string,
+    go: GoTo,
   ) {
+    const parts = new Parts();
+    let settle = () => {}; // the form is made before the dialog that holds it
+    const goThere: GoTo = (cell, line) => {
+      this.reject();
+      go(cell, line);
+    };
+    const form = new PromoteForm(client, path, goThere, () => settle());
     super({
-      title: `Promote ${form.request.path}`,
+      title: `Promote ${path.slice(path.lastIndexOf("/") + 1)}`,
       body: form,
-      buttons: [Dialog.cancelButton(), Dialog.okButton({ label: "Promote" })],
+      buttons: [
+        Dialog.cancelButton(),
+        Dialog.okButton({ label: "Promote and run once", className: "flowbook-run-once" }),
+        Dialog.okButton({ label: "Promote" }),
+      ],
       focusNodeSelector: "input",
+      renderer: parts,
     });
+    settle = () => this.settle();
+    this.form = form;
+    this.parts = parts;
+    this.addClass("flowbook-promote-dialog");
+    this.settle();
+    void form.draw();
   }
 
-  override resolve(index = 1): void {
-    if (index === 0) {
-      super.resolve(0);
-    } else if (!this.attempt && this.form.request.name) {
-      void this.promote();
+  override resolve(index = PROMOTE): void {
+    if (index === CANCEL) {
+      super.resolve(CANCEL);
+    } else if (!this.attempt && !this.form.obstacle && (index !== RUN_ONCE || this.form.requireAll())) {
+      void this.promote(index === RUN_ONCE);
     }
   }
 
-  private async promote(): Promise<void> {
-    this.form.tell("Promoting…", "note");
-    this.attempt = this.client.promote(this.form.request);
+  /** Whether it can be promoted is ours to say. */
+  protected override _checkValidation(): void {
+    this.settle();
+  }
+
+  /** Enter promotes, except where it means something to the control that has the focus. */
+  protected override _evtKeydown(event: KeyboardEvent): void {
+    const { target } = event;
+    if (
+      event.key === "Enter" &&
+      target instanceof Element &&
+      target.matches("summary, select, .flowbook-promote button")
+    ) {
+      event.stopPropagation();
+      return;
+    }
+    super._evtKeydown(event);
+  }
+
+  private settle(): void {
+    if (!this.form || this.isDisposed) {
+      return;
+    }
+    const reason = this.attempt ? "Promoting…" : this.form.obstacle;
+    this.parts.say(reason);
+    this.parts.version.textContent = this.form.draft ? versionText(this.form.draft) : "";
+    for (const button of this.node.querySelectorAll<HTMLButtonElement>(".jp-Dialog-footer .jp-mod-accept")) {
+      button.disabled = reason !== "";
+      button.setAttribute("aria-describedby", Parts.REASON);
+    }
+  }
+
+  private async promote(runOnce: boolean): Promise<void> {
+    this.attempt = this.client.promote({ ...this.form.request, run_once: runOnce });
+    this.settle();
     try {
       await this.attempt;
-      super.resolve(1);
+      super.resolve(PROMOTE);
     } catch (error) {
       this.attempt = null;
       if (this.isDisposed) {
         await showErrorMessage("Not promoted", error as Error);
       } else {
-        this.form.tell((error as Error).message);
-        if (error instanceof Refused && error.findings.length) {
-          this.form.offerForce();
-        }
+        this.settle();
+        this.form.refuse(error as Error);
+        this.settle();
       }
     }
   }
+
+  private readonly form!: PromoteForm;
+  private readonly parts!: Parts;
 }
 
-function field(label: string, input: HTMLInputElement, value: string, hint = ""): HTMLElement {
-  input.value = value;
-  input.setAttribute("aria-label", label);
-  const row = element("label", {}, element("span", {}, label), input);
-  if (hint) {
-    const id = `flowbook-hint-${label}`;
-    input.setAttribute("aria-describedby", id);
-    row.append(element("small", { id }, hint));
+/** The dialog's title with the version, and its buttons with the reason why they cannot be pressed. */
+class Parts extends Dialog.Renderer {
+  static readonly REASON = "flowbook-promote-reason";
+
+  readonly version = element("span", { class: "flowbook-version", "aria-live": "polite" });
+
+  override createHeader(title: Dialog.Header): Widget {
+    const header = new Widget({ node: element("header", {}, `${title} `, this.version) });
+    header.addClass("jp-Dialog-header");
+    return header;
   }
-  return row;
+
+  override createBody(value: Dialog.Body<void>): Widget {
+    const body = value as Widget;
+    body.addClass("jp-Dialog-body");
+    return body;
+  }
+
+  override createFooter(buttons: readonly HTMLElement[], checkbox: HTMLElement | null): Widget {
+    const footer = super.createFooter(buttons, checkbox);
+    footer.node.prepend(this.reason);
+    return footer;
+  }
+
+  say(reason: string): void {
+    if (this.reason.textContent !== reason) {
+      this.reason.textContent = reason;
+    }
+  }
+
+  private readonly reason = element("p", { id: Parts.REASON, class: "flowbook-reason", role: "status" });
 }
 
-function zones(id: string): HTMLElement {
-  const names = Intl.supportedValuesOf("timeZone");
-  return element("datalist", { id }, ...names.map((value) => element("option", { value })));
-}
-
-function outcome(promoted: Promoted, zone?: string): HTMLElement {
-  const { deployment, next_fires, warnings, worker_command } = promoted;
-  const fires = next_fires.slice(0, 5).map((time) => element("li", {}, moment(new Date(time), zone)));
-  return element(
-    "div",
-    { class: "flowbook-promote" },
-    element("p", {}, element("strong", {}, deployment.name), ` is deployed (version ${deployment.version}).`),
-    ...(fires.length
-      ? [element("p", {}, "It runs next:"), element("ul", {}, ...fires)]
-      : [element("p", {}, "It has no schedule: it runs on demand.")]),
-    ...warnings.map((warning) => element("p", { class: "flowbook-problem" }, `Warning: ${warning}`)),
-    worker_command === null
-      ? element("p", {}, "It is executed while this Jupyter server, or another worker, is running.")
-      : element("p", {}, "Runs need a worker. In a terminal: ", element("code", {}, worker_command)),
-  );
+/** What came of it, as a notification that leads to the deployment. */
+function announce(promoted: Promoted, actions: PromoteActions): void {
+  const { name } = promoted.deployment;
+  const show = {
+    label: "Show deployment",
+    caption: `Show ${name} in the flowbook panel`,
+    callback: () => actions.show(name),
+  };
+  Notification.success(promotedText(promoted), { actions: [show], autoClose: 15_000 });
+  if (promoted.no_run) {
+    Notification.warning(`It does not run now. ${promoted.no_run}`, { autoClose: 15_000 });
+  }
+  if (promoted.worker_command !== null) {
+    Notification.warning(`Runs need a worker. In a terminal: ${promoted.worker_command}`, {
+      autoClose: 15_000,
+    });
+  }
 }

@@ -10,6 +10,7 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { FlowbookClient } from "./api";
 import { promoteNotebook } from "./dialog";
+import { showCell } from "./go_to_cell";
 import { flowIcon } from "./icons";
 import { RunsPanel } from "./panel";
 
@@ -31,13 +32,18 @@ const promote: JupyterFrontEndPlugin<void> = {
       icon: flowIcon,
       isEnabled: () => notebooks.currentWidget !== null,
       execute: async () => {
-        const context = notebooks.currentWidget?.context;
-        if (!context) {
+        const panel = notebooks.currentWidget;
+        if (!panel) {
           return;
         }
+        const { context } = panel;
         await context.save();
         const path = app.serviceManager.contents.localPath(context.path);
-        if ((await promoteNotebook(client, path)) && app.commands.hasCommand(SHOW_RUNS)) {
+        const promoted = await promoteNotebook(client, path, {
+          go: (cell, line) => void showCell(panel.content, cell, line),
+          show: (deployment) => void app.commands.execute(SHOW_RUNS, { deployment }),
+        });
+        if (promoted && app.commands.hasCommand(SHOW_RUNS)) {
           await app.commands.execute(SHOW_RUNS, { refreshOnly: true });
         }
       },
@@ -71,7 +77,11 @@ const runs: JupyterFrontEndPlugin<void> = {
         if (!args.refreshOnly) {
           (shell ?? app.shell).activateById(panel.id);
         }
-        panel.refresh();
+        if (typeof args.deployment === "string") {
+          panel.showDeployment(args.deployment);
+        } else {
+          panel.refresh();
+        }
       },
     });
     palette?.addItem({ command: SHOW_RUNS, category: "flowbook" });

@@ -4,6 +4,7 @@ import type { Message } from "@lumino/messaging";
 import { Poll } from "@lumino/polling";
 import { Widget } from "@lumino/widgets";
 import type { FlowbookClient, RunSummary } from "./api";
+import { DeploymentList } from "./deployment_list";
 import { element } from "./dom";
 import { flowIcon, stateIcon } from "./icons";
 import { progress, tally, times } from "./words";
@@ -31,6 +32,7 @@ export class RunsPanel extends Widget {
     this.workers = new WorkerLine(client, () => this.refresh());
     const heading = element("h2", {}, "Runs ", this.summary);
     this.node.append(
+      this.deployments.node,
       element("header", {}, heading, this.workers.node),
       this.trouble,
       this.empty(),
@@ -49,6 +51,12 @@ export class RunsPanel extends Widget {
     void this.poll.refresh();
   }
 
+  /** Move the focus to a deployment as soon as the server has told of it. */
+  showDeployment(name: string): void {
+    this.deployments.focus(name);
+    this.refresh();
+  }
+
   override dispose(): void {
     this.poll.dispose();
     super.dispose();
@@ -61,8 +69,10 @@ export class RunsPanel extends Widget {
 
   private async fetch(): Promise<void> {
     try {
-      const [runs, workers] = await Promise.all([this.client.runs(), this.client.workers()]);
+      const asked = [this.client.runs(), this.client.workers(), this.client.deployments()] as const;
+      const [runs, workers, deployments] = await Promise.all(asked);
       this.showRuns(runs);
+      this.deployments.show(deployments);
       this.workers.show(workers);
       this.trouble.textContent = "";
     } catch (error) {
@@ -152,6 +162,7 @@ export class RunsPanel extends Widget {
   }
 
   private readonly poll: Poll;
+  private readonly deployments = new DeploymentList();
   private readonly workers: WorkerLine;
   private readonly rows = new Map<string, { node: HTMLElement; times: HTMLElement; print: string }>();
   private readonly summary = element("span", { class: "flowbook-tally" });

@@ -1,6 +1,20 @@
 import { describe, expect, it } from "vitest";
 import type { LivingWorker, RunSummary, Workers } from "./api";
-import { moment, progress, standing, stem, tally, times, took } from "./words";
+import {
+  capturedText,
+  counted,
+  deploymentText,
+  fireText,
+  moment,
+  progress,
+  promotedText,
+  standing,
+  stem,
+  tally,
+  times,
+  took,
+  versionText,
+} from "./words";
 
 const run: RunSummary = {
   id: "a",
@@ -61,6 +75,71 @@ describe("stem", () => {
     ["v1.2.ipynb", "v1.2"],
     ["plain", "plain"],
   ])("of %s is %s", (path, said) => expect(stem(path)).toBe(said));
+});
+
+describe("fireText", () => {
+  const now = new Date("2026-11-23T06:00:00Z");
+  it.each([
+    ["2026-11-24T06:00:00Z", "Tue 24 Nov, 07:00 CET"],
+    ["2028-02-29T06:00:00Z", "Tue 29 Feb 2028, 07:00 CET"],
+  ])("says %s as %s", (time, said) => expect(fireText(new Date(time), "Europe/Zurich", now)).toBe(said));
+});
+
+describe("versionText", () => {
+  it.each([
+    [1, null, ""],
+    [4, 2, "v4 (2 cells changed since v3)"],
+    [4, 1, "v4 (1 cell changed since v3)"],
+    [4, 0, "v4 (no cells changed since v3)"],
+    [4, null, "v4"],
+  ])("says version %s with %s changes as %s", (version, changed, said) =>
+    expect(versionText({ version, changed })).toBe(said),
+  );
+});
+
+describe("counted", () => {
+  const kinds = (...all: ("error" | "warning")[]) => all.map((severity) => ({ severity }));
+  it("counts each kind", () =>
+    expect(counted(kinds("warning", "error", "warning"))).toBe("1 error and 2 warnings"));
+  it("says so when there is nothing", () => expect(counted([])).toBe("nothing found"));
+});
+
+describe("capturedText", () => {
+  it("leaves out what there is none of", () => {
+    const none = { cells: ["cell 1"], modules: [], packages: ["a 1", "b 2"], variables: [] };
+    expect(capturedText({ ...none, kernel: "python3", python: "3.12" })).toBe("Captured: 1 cell, 2 packages");
+  });
+});
+
+describe("promotedText", () => {
+  const made = { deployment: { name: "nightly", version: 2 }, worker_command: null, warnings: [] };
+  it.each([
+    [
+      ["2026-11-23T07:00:00+01:00"],
+      undefined,
+      "nightly is deployed (version 2). Next run: Mon 23 Nov, 07:00.",
+    ],
+    [
+      ["2026-11-23T07:00:00+00:00"],
+      undefined,
+      "nightly is deployed (version 2). Next run: Mon 23 Nov, 07:00 UTC.",
+    ],
+    [[], 12, "nightly is deployed (version 2). Run 12 is asked for. It runs on demand."],
+  ])("says %s and run %s", (next_fires, run, said) =>
+    expect(promotedText({ ...made, next_fires, run })).toBe(said),
+  );
+});
+
+describe("deploymentText", () => {
+  const weekdays = { name: "n", flow: "f", version: 1, schedules: ["Weekdays at 07:00, Europe/Zurich"] };
+  it.each([
+    [
+      { ...weekdays, paused: false, next_fire: 1_795_413_600 },
+      "Weekdays at 07:00, Europe/Zurich · next Mon 23 Nov, 06:00 UTC",
+    ],
+    [{ ...weekdays, paused: true, next_fire: null }, "Weekdays at 07:00, Europe/Zurich · paused"],
+    [{ ...weekdays, schedules: [], paused: false, next_fire: null }, "On demand"],
+  ])("of %o", (deployment, said) => expect(deploymentText(deployment, "UTC")).toBe(said));
 });
 
 describe("tally", () => {

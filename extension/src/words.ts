@@ -1,7 +1,8 @@
 /** What the panel and the dialog say of runs and times. Pure: no DOM, no clock. */
 
 import { clockText, durationText } from "../../widgets/src/duration";
-import type { RunSummary, Workers } from "./api";
+import type { DeploymentSummary, RunSummary, Workers } from "./api";
+import type { Captured, Draft, Finding, Promoted } from "./promoting";
 
 /** How long a run took (`9.4 s`), or a clock of how long it has been going on (`1:07`); empty before it has begun. */
 export function took(run: Pick<RunSummary, "started" | "ended">, now: number): string {
@@ -50,6 +51,79 @@ export function times(run: RunSummary, now: number, zone?: string): string {
 export function stem(path: string): string {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return name.replace(/\.ipynb$/, "");
+}
+
+/** A moment as `moment` says it, with the year if it is not this one. */
+export function fireText(time: Date, zone: string, now: Date): string {
+  const year = (of: Date) => new Intl.DateTimeFormat("en-GB", { year: "numeric", timeZone: zone }).format(of);
+  const said = moment(time, zone);
+  return year(time) === year(now) ? said : said.replace(",", ` ${year(time)},`);
+}
+
+/** `v4 (2 cells changed since v3)`; empty for a first version. */
+export function versionText(draft: Pick<Draft, "version" | "changed">): string {
+  const { version, changed } = draft;
+  if (version === 1) {
+    return "";
+  }
+  const count = changed === 1 ? "1 cell" : `${changed || "no"} cells`;
+  return `v${version}${changed === null ? "" : ` (${count} changed since v${version - 1})`}`;
+}
+
+/** `1 error and 2 warnings`; `nothing found`. */
+export function counted(findings: readonly Pick<Finding, "severity">[]): string {
+  const parts = (["error", "warning"] as const)
+    .map((kind) => [findings.filter(({ severity }) => severity === kind).length, kind] as const)
+    .filter(([count]) => count > 0)
+    .map(([count, kind]) => plural(count, kind));
+  return parts.join(" and ") || "nothing found";
+}
+
+/** `Cell 4, line 2`. */
+export function where(finding: Pick<Finding, "title" | "line">): string {
+  return finding.line === null ? finding.title : `${finding.title}, line ${finding.line}`;
+}
+
+/** `Captured: 9 cells, 3 modules, 41 packages, 2 environment variables`, without what there is none of. */
+export function capturedText(captured: Captured): string {
+  const counts: [number, string][] = [
+    [captured.cells.length, "cell"],
+    [captured.modules.length, "module"],
+    [captured.packages.length, "package"],
+    [captured.variables.length, "environment variable"],
+  ];
+  const parts = counts.filter(([count]) => count > 0).map(([count, noun]) => plural(count, noun));
+  return `Captured: ${parts.join(", ")}`;
+}
+
+/** `Weekdays at 07:00, Europe/Zurich · next Mon 23 Nov, 07:00 CET`: when a deployment runs. */
+export function deploymentText(deployment: DeploymentSummary, zone?: string): string {
+  const { paused, schedules, next_fire } = deployment;
+  const when = schedules.join("; ") || "On demand";
+  const next = next_fire === null ? "" : ` · next ${moment(new Date(next_fire * 1000), zone)}`;
+  return paused ? `${when} · paused` : `${when}${next}`;
+}
+
+/** What a notification says of a deployment that was made. */
+export function promotedText(promoted: Promoted): string {
+  const { deployment, next_fires, run } = promoted;
+  const parts = [`${deployment.name} is deployed (version ${deployment.version}).`];
+  if (run) {
+    parts.push(`Run ${run} is asked for.`);
+  }
+  const [next] = next_fires;
+  parts.push(next ? `Next run: ${momentOf(next)}.` : "It runs on demand.");
+  return parts.join(" ");
+}
+
+/** The moment of a text such as `2026-11-23T07:00:00+01:00`, by the clock that wrote it. */
+function momentOf(text: string): string {
+  const offset = /([+-]\d\d:\d\d)$/.exec(text)?.[1] ?? "UTC";
+  return moment(new Date(text), offset).replace(/ \S+$/, offset === "+00:00" ? " UTC" : "");
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 /** `2 running · 1 failed` for the panel's heading; empty when there is nothing to say. */

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from runpy import run_path
@@ -17,6 +17,8 @@ from runpy import run_path
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from flowbook.engine import close_engines
 
 SOURCES = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-browser-tests"
@@ -162,3 +164,38 @@ def page(chromium: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not errors, f"scripts of the page failed: {errors}"
+
+
+@pytest.fixture
+def in_lab(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What this process runs is recorded where the server looks."""
+    close_engines()
+    monkeypatch.setenv("FLOWBOOK_HOME", str(lab.home))
+    yield lab.home
+    close_engines()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, which finds what keeps people out."""
+    script = SOURCES / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        pytest.fail("axe-core is not installed: `npm ci`.")
+    return script.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def barriers(page: Page, axe: str) -> Callable[[str], list[str]]:
+    """What axe finds against WCAG A and AA in the part of the page that a selector names."""
+
+    def find(selector: str) -> list[str]:
+        page.evaluate(axe)
+        found = page.evaluate(
+            """selector => axe.run(selector, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})
+                .then(({violations}) => violations.flatMap(({id, nodes}) =>
+                    nodes.map(({html, any, all}) => `${id}: ${html} ${[...any, ...all].map(c => c.message)}`)))""",
+            selector,
+        )
+        return [str(each) for each in found]
+
+    return find

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from flowbook import flow, task
-from flowbook.engine import close_engines
 from flowbook.runs import recent_runs, run_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,42 +41,15 @@ def invoices() -> None:
     raise ValueError("total 1347.5 above limit 1000, and <b>this</b> is text")
 
 
-@pytest.fixture
-def in_lab(lab: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What this process runs is recorded where the server looks."""
-    close_engines()
-    monkeypatch.setenv("FLOWBOOK_HOME", str(lab.home))
-    yield lab.home
-    close_engines()
-
-
 def open_panel(page: Page) -> Locator:
     """The list of runs, opened as a person does."""
     page.get_by_role("tab", name="flowbook: runs").click()
     return page.get_by_role("region", name="flowbook runs")
 
 
-def test_promotes_a_notebook(lab: Any, page: Page) -> None:
-    lab.write_notebook("nightly.ipynb", CELLS)
-    lab.open(page, "nightly.ipynb")
-    page.get_by_role("button", name="Promote").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_label("Name")).to_have_value("nightly")
-    expect(dialog.get_by_label("Time zone")).to_have_value("Europe/Zurich")
-
-    dialog.get_by_label("Schedule").fill("0 25 * * 1-5")
-    dialog.get_by_role("button", name="Promote").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("hour")
-    expect(dialog.get_by_label("Schedule")).to_have_value("0 25 * * 1-5")
-
-    dialog.get_by_label("Schedule").fill("0 7 * * 1-5")
-    dialog.get_by_role("button", name="Promote").click()
-    expect(page.get_by_role("dialog")).to_contain_text("nightly is deployed (version 1)")
-    expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(5)
-    expect(page.get_by_role("dialog").get_by_role("listitem").first).to_contain_text("07:00")
-    expect(page.get_by_role("dialog")).to_contain_text("executed while this Jupyter server, or another worker, is")
-    page.get_by_role("dialog").get_by_role("button", name="Close").click()
-    expect(page.get_by_role("dialog")).to_have_count(0)
+def runs_in(panel: Locator) -> Locator:
+    """The rows of the list of runs."""
+    return panel.get_by_role("list", name="Runs, newest first").get_by_role("listitem")
 
 
 def test_promotes_what_was_typed_last(lab: Any, page: Page) -> None:
@@ -121,7 +92,8 @@ def test_lists_the_runs_and_follows_them(lab: Any, page: Page, in_lab: Path) -> 
     (run_folder(failed.id) / "notebook.html").write_text("<h1>Executed</h1><script>document.title = 'ran'</script>")
     lab.open(page)
     panel = open_panel(page)
-    first, second = panel.get_by_role("listitem").nth(0), panel.get_by_role("listitem").nth(1)
+    rows = runs_in(panel)
+    first, second = rows.nth(0), rows.nth(1)
     expect(first).to_contain_text(f"Failedinvoices · run {failed.number}")
     expect(first).to_contain_text("ValueError: total 1347.5 above limit 1000, and <b>this</b> is text")
     expect(first).to_contain_text("CET")
@@ -135,7 +107,7 @@ def test_lists_the_runs_and_follows_them(lab: Any, page: Page, in_lab: Path) -> 
     assert opened.value.title() != "ran"
 
     nightly()
-    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+    expect(runs_in(panel).first).to_contain_text("nightly")
 
 
 def test_the_executed_notebook_of_a_run_opens_and_is_not_trusted(lab: Any, page: Page, in_lab: Path) -> None:
@@ -167,11 +139,11 @@ def test_says_so_when_the_server_is_gone(lab: Any, page: Page, in_lab: Path) -> 
     nightly()
     lab.open(page)
     panel = open_panel(page)
-    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+    expect(runs_in(panel).first).to_contain_text("nightly")
     page.route("**/flowbook/api/runs*", lambda route: route.abort())
     problems = panel.get_by_role("status", name="Problems")
     expect(problems).to_contain_text("The Jupyter server cannot be reached.")
-    expect(panel.get_by_role("listitem").first).to_contain_text("nightly")
+    expect(runs_in(panel).first).to_contain_text("nightly")
     page.unroute("**/flowbook/api/runs*")
     expect(problems).to_be_empty(timeout=20_000)
 
@@ -183,9 +155,8 @@ def test_says_who_executes_deployments(lab: Any, page: Page, in_lab: Path) -> No
     workers = panel.get_by_role("status", name="Workers")
     page.get_by_role("button", name="Promote", exact=True).click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Schedule").fill("0 7 * * 1-5")
-    dialog.get_by_role("button", name="Promote").click()
-    page.get_by_role("dialog").get_by_role("button", name="Close").click()
+    dialog.get_by_role("radio", name="Cron").check()
+    dialog.get_by_role("button", name="Promote", exact=True).click()
     expect(workers).to_contain_text("Worker: this server, 0 of 2 busy.", timeout=60_000)
     expect(workers).to_contain_text("Next run: ")
     expect(workers.get_by_role("button")).to_have_count(0)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import nbformat
 import pytest
 
 from flowbook import flow, task
-from flowbook.errors import UsageError
 from flowbook.runs import recent_runs, run_folder
 
 ENDPOINTS = [
     ("GET", "flowbook/api/runs"),
     ("GET", "flowbook/api/runs/some-id"),
     ("GET", "flowbook/api/runs/some-id/files/html"),
+    ("GET", "flowbook/api/deployments"),
     ("POST", "flowbook/api/promote"),
+    ("GET", "flowbook/api/promote/draft"),
+    ("GET", "flowbook/api/promote/schedule"),
+    ("POST", "flowbook/api/promote/parameters"),
 ]
 
 
@@ -37,15 +36,6 @@ def doubling(number: int = 1) -> int:
 @flow
 def failing() -> None:
     raise ValueError("no such day")
-
-
-@pytest.fixture
-def notebook(server: Any) -> Path:
-    """A small notebook in the server's folder."""
-    cells = [nbformat.v4.new_code_cell("%load_ext flowbook"), nbformat.v4.new_code_cell("%%task\nx = 1")]
-    path = Path(server.root) / "nightly.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    return path
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)
@@ -152,108 +142,3 @@ def test_a_run_without_files_says_so(client: httpx.Client) -> None:
 
 def test_files_of_other_kinds_do_not_exist(client: httpx.Client) -> None:
     assert client.get("flowbook/api/runs/some-id/files/..%2f..%2fflowbook.db").status_code == 404
-
-
-def test_what_promote_is_asked_and_what_it_answers(
-    client: httpx.Client, notebook: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, Any] = {}
-
-    def promote(path: Path, **options: Any) -> SimpleNamespace:
-        asked.update(path=path, **options)
-        fires = [datetime(2026, 11, 23, 7, tzinfo=UTC)]
-        return SimpleNamespace(name="nightly", version=4, next_fires=fires, warnings=["Cell 4 reads a file."])
-
-    monkeypatch.setattr("flowbook.promote.promote", promote)
-    body = {"path": "nightly.ipynb", "name": " nightly ", "schedule": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
-    answer = client.post("flowbook/api/promote", json=body)
-    assert answer.status_code == 200
-    assert asked == {"path": notebook, "name": "nightly", "cron": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
-    assert answer.json() == {
-        "deployment": {"name": "nightly", "version": 4},
-        "next_fires": ["2026-11-23T07:00:00+00:00"],
-        "worker_command": "flowbook worker start",
-        "warnings": ["Cell 4 reads a file."],
-    }
-
-
-def test_promotes_a_notebook(client: httpx.Client, notebook: Path) -> None:
-    body = {"path": "nightly.ipynb", "schedule": "0 7 * * 1-5", "timezone": "Europe/Zurich"}
-    answer = client.post("flowbook/api/promote", json=body)
-    assert answer.status_code == 200, answer.text
-    promoted = answer.json()
-    assert promoted["deployment"] == {"name": "nightly", "version": 1}
-    assert len(promoted["next_fires"]) == 5
-    assert all(datetime.fromisoformat(fire).utcoffset() for fire in promoted["next_fires"])
-    assert all("T07:00:00+0" in fire for fire in promoted["next_fires"])
-
-
-def test_a_time_zone_says_nothing_without_a_schedule(client: httpx.Client, notebook: Path) -> None:
-    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "timezone": "Europe/Zurich"})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["next_fires"] == []
-
-
-def test_a_wrong_schedule_is_a_sentence(client: httpx.Client, notebook: Path) -> None:
-    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "schedule": "0 25 * * *"})
-    assert answer.status_code == 400
-    assert "hour" in answer.json()["message"]
-    assert "Traceback" not in answer.text
-
-
-def test_a_notebook_that_would_fail_is_refused_with_what_was_found(client: httpx.Client, notebook: Path) -> None:
-    cells = [nbformat.v4.new_code_cell("x = 1\ny = input()")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
-    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb"})
-    assert answer.status_code == 400
-    assert answer.json()["message"].startswith("Cell 1, line 2: input() has nobody to ask")
-    [found] = answer.json()["findings"]
-    assert (found["severity"], found["cell"], found["line"]) == ("error", 0, 2)
-    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "force": True})
-    assert answer.status_code == 200
-    assert answer.json()["warnings"] == [f"Cell 1, line 2: {found['why']} {found['fix']}"]
-
-
-def test_an_error_of_flowbook_becomes_its_sentence(
-    client: httpx.Client, notebook: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def promote(path: Path, **options: Any) -> None:
-        raise UsageError("Cell 4 needs `rates`, which no cell makes. Define it, or mark it as a parameter.")
-
-    monkeypatch.setattr("flowbook.promote.promote", promote)
-    answer = client.post("flowbook/api/promote", json={"path": "nightly.ipynb"})
-    assert answer.status_code == 400
-    assert answer.json()["message"].startswith("Cell 4 needs `rates`")
-
-
-ESCAPES = ["../outside.ipynb", "a/../../outside.ipynb", "/../outside.ipynb", "link.ipynb", "..", ""]
-
-
-@pytest.mark.parametrize("path", ESCAPES)
-def test_a_notebook_outside_of_the_servers_folder_is_refused(
-    server: Any, client: httpx.Client, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outside = Path(server.root).parent / "outside.ipynb"
-    outside.write_text("{}")
-    link = Path(server.root) / "link.ipynb"
-    if not link.is_symlink():
-        link.symlink_to(outside)
-    monkeypatch.setattr("flowbook.promote.promote", lambda *a, **k: pytest.fail("it was promoted"))
-    answer = client.post("flowbook/api/promote", json={"path": path})
-    assert answer.status_code == 400
-    assert "not inside the folder" in answer.json()["message"]
-
-
-def test_an_absolute_path_means_one_below_the_servers_folder(client: httpx.Client, tmp_path: Path) -> None:
-    outside = tmp_path / "outside.ipynb"
-    outside.write_text("{}")
-    answer = client.post("flowbook/api/promote", json={"path": str(outside)})
-    assert answer.status_code == 400
-    assert answer.json()["message"].startswith("There is no notebook")
-
-
-@pytest.mark.parametrize("body", ["", "[]", "no json", json.dumps({"path": ["nightly.ipynb"]}), "\xff"])
-def test_a_body_that_cannot_be_meant(client: httpx.Client, body: str) -> None:
-    answer = client.post("flowbook/api/promote", content=body.encode("latin-1"))
-    assert answer.status_code == 400
-    assert "must be" in answer.json()["message"]

@@ -205,7 +205,7 @@ def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_se
     assert not home.exists(), "a server on which nobody uses flowbook leaves no trace"
     assert server.hosted() is None
     write(server.root, "report.ipynb", "print('made by the server')")
-    body = {"path": "report.ipynb", "name": "report", "schedule": "*/2 * * * * *", "timezone": "UTC"}
+    body = {"path": "report.ipynb", "name": "report", "when": "cron", "text": "*/2 * * * * *", "timezone": "UTC"}
     answer = server.client.post("flowbook/api/promote", json=body)
     assert answer.status_code == 200, answer.text
     worker = until(server.hosted)

@@ -1,0 +1,218 @@
+/** The form of the Promote dialog: what is asked, what was found, what is captured. */
+
+import { Debouncer } from "@lumino/polling";
+import { Widget } from "@lumino/widgets";
+import { type FlowbookClient, Refused } from "./api";
+import { element } from "./dom";
+import { choice, FieldRow, line } from "./field_row";
+import { findingsList, type GoTo } from "./findings";
+import { ParameterFields } from "./parameter_fields";
+import type { Captured, Draft, Finding, PromoteRequest } from "./promoting";
+import { WhenFields } from "./when_fields";
+import { capturedText, counted, stem, where } from "./words";
+
+const OVERLAPS = [
+  ["queue", "Wait until it ends"],
+  ["skip", "Skip the new run"],
+  ["cancel-previous", "Cancel the old run"],
+] as const;
+
+export class PromoteForm extends Widget {
+  /** `settled` is called whenever the answer to whether it can be promoted may have changed. */
+  constructor(
+    private readonly client: FlowbookClient,
+    readonly path: string,
+    private readonly go: GoTo,
+    private readonly settled: () => void,
+  ) {
+    super();
+    this.addClass("flowbook-promote");
+    this.parameters = new ParameterFields((values) => client.parameterProblems(path, values), settled);
+    this.when = new WhenFields(client, settled);
+    this.drafting = new Debouncer(() => this.draw(), 250);
+    this.name.control.addEventListener("input", () => void this.drafting.invoke());
+    this.force.addEventListener("change", settled);
+    this.name.control.value = stem(path);
+    this.rest.hidden = true;
+    this.rest.append(
+      this.parameters.node,
+      this.when.node,
+      this.settings,
+      this.found,
+      this.anyway,
+      this.captured,
+    );
+    this.node.append(this.name.node, this.trouble, this.rest);
+  }
+
+  /** Ask the server what there is to ask, and show it. */
+  async draw(): Promise<void> {
+    const asked = this.name.control.value.trim();
+    try {
+      // A flow of the notebook may have a name of its own.
+      const isOwn = !this.draft && asked === stem(this.path);
+      const draft = await this.client.draft(this.path, isOwn ? "" : asked);
+      if (!this.isDisposed && this.name.control.value.trim() === asked) {
+        if (isOwn) {
+          this.name.control.value = draft.name;
+        }
+        this.showDraft(draft);
+      }
+    } catch (error) {
+      this.trouble.textContent = (error as Error).message;
+    }
+    this.settled();
+  }
+
+  /** The draft as shown last. */
+  draft: Draft | null = null;
+
+  get request(): Omit<PromoteRequest, "run_once"> {
+    return {
+      path: this.path,
+      name: this.name.control.value.trim(),
+      ...this.when.request,
+      overlap: this.overlap.control.value,
+      pool: this.pool.control.value,
+      parameters: this.parameters.values,
+      force: this.force.checked,
+    };
+  }
+
+  /** Why it cannot be promoted as it stands, as a sentence; empty if it can. */
+  get obstacle(): string {
+    if (!this.draft) {
+      return this.trouble.textContent ? "The notebook cannot be promoted." : "Reading the notebook…";
+    }
+    if (!this.draft.captured) {
+      return "The notebook cannot be read: correct the error.";
+    }
+    if (!this.name.control.value.trim()) {
+      return "Give it a name.";
+    }
+    if (this.name.problem) {
+      return "Correct the name.";
+    }
+    const [wrong] = this.parameters.wrong;
+    if (wrong) {
+      return `Correct the parameter ${wrong}.`;
+    }
+    if (this.when.isWrong) {
+      return "Correct the schedule.";
+    }
+    const errors = this.draft.findings.filter(({ severity }) => severity === "error");
+    if (errors.length === 0 || this.force.checked) {
+      return "";
+    }
+    return `${counted(errors)} (${where(errors[0]).toLowerCase()}): correct it, or tick “Promote it anyway”.`;
+  }
+
+  /** Whether a run can do with the parameters that are given; says so beside those that are missing. */
+  requireAll(): boolean {
+    return this.parameters.requireAll();
+  }
+
+  /** Say why the server has refused it, beside the field that is meant if there is one. */
+  refuse(error: Error): void {
+    const field = error instanceof Refused ? (error.field ?? "") : "";
+    const parameter = field.startsWith("parameters.") ? field.slice("parameters.".length) : "";
+    if (this.parameters.refuse(parameter, error.message) || this.when.refuse(field, error.message)) {
+      return;
+    }
+    if (error instanceof Refused && error.findings.length) {
+      this.showFindings(error.findings);
+    } else {
+      this.trouble.textContent = error.message;
+    }
+  }
+
+  override dispose(): void {
+    this.drafting.dispose();
+    this.parameters.dispose();
+    this.when.dispose();
+    super.dispose();
+  }
+
+  private showDraft(draft: Draft): void {
+    this.draft = draft;
+    this.trouble.textContent = draft.warnings.join(" ");
+    this.name.problem = draft.name_problem ?? "";
+    this.parameters.show(draft.parameters);
+    this.when.show(draft.schedules);
+    this.showSettings(draft);
+    this.showFindings(draft.findings);
+    this.captured.replaceChildren(...(draft.captured ? [disclosure(draft.captured)] : []));
+    this.rest.hidden = false;
+  }
+
+  /** The settings as they stand, unless a person has chosen already. */
+  private showSettings(draft: Draft): void {
+    if (this.settings.dataset.touched) {
+      return;
+    }
+    const limit = draft.concurrency_limit;
+    const stands = limit === null ? "Run beside it" : `Run up to ${limit} at a time`;
+    const overlaps = draft.overlap === null ? [["", stands] as const, ...OVERLAPS] : OVERLAPS;
+    this.overlap = new FieldRow("If still running", choice(overlaps, draft.overlap ?? ""));
+    const pools = draft.pools.map(({ name, workers, paused }) => {
+      const count = workers === 1 ? "1 worker" : `${workers || "no"} workers`;
+      return [name, `${name} (${count}${paused ? ", paused" : ""})`] as const;
+    });
+    this.pool = new FieldRow("Pool", choice(pools, draft.pool));
+    const note = draft.is_paused ? "It is paused: its schedules make no runs until it is resumed." : "";
+    this.settings.replaceChildren(
+      this.overlap.node,
+      this.pool.node,
+      ...(note ? [element("p", {}, note)] : []),
+    );
+    this.settings.addEventListener("input", () => {
+      this.settings.dataset.touched = "yes";
+    });
+  }
+
+  private showFindings(findings: Finding[]): void {
+    this.found.replaceChildren(findingsList(findings, this.go));
+    this.anyway.hidden = !this.draft?.captured || !findings.some(({ severity }) => severity === "error");
+    if (this.anyway.hidden) {
+      this.force.checked = false;
+    }
+  }
+
+  private readonly name = new FieldRow("Name", line(""));
+  private readonly trouble = element("p", { class: "flowbook-problem", role: "alert" });
+  private readonly rest = element("div", {});
+  private readonly parameters: ParameterFields;
+  private readonly when: WhenFields;
+  private readonly settings = element("div", {});
+  private overlap = new FieldRow("If still running", choice(OVERLAPS, "queue"));
+  private pool = new FieldRow("Pool", choice([], ""));
+  private readonly found = element("div", {});
+  private readonly force = element("input", { type: "checkbox" });
+  private readonly anyway = element("label", { class: "flowbook-anyway" }, this.force, " Promote it anyway");
+  private readonly captured = element("div", {});
+  private readonly drafting: Debouncer;
+}
+
+function disclosure(captured: Captured): HTMLElement {
+  const parts: [string, string[]][] = [
+    ["Cells", captured.cells],
+    ["Modules beside the notebook", captured.modules],
+    ["Environment variables, by name only", captured.variables],
+    ["Packages", captured.packages],
+  ];
+  const rows = parts
+    .filter(([, names]) => names.length > 0)
+    .flatMap(([title, names]) => [element("dt", {}, title), element("dd", {}, names.join(", "))]);
+  return element(
+    "details",
+    {},
+    element("summary", {}, capturedText(captured)),
+    element(
+      "p",
+      {},
+      `Runs use the environment of the worker; the version notes Python ${captured.python}, ` +
+        `the kernel ${captured.kernel} and these packages.`,
+    ),
+    element("dl", {}, ...rows),
+  );
+}
