@@ -11,6 +11,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 def one_line(text: str) -> str:
     """`text` on one line, with nothing invisible in it: control and direction characters become escapes."""
+    if text.isascii() and text.isprintable():  # as nearly always
+        return text
     return "".join(
         ch if ch in _KEPT or unicodedata.category(ch) not in _HIDDEN else ch.encode("unicode_escape").decode()
         for ch in text
@@ -19,7 +21,7 @@ def one_line(text: str) -> str:
 
 def text_width(text: str) -> int:
     """The number of terminal columns that `text` takes."""
-    return sum(_columns(ch) for ch in text)
+    return len(text) if text.isascii() else sum(_columns(ch) for ch in text)
 
 
 def shorten(text: str, width: int) -> str:

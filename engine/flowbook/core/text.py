@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from flowbook.core.boxes import Box, Face, boxes, face, look_in, looks
@@ -89,7 +90,7 @@ def text_dag(view: RunView, now: float | None = None) -> str:
 def _listed(drawn: Sequence[Box], labels: Mapping[str, str]) -> str:
     """One line per box with ``<- inputs``, indented by its depth."""
     by_key = {box.key: box for box in drawn}
-    same = {box.name for box in drawn if sum(other.name == box.name for other in drawn) > 1}
+    same = {name for name, n in Counter(box.name for box in drawn).items() if n > 1}
     ref = {box.key: _reference(box, same) for box in drawn}
     lines = []
     for key, depth in _by_depth(by_key):
@@ -116,11 +117,24 @@ def _by_depth(by_key: Mapping[str, Box]) -> list[tuple[str, int]]:
     Boxes on a cycle (many runs behind one box can make one) come last, in the order in which they came to be.
     """
     depth: dict[str, int] = {}
-    left = dict(by_key)
-    while left:
-        ready = [key for key, box in left.items() if all(source in depth for source in box.upstream)]
-        for key in ready or list(left):
-            depth[key] = 1 + max((depth.get(source, -1) for source in left.pop(key).upstream), default=-1)
+    place = {key: at for at, key in enumerate(by_key)}
+    lacking = {key: set(box.upstream) for key, box in by_key.items()}
+    following: dict[str, list[str]] = {}
+    for key, sources in lacking.items():
+        for source in sources:
+            following.setdefault(source, []).append(key)
+    level = [key for key, sources in lacking.items() if not sources]
+    while level:
+        after = set()
+        for key in level:
+            depth[key] = 1 + max((depth[source] for source in by_key[key].upstream), default=-1)
+            for other in following.get(key, ()):
+                lacking[other].discard(key)
+                if not lacking[other]:
+                    after.add(other)
+        level = sorted(after, key=place.__getitem__)
+    for key in [key for key in by_key if key not in depth]:
+        depth[key] = 1 + max((depth.get(source, -1) for source in by_key[key].upstream), default=-1)
     return list(depth.items())
 
 

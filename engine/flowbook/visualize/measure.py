@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 _NARROW = frozenset("ijl.,:;'|! ()[]ftrI-/\\")
 _BROAD = frozenset("mwMWGOQ@%&")
@@ -29,6 +30,7 @@ def cut_to(text: str, ems: float) -> str:
     return text[:kept].rstrip() + "…"
 
 
+@lru_cache(maxsize=4096)
 def _ems(ch: str) -> float:
     if ch in _NARROW:
         return 0.39

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 Attributes = Mapping[str, str | float]
 
+_stands_as_it_is = re.compile(r"[^&<>\"\n\r\t]*").fullmatch
+
 
 def element(name: str, attributes: Attributes, *children: str, text: str = "") -> str:
     """An element; `children` are finished elements, `text` is plain text."""
-    opened = "".join([name, *(f" {key}={quoteattr(_plain(value))}" for key, value in attributes.items())])
-    inside = "".join(children) + escape(text)
+    opened = "".join([name, *(f" {key}={_quoted(value)}" for key, value in attributes.items())])
+    inside = "".join(children) + (text if _stands_as_it_is(text) else escape(text))
     return f"<{opened}>{inside}</{name}>" if inside else f"<{opened}/>"
 
 
-def _plain(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+def _quoted(value: str | float) -> str:
+    plain = value if isinstance(value, str) else f"{value:g}"
+    return f'"{plain}"' if _stands_as_it_is(plain) else quoteattr(plain)
