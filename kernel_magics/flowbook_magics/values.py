@@ -24,7 +24,7 @@ def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwis
     for maker in reversed(list(cells)[: cell.position - 1]):
         if name in maker.values:
             return maker.values[name]
-        if name in maker.analysis.writes - maker.analysis.conditional_writes:
+        if name in maker.analysis.deletes or name in maker.analysis.writes - maker.analysis.conditional_writes:
             break
     return otherwise
 
