@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, NotFound
 from flowbook_magics.namespace import CellNamespace, Publisher, running
-from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell, free_name
+from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.tables import Table, Text
 
 
