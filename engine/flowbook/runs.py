@@ -17,7 +17,7 @@ from flowbook.errors import NotFound, UsageError, did_you_mean
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
-__all__ = ["RunSummary", "find_run", "recent_runs", "run_folder", "run_view", "usual_duration"]
+__all__ = ["RunSummary", "find_run", "last_success", "recent_runs", "run_folder", "run_view", "usual_duration"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +154,29 @@ def usual_duration(task_key: str, *, but: str = "") -> tuple[float | None, int]:
     with engine.engine().database.read() as connection:
         took = [seconds for (seconds,) in connection.execute(earlier) if seconds is not None]
     return (median(took) if took else None), len(took)
+
+
+def last_success(flow: str, task_key: str, *, but: str = "") -> tuple[int, float] | None:
+    """The latest flow run of `flow`, but for the flow run `but`, in which a task succeeded: its number, and when.
+
+    The time is in seconds since the epoch. None if it never did.
+    """
+    from sqlalchemy import desc, select
+
+    from flowbook.store.schema import flow_run, task_run
+
+    query = (
+        select(flow_run.c.number, task_run.c.ended)
+        .join(task_run, task_run.c.flow_run_id == flow_run.c.id)
+        .where(flow_run.c.flow == flow, flow_run.c.id != but)
+        .where(task_run.c.key == task_key, task_run.c.state_type == StateType.COMPLETED)
+        .where(task_run.c.state_name != "Cached")
+        .order_by(desc(flow_run.c.number))
+        .limit(1)
+    )
+    with engine.engine().database.read() as connection:
+        found = connection.execute(query).first()
+    return (found[0], found[1]) if found is not None else None
 
 
 def run_folder(flow_run_id: str) -> Path:

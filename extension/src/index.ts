@@ -1,4 +1,4 @@
-/** flowbook in JupyterLab: a Promote button on notebooks, and the runs in the left side bar. */
+/** flowbook in JupyterLab: a Promote button on notebooks, the runs in the left side bar, buttons below a failed run. */
 
 import {
   ILabShell,
@@ -8,11 +8,13 @@ import {
 } from "@jupyterlab/application";
 import { ICommandPalette } from "@jupyterlab/apputils";
 import { INotebookTracker } from "@jupyterlab/notebook";
+import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { FlowbookClient } from "./api";
 import { promoteNotebook } from "./dialog";
 import { showCell } from "./go_to_cell";
 import { flowIcon } from "./icons";
 import { RunsPanel } from "./panel";
+import { drawRunOutputs } from "./run_output";
 
 const PROMOTE = "flowbook:promote";
 const SHOW_RUNS = "flowbook:show-runs";
@@ -88,4 +90,13 @@ const runs: JupyterFrontEndPlugin<void> = {
   },
 };
 
-export default [promote, runs];
+const outputs: JupyterFrontEndPlugin<void> = {
+  id: "flowbook:outputs",
+  description: "Offers to rerun and to debug below a run that failed.",
+  autoStart: true,
+  requires: [IRenderMimeRegistry, INotebookTracker],
+  activate: (_app: JupyterFrontEnd, rendermime: IRenderMimeRegistry, notebooks: INotebookTracker) =>
+    drawRunOutputs(rendermime, notebooks),
+};
+
+export default [promote, runs, outputs];

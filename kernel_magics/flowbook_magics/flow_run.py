@@ -19,6 +19,7 @@ from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
 from flowbook.run.work import Work
+from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
@@ -74,7 +75,7 @@ def run_notebook(
     shown = {name: session.notebook[name] for name, _ in wanted.parameters}
     runner = Places(max_parallel)
     run = _run_in_background if background else _run_live
-    run(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"))
+    run(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"), None)
     return None
 
 
@@ -86,7 +87,7 @@ def run_function(session: Session, name: str, parameters: Mapping[str, Any], *, 
     quiet = flow.with_options()
     quiet.work = replace(flow.work, quiet=True)
     run = _run_in_background if background else _run_live
-    return run(session, lambda run_id: quiet.begin(named, flow_run_id=run_id, trigger="notebook"))
+    return run(session, lambda run_id: quiet.begin(named, flow_run_id=run_id, trigger="notebook"), name)
 
 
 def find_flow(session: Session, name: str) -> Flow[..., Any]:
@@ -165,19 +166,19 @@ def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Fut
                 futures[graph_id].wait()
 
 
-def _run_live(session: Session, begin: Callable[[str], FlowExecution]) -> Any:
-    """Execute a flow run under the live view; returns its result."""
+def _run_live(session: Session, begin: Callable[[str], FlowExecution], name: str | None) -> Any:
+    """Execute a flow run under the live view; returns its result. `name` is that of a flow made of functions."""
     session.last_run = run_id = new_id()
-    with _seen_live(session, run_id) as view:
+    with _seen_live(session, run_id, name) as view:
         state = _execute(begin(run_id))
     return _result(state, view.view)
 
 
-def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) -> None:
+def _run_in_background(session: Session, begin: Callable[[str], FlowExecution], name: str | None) -> None:
     """Have a flow run executed in a thread of its own, under the live view of the cell that is executed now."""
     session.last_run = run_id = new_id()
     with ExitStack() as opened:
-        opened.enter_context(_seen_live(session, run_id))
+        opened.enter_context(_seen_live(session, run_id, name))
         run = begin(run_id)
         view = opened.pop_all()
     session.background = BackgroundRun(session.shell, run, view, _execute)
@@ -185,11 +186,16 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution]) 
 
 
 @contextmanager
-def _seen_live(session: Session, run_id: str) -> Iterator[LiveView]:
+def _seen_live(session: Session, run_id: str, name: str | None) -> Iterator[LiveView]:
     session.traces.clear()
     session.errors.clear()
     details = RunDetails(session)
-    with live_view(run_id, details=details.of, cancel=lambda: cancel_flow_run(run_id)) as view:
+    with live_view(
+        run_id,
+        details=details.of,
+        cancel=lambda: cancel_flow_run(run_id),
+        actions=lambda view: actions(session, view, flow=name),
+    ) as view:
         stop = engine.engine().recorder.listen(view.feed)
         try:
             yield view

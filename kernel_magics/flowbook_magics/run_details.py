@@ -6,10 +6,11 @@ import linecache
 import sys
 import sysconfig
 import traceback
-from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.boxes import look_in
+from flowbook.core.failure import Frame
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.plain import duration_text, one_line, shorten
 from flowbook.core.view import NodeView, RunView
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_VALUES, _MOST_FRAMES, _MOST_COLUMNS = 30, 40, 160
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Frame:
-    """One line of a traceback: where it is, what stands there, and whether the user wrote it."""
-
-    where: str
-    code: str
-    own: bool
 
 
 class RunDetails:
@@ -53,6 +45,9 @@ class RunDetails:
             found["inputs"] = _listed(inputs_of(self._session.cells, cell, self._session.notebook))
             if look in ("succeeded", "reused"):
                 found["result"] = _listed(cell.values)
+            found["attempts"] = cell.options.retries + 1
+        if look in ("failed", "crashed") and (said := _last_success(node, view)):
+            found["last_success"] = said
         frames = self._session.traces.get(node.id, ())
         if frames:
             found["frames"] = [{"where": f.where, "code": f.code, "own": f.own} for f in frames]
@@ -92,10 +87,17 @@ def _usually(node: NodeView, flow_run_id: str) -> str:
     return "" if usual is None else f"{duration_text(usual)} (median of {runs})"
 
 
+def _last_success(node: NodeView, view: RunView) -> str:
+    from flowbook.runs import last_success
+
+    found = last_success(view.flow, node.key, but=view.id)
+    return f"run {found[0]}, {datetime.fromtimestamp(found[1]).astimezone():%Y-%m-%d %H:%M %Z}" if found else ""
+
+
 def _frame(shell: Any, summary: traceback.FrameSummary) -> Frame:
     compiled = getattr(shell.compile, "format_code_name", lambda _: None)(summary.filename)
     where = f"cell {compiled[1]}" if compiled else summary.filename
     name = "" if summary.name == "<module>" else f" in {summary.name}"
     code = linecache.getline(summary.filename, summary.lineno or 0).strip()
     own = bool(compiled) or not summary.filename.startswith((*_LIBRARIES, sys.base_prefix, "<"))
-    return Frame(where=f"{where}, line {summary.lineno}{name}", code=shorten(code, _MOST_COLUMNS), own=own)
+    return Frame(where=f"{where}, line {summary.lineno}{name}", code=shorten(one_line(code), _MOST_COLUMNS), own=own)

@@ -15,6 +15,7 @@ from flowbook import engine
 from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.cells.naming import free_name
+from flowbook.core.failure import Frame
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
 from flowbook.run.flow_execution import FlowExecution
@@ -28,7 +29,7 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.places import Places
-from flowbook_magics.run_details import Frame, frames_of
+from flowbook_magics.run_details import frames_of
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:

@@ -71,6 +71,7 @@ def test_header_and_nodes() -> None:
         "look": "running", "word": "Running", "flow": "nightly", "name": "calm-otter", "started": 1000.0,
         "done": 2, "total": 2, "retries": 1, "counts": {"succeeded": 1, "failed": 1},
         "problem": "validate: ValueError: total too high",
+        "failed": "validate",
     }  # fmt: skip
     assert nodes(boxes(view), view) == {
         "n0": {

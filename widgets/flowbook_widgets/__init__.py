@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowbook_widgets.actions import Action
 from flowbook_widgets.show import LiveView, live_view
 from flowbook_widgets.static import final_bundle
 
 if TYPE_CHECKING:
     from flowbook_widgets.live import LiveDag
 
-__all__ = ["LiveDag", "LiveView", "final_bundle", "live_view"]
+__all__ = ["Action", "LiveDag", "LiveView", "final_bundle", "live_view"]
 
 
 def __getattr__(name: str) -> Any:

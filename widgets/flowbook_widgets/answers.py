@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowbook.core.boxes import Box, boxes, look_in, runs_of
+from flowbook.core.failure import Failure, failed_first, failure_of
 from flowbook.core.plain import one_line, shorten
 from flowbook.core.view import WORDS, NodeView, RunView
 from flowbook.errors import FlowbookError
+from flowbook_widgets.failure_card import failure_json
 from flowbook_widgets.messages import Json
 
 Question = Mapping[str, Any]
@@ -54,6 +56,12 @@ def node_details(view: RunView, key: str, details: Details | None) -> Json:
     return details(members[0], view) if details is not None else {}
 
 
+def failure_in(view: RunView, details: Details | None) -> Failure | None:
+    """Why the run failed, or is going to, if a task of it failed."""
+    first = failed_first(view)
+    return failure_of(view, details(first, view) if details is not None else {}) if first is not None else None
+
+
 def answer_of(
     view: RunView,
     question: Question,
@@ -68,6 +76,8 @@ def answer_of(
             return log_lines(view, after if isinstance(after, int) else 0, node if isinstance(node, str) else None)
         case "details" if isinstance(node, str):
             return node_details(view, node, details)
+        case "failure" if (failure := failure_in(view, details)) is not None:
+            return {"failure": failure_json(failure)}
         case "cancel" if cancel is not None:
             try:
                 cancel()

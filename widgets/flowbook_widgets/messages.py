@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flowbook.core.boxes import Box, face, looks
+from flowbook.core.failure import failed_first
 from flowbook.core.plain import one_line, shorten
 from flowbook.core.text import sentence
 from flowbook.core.view import WORDS, RunView
@@ -21,7 +22,7 @@ def header(view: RunView) -> Json:
     counted = view.counted()
     counts = looks(counted, view)
     done = sum(node.state is not None and node.state.is_final() for node in counted)
-    first = view.first_failure()
+    first, failed = view.first_failure(), failed_first(view)
     over = view.state is not None and view.state.is_final()
     problem = None
     if first is not None and first.state is not None and not over:
@@ -40,6 +41,7 @@ def header(view: RunView) -> Json:
             "counts": counts,
             "sentence": sentence(view) if over else None,
             "problem": problem,
+            "failed": shorten(one_line(failed.name), 100) if failed is not None else None,
         }
     )
 

@@ -11,9 +11,13 @@ from typing import Any, Self
 
 from flowbook.core.events import Event
 from flowbook.core.view import RunView
-from flowbook_widgets.answers import Details, answer_of
+from flowbook_widgets.actions import MIME_TYPE, Action, kernel_id, offered
+from flowbook_widgets.answers import Details, answer_of, failure_in
 from flowbook_widgets.pump import Pump, Screen
 from flowbook_widgets.static import final_bundle
+
+#: What can be done about a run that has failed.
+Actions = Callable[[RunView], tuple[Action, ...]]
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +41,11 @@ class LiveView:
         clock: Callable[[], float] = time.time,
         details: Details | None = None,
         cancel: Callable[[], object] | None = None,
+        actions: Actions | None = None,
     ) -> None:
         self._pump = Pump(flow_run_id, self._open_widget, grace=grace, clock=clock)
         self._clock = clock
-        self._details, self._cancel = details, cancel
+        self._details, self._cancel, self._actions = details, cancel, actions
         self._handle: Any = None
         self._placed: _Placed | None = None
 
@@ -80,7 +85,7 @@ class LiveView:
             return
         if self._placed is not None:
             self._placed.release()
-        bundle = final_bundle(view, self._clock(), picture=not self._pump.busy)
+        bundle = self._final(view)
         if self._handle is not None:
             self._handle.update(bundle, raw=True)
         else:
@@ -89,6 +94,16 @@ class LiveView:
             display(bundle, raw=True)  # type: ignore[no-untyped-call]
         if self._placed is not None:
             self._placed.close()
+
+    def _final(self, view: RunView) -> dict[str, Any]:
+        failure = failure_in(view, self._details)
+        actions = self._actions(view) if self._actions is not None and failure is not None else ()
+        bundle: dict[str, Any] = {
+            **final_bundle(view, self._clock(), picture=not self._pump.busy, failure=failure, actions=actions)
+        }
+        if actions and _in_kernel():
+            bundle[MIME_TYPE] = offered(view.id, kernel_id(), actions)
+        return bundle
 
     def _open_widget(self) -> Screen:
         """Called in the pump's thread, whose context is that of the cell."""
@@ -125,13 +140,14 @@ def live_view(
     grace: float = GRACE,
     details: Details | None = None,
     cancel: Callable[[], object] | None = None,
+    actions: Actions | None = None,
 ) -> LiveView:
     """The live view of one flow run; after `grace` seconds it becomes a widget.
 
     `details` says more of a task run that a person opens. `cancel` asks the run to end; without it the view offers no
-    button for that. Both may be called in any thread.
+    button for that. Both may be called in any thread. `actions` are what a person can do about a run that has failed.
     """
-    return LiveView(flow_run_id, grace=grace, details=details, cancel=cancel)
+    return LiveView(flow_run_id, grace=grace, details=details, cancel=cancel, actions=actions)
 
 
 def _shell() -> Any:

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import contextlib
 from base64 import b64encode
+from collections.abc import Iterable
 from html import escape
 
+from flowbook.core.failure import Failure, failure_text
 from flowbook.core.text import sentence, task_table, text_dag
 from flowbook.core.view import WORDS, RunView
 from flowbook.errors import FlowbookError
+from flowbook_widgets.actions import Action
+from flowbook_widgets.failure_card import failure_html
 
 
 def final_bundle(
-    view: RunView, now: float | None = None, *, picture: bool = True, said: str | None = None
+    view: RunView,
+    now: float | None = None,
+    *,
+    picture: bool = True,
+    said: str | None = None,
+    failure: Failure | None = None,
+    actions: Iterable[Action] = (),
 ) -> dict[str, str]:
     """The run by MIME type: one sentence and the picture as HTML; sentence, graph and table as plain text.
+
+    Of a run that failed both say why, if `failure` is given, and the HTML what can be done about it.
 
     Without `picture`, or when Graphviz fails, the graph in the HTML is the plain one. `said` goes before the run's own
     sentence.
     """
     said = said or sentence(view, now)
     graph = text_dag(view, now)
-    text = "\n\n".join(part for part in (said, graph, task_table(view, now)) if part)
-    return {"text/html": _page(view, said, graph, now, picture), "text/plain": text}
+    why = failure_text(failure) if failure is not None else ""
+    text = "\n\n".join(part for part in (said, why, graph, task_table(view, now)) if part)
+    card = failure_html(failure, actions) if failure is not None else ""
+    return {"text/html": _page(view, said, card, graph, now, picture), "text/plain": text}
 
 
-def _page(view: RunView, said: str, graph: str, now: float | None, picture: bool) -> str:
+def _page(view: RunView, said: str, card: str, graph: str, now: float | None, picture: bool) -> str:
     """The picture goes in as an image: inert, and let through by the sanitizers of JupyterLab and code hosts."""
     word = WORDS[view.look]
     begins = f"<strong>{word}</strong>" if said.startswith(word) else ""
-    story = f"<p>{begins}{escape(said.removeprefix(word))}</p>"
+    story = f"<p>{begins}{escape(said.removeprefix(word))}</p>{card}"
     if not view.nodes:
         return story
     from flowbook.visualize import static_svg

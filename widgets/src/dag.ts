@@ -1,3 +1,4 @@
+import { CardPane } from "./card";
 import { DetailsPane } from "./details";
 import { html } from "./elements";
 import { FindField, type Sought } from "./find";
@@ -30,11 +31,13 @@ interface Answered {
 
 const TICK = 200;
 const ZOOM = 1.25;
+const LATER = "That is possible once the run has ended.";
 type View = "Graph" | "Timeline" | "Table" | "Logs";
 
 /** The live view of one run. */
 export class DagView {
-  readonly element = html("div", { class: "fb-dag" });
+  // JupyterLab leaves the keys to the view: or `l` would toggle line numbers, and `d` twice delete the cell
+  readonly element = html("div", { class: "fb-dag", "data-lm-suppress-shortcuts": "true" });
   private readonly store: Store;
   private readonly header = new HeaderPane((look) => this.seek({ look }));
   private readonly graph = new GraphPane(
@@ -49,6 +52,7 @@ export class DagView {
   private readonly panes: Record<Exclude<View, "Graph">, Pane>;
   private readonly tabs: Tabs<View>;
   private readonly details: DetailsPane;
+  private readonly card: CardPane;
   private readonly empty = html("div", { class: "fb-empty" });
   private readonly zoom = html("button", { type: "button", class: "fb-zoom", hidden: "" }, "Actual size");
   private readonly help = html(
@@ -75,12 +79,18 @@ export class DagView {
       Logs: new LogPane(kernel),
     };
     this.details = new DetailsPane(kernel);
+    this.card = new CardPane(
+      kernel,
+      (name) => this.select(this.keyOf(name)),
+      () => this.header.hideProblem(),
+    );
     const graph = html("div", {}, this.graph.element, this.empty);
     const { Timeline, Table, Logs } = this.panes;
     const contents = { Graph: graph, Timeline: Timeline.element, Table: Table.element, Logs: Logs.element };
     this.tabs = new Tabs<View>(contents, "Graph", () => this.turnTo());
     const tools = html("div", { class: "fb-tools" }, this.tabs.list, this.find.element, this.zoom, this.help);
-    this.element.append(this.header.element, tools, this.keys, this.tabs.panels, this.details.element);
+    const above = [this.header.element, this.card.element];
+    this.element.append(...above, tools, this.keys, this.tabs.panels, this.details.element);
     this.zoom.addEventListener("click", () => this.toggleZoom());
     this.help.addEventListener("click", () => this.toggleKeys());
     this.element.addEventListener("keydown", (event) => this.key(event));
@@ -120,6 +130,7 @@ export class DagView {
     if (change.kind === "none" || !graph || !snapshot) return;
     const now = this.store.now();
     this.header.show(snapshot.header, now);
+    this.card.update(snapshot);
     if (graph.id !== this.drawn) this.draw(graph);
     this.graph.show(snapshot.nodes, change.kind === "all" ? Object.keys(snapshot.nodes) : change.keys, now);
     this.describe();
@@ -151,6 +162,12 @@ export class DagView {
     this.graph.mark(this.selected);
     if (this.selected) this.graph.reveal(this.selected);
     this.describe();
+  }
+
+  /** The box of a task, by its name. */
+  private keyOf(name: string): string | undefined {
+    const nodes = Object.entries(this.store.snapshot?.nodes ?? {});
+    return nodes.find(([, face]) => face.name === name)?.[0];
   }
 
   private describe(): void {
@@ -213,6 +230,9 @@ export class DagView {
       n: () => this.graph.goToFailed(false),
       p: () => this.graph.goToFailed(true),
       ".": () => this.header.cancel(),
+      t: () => this.card.toggleTraceback(),
+      R: () => this.header.say(LATER),
+      d: () => this.header.say(LATER),
       l: () => this.tabs.choose("Logs"),
       Escape: () => this.select(undefined),
     };

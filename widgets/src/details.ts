@@ -64,12 +64,15 @@ function described(answer: Answer): Node[] {
   if (answer.facts?.length) parts.push(pairs("", answer.facts));
   if (answer.inputs?.length) parts.push(pairs("Inputs", answer.inputs));
   if (answer.result?.length) parts.push(pairs("Result", answer.result));
-  if (answer.frames?.length) parts.push(...traceback(answer.frames));
+  if (answer.frames?.length) {
+    const title = html("div", { class: "fb-title-of" }, "Traceback, the last call last");
+    parts.push(title, ...traceback(answer.frames));
+  }
   if (answer.members?.length) parts.push(members(answer.members, answer.more ?? 0));
   return parts;
 }
 
-function pairs(title: string, said: [string, string][]): HTMLElement {
+export function pairs(title: string, said: [string, string][]): HTMLElement {
   const rows = said.flatMap(([name, text]) => [
     html("dt", {}, html("bdi", {}, name)),
     html("dd", {}, html("bdi", {}, plain(text))),
@@ -79,7 +82,7 @@ function pairs(title: string, said: [string, string][]): HTMLElement {
 }
 
 /** The user's own lines, then all of them to unfold. */
-function traceback(frames: Frame[]): Node[] {
+export function traceback(frames: Frame[]): Node[] {
   const own = frames.filter((frame) => frame.own);
   const list = (shown: Frame[]) =>
     html(
@@ -91,9 +94,7 @@ function traceback(frames: Frame[]): Node[] {
       ]),
     );
   const first = own.length ? own : frames;
-  const parts: Node[] = [
-    html("section", {}, html("div", { class: "fb-title-of" }, "Traceback, the last call last"), list(first)),
-  ];
+  const parts: Node[] = [list(first)];
   if (first.length < frames.length) {
     const title = `All ${frames.length} frames`;
     parts.push(html("details", { class: "fb-fold" }, html("summary", {}, title), list(frames)));

@@ -64,6 +64,16 @@ export class HeaderPane {
     this.said.textContent = this.header?.ended === undefined ? (problem ?? "Cancelling…") : "";
   }
 
+  /** Say something beside the names. */
+  say(text: string): void {
+    this.said.textContent = text;
+  }
+
+  /** What failed is said elsewhere, until the whole story is told. */
+  hideProblem(): void {
+    this.story.hidden = !this.header?.sentence;
+  }
+
   show(header: Header, now: number): void {
     const before = this.header;
     this.header = header;
@@ -79,6 +89,7 @@ export class HeaderPane {
     this.showCounts(header.counts);
     const story = header.sentence ?? header.problem ?? "";
     if (this.story.textContent !== story) this.story.textContent = story;
+    if (header.sentence) this.story.hidden = false;
     this.story.classList.toggle(
       "fb-bad",
       /^(failed|crashed)$/.test(header.look) || (!header.sentence && !!story),

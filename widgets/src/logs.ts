@@ -70,7 +70,8 @@ export class LogPane implements Pane {
   }
 }
 
-function logLine(line: LogLine, begin: number): HTMLElement {
+/** One line of a log; `begin` is when the run began. */
+export function logLine(line: LogLine, begin: number): HTMLElement {
   const bad = /^(error|critical)$/i.test(line.level);
   return html(
     "div",

@@ -34,6 +34,8 @@ export interface Header {
   sentence?: string;
   /** The first failure, as soon as it is known. */
   problem?: string;
+  /** The name of the task that failed first. */
+  failed?: string;
 }
 
 /** The shape of the graph: sent when it changes. */
@@ -67,12 +69,14 @@ export interface Delta {
 export type Question =
   | { what: "logs"; after: number; node?: string }
   | { what: "details"; node: string }
+  | { what: "failure" }
   | { what: "cancel" };
 
 /** What it answers; `seen` is the number of the last line, for the next question. */
 export interface Answer {
   lines?: LogLine[];
   seen?: number;
+  failure?: Failure;
   /** Why nothing came of what was asked for. */
   problem?: string;
   /** Of a task: titles and texts, names and short values, the lines of its traceback. */
@@ -98,4 +102,20 @@ export interface LogLine {
   message: string;
   /** The name of the task that said it. */
   task?: string;
+}
+
+/** Why the run failed: `flowbook/core/failure.py`. */
+export interface Failure {
+  /** "Failed · validate · cell In[7], line 1 · attempt 1 of 1" */
+  title: string;
+  task: string;
+  look: string;
+  message: string;
+  /** The user's line that failed. */
+  source: string;
+  inputs: [string, string][];
+  last_success: string | null;
+  not_run: string;
+  frames: Frame[];
+  log: LogLine[];
 }

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 #: Joiners belong inside words and emoji. Every other invisible character is shown: it could hide something.
 _KEPT = frozenset("\u200c\u200d\ufe0e\ufe0f")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+#: Escape sequences of terminals: colours, cursor moves, titles and links (ECMA-48).
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x1b\x07]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+
+
+def without_ansi(text: str) -> str:
+    """`text` without the escape sequences of terminals."""
+    return _ESCAPES.sub("", text)
 
 
 def one_line(text: str) -> str:
