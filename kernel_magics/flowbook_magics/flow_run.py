@@ -27,6 +27,7 @@ from flowbook_magics.places import Places
 from flowbook_magics.run_details import RunDetails
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
+from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.watching import disturbed
 from flowbook_widgets import LiveView, live_view
 
@@ -169,8 +170,10 @@ def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Fut
 def _run_live(session: Session, begin: Callable[[str], FlowExecution], name: str | None) -> Any:
     """Execute a flow run under the live view; returns its result. `name` is that of a flow made of functions."""
     session.last_run = run_id = new_id()
-    with _seen_live(session, run_id, name) as view:
-        state = _execute(begin(run_id))
+    with _seen_live(session, run_id, name) as (view, notes):
+        run = begin(run_id)
+        run.ending = notes.take
+        state = _execute(run)
     return _result(state, view.view)
 
 
@@ -178,15 +181,16 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution], 
     """Have a flow run executed in a thread of its own, under the live view of the cell that is executed now."""
     session.last_run = run_id = new_id()
     with ExitStack() as opened:
-        opened.enter_context(_seen_live(session, run_id, name))
+        _, notes = opened.enter_context(_seen_live(session, run_id, name))
         run = begin(run_id)
+        run.ending = notes.take
         view = opened.pop_all()
     session.background = BackgroundRun(session.shell, run, view, _execute)
     session.background.start()
 
 
 @contextmanager
-def _seen_live(session: Session, run_id: str, name: str | None) -> Iterator[LiveView]:
+def _seen_live(session: Session, run_id: str, name: str | None) -> Iterator[tuple[LiveView, TaskNotes]]:
     session.traces.clear()
     session.errors.clear()
     details = RunDetails(session)
@@ -198,7 +202,7 @@ def _seen_live(session: Session, run_id: str, name: str | None) -> Iterator[Live
     ) as view:
         stop = engine.engine().recorder.listen(view.feed)
         try:
-            yield view
+            yield view, details.notes
         finally:
             stop()
 

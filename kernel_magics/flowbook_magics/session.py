@@ -29,7 +29,7 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.places import Places
-from flowbook_magics.run_details import frames_of
+from flowbook_magics.tracebacks import frames_of
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:

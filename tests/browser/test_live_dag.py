@@ -215,7 +215,7 @@ def test_the_log_is_answered_for_while_the_cell_keeps_the_kernel_busy(lab: Any, 
     start(lab, page, "log.ipynb", pause=12)
     page.locator(".fb-node.fb-failed").wait_for()
     page.get_by_role("tab", name="Logs").click()
-    expect(page.locator(".fb-log-error")).to_contain_text("the total is too high")
+    expect(page.locator(".fb-panels .fb-log-error")).to_contain_text("the total is too high")
     assert not page.get_by_text("the cell has ended").is_visible()
     shot("lab-logs")
     page.get_by_text("the cell has ended").wait_for()

@@ -24,6 +24,7 @@ from flowbook.run.work import Slots, Work
 if TYPE_CHECKING:
     from flowbook.run.generators import Course
     from flowbook.run.runner import Runner
+    from flowbook.run.task_execution import TaskExecution
     from flowbook.run.turns import Turns
 
 
@@ -48,6 +49,7 @@ class FlowExecution(Execution):
     """A flow run. It owns the runner of its tasks and the index of who produced what."""
 
     __slots__ = (
+        "ending",
         "is_retried",
         "limits",
         "names",
@@ -90,6 +92,8 @@ class FlowExecution(Execution):
         self.shown_in = parent.id if parent else None  # the flow run in whose graph it is a node
         self.recovery: str | None = None  # under what its tasks leave their results for a retry, if they do
         self.is_retried = False
+        # Told of each of its task runs at its end, before the arguments are let go. It must be quick and not raise.
+        self.ending: Callable[[TaskExecution, State], None] | None = None
         self.siblings.add(self)
 
     def life(self) -> Life:

@@ -136,6 +136,8 @@ class TaskExecution(Execution):
                     self.work.completing(self, state)
             elif state.is_failed() and self.work.failing is not None:
                 self.work.failing(self, state)
+            if self.flow is not None and self.flow.ending is not None:
+                self.flow.ending(self, state)
             say(self, "Finished in state %s", state)
             self._run_hooks(state)
         finally:

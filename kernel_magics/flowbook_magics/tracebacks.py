@@ -1,0 +1,33 @@
+"""The traceback of an error in short, each line with whether the user wrote it."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import sysconfig
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from flowbook.core.failure import Frame
+from flowbook.core.plain import one_line, shorten
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_MOST_FRAMES, _MOST_COLUMNS = 40, 160
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def frames_of(shell: Any, error: BaseException, tb: TracebackType | None) -> tuple[Frame, ...]:
+    """The traceback of an error as it happened, the innermost line last."""
+    found = traceback.extract_tb(tb, limit=-_MOST_FRAMES)
+    return tuple(_frame(shell, summary) for summary in found)
+
+
+def _frame(shell: Any, summary: traceback.FrameSummary) -> Frame:
+    compiled = getattr(shell.compile, "format_code_name", lambda _: None)(summary.filename)
+    where = f"cell {compiled[1]}" if compiled else summary.filename
+    name = "" if summary.name == "<module>" else f" in {summary.name}"
+    code = linecache.getline(summary.filename, summary.lineno or 0).strip()
+    own = bool(compiled) or not summary.filename.startswith((*_LIBRARIES, sys.base_prefix, "<"))
+    return Frame(where=f"{where}, line {summary.lineno}{name}", code=shorten(one_line(code), _MOST_COLUMNS), own=own)
