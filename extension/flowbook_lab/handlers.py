@@ -1,7 +1,8 @@
 """The REST interface under ``/flowbook/api``: runs, their files, workers and deployments.
 
-Every handler asks the server's authorizer for the resource ``flowbook``: reading is ``read``, promoting and starting a
-worker is ``write``. Whatever touches the database or a file works in a thread, so that the server stays responsive.
+Every handler asks the server's authorizer for the resource ``flowbook``: reading is ``read``, promoting, cancelling and
+starting a worker is ``write``. Whatever touches the database or a file works in a thread, so that the server stays
+responsive.
 """
 
 from __future__ import annotations
@@ -55,6 +56,20 @@ class RunHandler(FlowbookHandler):
 
         view = await asyncio.to_thread(run_view, run_id)
         self.finish(json.dumps(run_to_json(view)))
+
+
+class RunCancelHandler(FlowbookHandler):
+    """Cancels a run, whatever process executes it; that ends it within two seconds."""
+
+    @web.authenticated
+    @authorized
+    @_told
+    async def post(self, run_id: str) -> None:
+        from flowbook.flow_runs import cancel_flow_run
+
+        state = await asyncio.to_thread(cancel_flow_run, run_id)
+        self.set_status(202)
+        self.finish(json.dumps({"message": f"The run is {state.name}."}))
 
 
 class RunFileHandler(FlowbookHandler):
@@ -123,6 +138,7 @@ def routes(base_url: str) -> list[tuple[str, type[FlowbookHandler]]]:
     patterns: list[tuple[str, type[FlowbookHandler]]] = [
         ("runs", RunsHandler),
         (f"runs/{run}", RunHandler),
+        (f"runs/{run}/cancel", RunCancelHandler),
         (f"runs/{run}/files/({'|'.join(MEDIA_TYPES)})", RunFileHandler),
         ("workers", WorkersHandler),
         ("deployments", DeploymentsHandler),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import httpx
 import pytest
 
 from flowbook import flow, task
+from flowbook.core.states import State
 from flowbook.runs import recent_runs, run_folder
 
 ENDPOINTS = [
@@ -20,6 +23,7 @@ ENDPOINTS = [
     ("GET", "flowbook/api/promote/draft"),
     ("GET", "flowbook/api/promote/schedule"),
     ("POST", "flowbook/api/promote/parameters"),
+    ("POST", "flowbook/api/runs/some-id/cancel"),
 ]
 
 
@@ -106,6 +110,29 @@ def test_an_unknown_run_is_a_sentence(client: httpx.Client) -> None:
     answer = client.get("flowbook/api/runs/nobody")
     assert answer.status_code == 404
     assert "no run 'nobody'" in answer.json()["message"]
+
+
+def test_a_run_is_cancelled_while_it_goes_on_and_not_after_its_end(client: httpx.Client) -> None:
+    begun = threading.Event()
+
+    @flow
+    def endless() -> None:
+        begun.set()
+        while True:
+            time.sleep(0.01)
+
+    ended: list[State] = []
+    thread = threading.Thread(target=lambda: ended.append(endless(return_state=True)))
+    thread.start()
+    begun.wait(10)
+    run = recent_runs(1)[0]
+    answer = client.post(f"flowbook/api/runs/{run.id}/cancel")
+    assert (answer.status_code, answer.json()["message"]) == (202, "The run is Cancelling.")
+    thread.join(10)
+    assert [state.name for state in ended] == ["Cancelled"]
+    late = client.post(f"flowbook/api/runs/{run.id}/cancel")
+    assert late.status_code == 400 and "has ended already" in late.json()["message"]
+    assert client.post("flowbook/api/runs/nobody/cancel").status_code == 404
 
 
 FILES = [

@@ -20,13 +20,15 @@ STATIC = Path(__file__).parent / "static"
 class LiveDag(anywidget.AnyWidget):
     """The graph of a run with its states, as they change.
 
-    `graph` is the shape, `snapshot` the states as of a version; between snapshots, deltas come as messages.
+    `run` is its id, `graph` the shape, `snapshot` the states as of a version; between snapshots, deltas come as
+    messages.
     """
 
     _esm = STATIC / "dag.js"
     _css = STATIC / "dag.css"
     graph = traitlets.Dict().tag(sync=True)
     snapshot = traitlets.Dict().tag(sync=True)
+    run = traitlets.Unicode().tag(sync=True)
     can_cancel = traitlets.Bool(False).tag(sync=True)
 
     def show(self, graph: Json, snapshot: Json) -> None:

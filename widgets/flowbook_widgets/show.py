@@ -109,7 +109,7 @@ class LiveView:
         """Called in the pump's thread, whose context is that of the cell."""
         from flowbook_widgets.live import LiveDag
 
-        widget = LiveDag()
+        widget = LiveDag(run=self.view.id)
         widget.can_cancel = self._cancel is not None
         widget.answer_with(lambda question: answer_of(self.view, question, details=self._details, cancel=self._cancel))
         self._placed = _Placed(widget, self._handle)

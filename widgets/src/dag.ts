@@ -8,6 +8,7 @@ import { Kernel } from "./kernel";
 import { keyList } from "./keys";
 import { LogPane } from "./logs";
 import type { Pane } from "./panes";
+import { cancelOverServer } from "./server";
 import { type Change, Store } from "./store";
 import { TablePane } from "./table";
 import { Tabs } from "./tabs";
@@ -31,6 +32,8 @@ interface Answered {
 
 const TICK = 200;
 const ZOOM = 1.25;
+/** Seconds within which a kernel that hears at all while a cell runs has answered. */
+const HEARS = 0.6;
 const LATER = "That is possible once the run has ended.";
 type View = "Graph" | "Timeline" | "Table" | "Logs";
 
@@ -100,9 +103,11 @@ export class DagView {
     this.show(this.store.reset(graph, snapshot));
   }
 
-  /** Offer to cancel the run while it goes on. */
-  offerCancel(): void {
-    this.header.offerCancel(() => this.kernel.ask({ what: "cancel" }));
+  /** Offer to cancel the run of this id while it goes on. The server is asked where the kernel does not hear. */
+  offerCancel(run: string): void {
+    this.header.offerCancel(
+      async () => (await this.kernel.ask({ what: "cancel" }, HEARS)) ?? (await cancelOverServer(run)),
+    );
   }
 
   /** Take a message of the kernel. */
@@ -245,7 +250,7 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   el.append(view.element);
   const reset = () => view.reset(model.get("graph") as Graph, model.get("snapshot") as Snapshot);
   const receive = (message: Delta | Answered) => view.receive(message);
-  if (model.get("can_cancel")) view.offerCancel();
+  if (model.get("can_cancel")) view.offerCancel(String(model.get("run") ?? ""));
   reset();
   model.on("change:snapshot", reset);
   model.on("msg:custom", receive);

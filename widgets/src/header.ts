@@ -53,15 +53,21 @@ export class HeaderPane {
 
   /** Cancel the run, where that is offered. */
   async cancel(): Promise<void> {
-    if (this.button.hidden || this.button.disabled || !this.askToCancel) return;
-    this.button.disabled = true;
-    this.said.textContent = "Cancelling…";
+    if (this.button.hidden || this.button.ariaDisabled === "true" || !this.askToCancel) return;
+    this.acknowledge(true);
+    this.said.textContent = "";
     const answer = await this.askToCancel();
     const problem = answer
       ? answer.problem
       : "The kernel does not hear it while it is busy: interrupt it (■).";
-    this.button.disabled = !problem;
-    this.said.textContent = this.header?.ended === undefined ? (problem ?? "Cancelling…") : "";
+    this.acknowledge(!problem);
+    this.said.textContent = this.header?.ended === undefined ? (problem ?? "") : "";
+  }
+
+  /** The button itself says that it was pressed. */
+  private acknowledge(pressed: boolean): void {
+    this.button.setAttribute("aria-disabled", String(pressed)); // and keeps the focus
+    this.button.textContent = pressed ? "Cancelling…" : "Cancel";
   }
 
   /** Say something beside the names. */

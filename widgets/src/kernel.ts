@@ -10,11 +10,11 @@ export class Kernel {
 
   constructor(private readonly send: (message: object) => void) {}
 
-  /** The answer; undefined when there is none in time. */
-  ask(question: Question): Promise<Answer | undefined> {
+  /** The answer; undefined when there is none within `patience` seconds. */
+  ask(question: Question, patience = PATIENCE): Promise<Answer | undefined> {
     const id = ++this.asked;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.resolve(id, undefined), PATIENCE * 1000);
+      const timer = setTimeout(() => this.resolve(id, undefined), patience * 1000);
       this.waiting.set(id, (answer) => {
         clearTimeout(timer);
         resolve(answer);
