@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from runpy import run_path
@@ -76,11 +77,17 @@ class Lab:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """One JupyterLab for the session, with this working tree's front ends and packages, installed or not."""
+    """One JupyterLab for the session."""
+    with running_lab(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+@contextmanager
+def running_lab(folder: Path) -> Iterator[Lab]:
+    """A JupyterLab in `folder`, with this working tree's front ends and packages, installed or not."""
     built = SOURCES / "extension" / "flowbook_lab" / "labextension"
     if not (built / "package.json").exists():
         pytest.fail("The JupyterLab extension is not built: `npm ci && npm run build:prod`, or `pip install -e .`.")
-    folder = tmp_path_factory.mktemp("lab")
     root, home, extensions = folder / "root", folder / "flowbook-home", folder / "labextensions"
     for made in (root, extensions):
         made.mkdir()
@@ -143,6 +150,13 @@ def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> Non
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    """The browser of the session."""
+    with running_chromium() as browser:
+        yield browser
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
     """The Chromium that ``tests/find_browser.py`` finds; without one the tests are left out."""
     found = run_path(str(SOURCES / "tests" / "find_browser.py"))["find_browser"]()
     if found is None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, Route
 from flowbook.core import states
 from flowbook.core.events import Event, state_to_json
 from flowbook.core.states import State
-from flowbook_widgets.answers import Answer, answer_of
+from flowbook_widgets.answers import Answer, Details, answer_of
 from flowbook_widgets.live import STATIC
 from flowbook_widgets.pump import Pump
 
@@ -47,6 +47,7 @@ class DagPage:
 
     page: Page
     answer: Answer | None = None
+    details: Details | None = None
 
     def open(self) -> None:
         """Load the page."""
@@ -72,7 +73,7 @@ class DagPage:
         while not screen.snapshot:
             time.sleep(0.005)
         view = pump.finish()
-        self.answer = lambda question: answer_of(view, question)
+        self.answer = lambda question: answer_of(view, question, details=self.details)
         self.page.evaluate(
             "(traits) => { Object.assign(window.traits, traits); window.tell('change:snapshot'); }",
             {"graph": screen.graph, "snapshot": screen.snapshot},

@@ -82,7 +82,8 @@ def test_a_failed_run_says_why_and_is_run_again_from_its_output(lab: Any, page: 
     expect(rerun.locator(".cm-content")).to_have_text("%flow run --from-failed")
     expect(rerun.locator(".flowbook-failure")).to_contain_text("attempt 2 of 2", timeout=20_000)
     card = page.locator(".flowbook-failure").first
-    card.get_by_role("button", name="Rerun from here (2 of 4)").click()
+    card.get_by_role("button", name="Debug here").focus()
+    page.keyboard.press("Shift+R")
     expect(card.get_by_role("status")).to_contain_text("out of date")
     expect(card.get_by_role("button", name="Debug here")).to_be_disabled()
 
