@@ -63,7 +63,7 @@ class RunCancelHandler(FlowbookHandler):
 
     @web.authenticated
     @authorized
-    @_told
+    @told
     async def post(self, run_id: str) -> None:
         from flowbook.flow_runs import cancel_flow_run
 
