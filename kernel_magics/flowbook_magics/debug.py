@@ -25,7 +25,7 @@ def debug(session: Session, run: str, task: str | None = None) -> Text:
     view = run_view(found.id)
     node = _failed(found, view, task)
     kept = _kept(found, node)
-    live = session.errors.get(node.id)
+    live = session.notes.errors.get(node.id)
     outputs.show_error(session.shell, live or kept.error)
     session.notebook.update(kept.inputs)
     return Text(_said(found, node, kept, has_frames=live is not None))

@@ -191,8 +191,6 @@ def _run_in_background(session: Session, begin: Callable[[str], FlowExecution], 
 
 @contextmanager
 def _seen_live(session: Session, run_id: str, name: str | None) -> Iterator[tuple[LiveView, TaskNotes]]:
-    session.traces.clear()
-    session.errors.clear()
     details = RunDetails(session)
     with live_view(
         run_id,

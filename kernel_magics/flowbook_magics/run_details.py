@@ -23,7 +23,7 @@ class RunDetails:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._why = stale_tasks(session.cells)
-        self.notes = TaskNotes(session.shell)
+        self.notes = session.notes = TaskNotes(session.shell)
 
     def of(self, node: NodeView, view: RunView) -> dict[str, Any]:
         """What is known of a task run, as plain JSON. Secrets never appear."""
@@ -38,9 +38,6 @@ class RunDetails:
             found["attempts"] = cell.options.retries + 1
         if look in ("failed", "crashed") and (said := _last_success(node, view)):
             found["last_success"] = said
-        frames = self._session.traces.get(node.id, ())
-        if frames:
-            found["frames"] = [{"where": f.where, "code": f.code, "own": f.own} for f in frames]
         return found
 
     def _cell(self, node: NodeView) -> NotebookCell | None:

@@ -15,7 +15,6 @@ from flowbook import engine
 from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.cells.naming import free_name
-from flowbook.core.failure import Frame
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
 from flowbook.run.flow_execution import FlowExecution
@@ -29,7 +28,7 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.places import Places
-from flowbook_magics.tracebacks import frames_of
+from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:
@@ -67,10 +66,8 @@ class Session:
         """Prompt and source of the cells that this kernel has executed, by the front end's id, else by their source."""
         self.background: BackgroundRun | None = None
         """The last flow run that was begun with ``--background``; it may have ended."""
-        self.traces: dict[str, tuple[Frame, ...]] = {}
-        """Where the task runs of the last flow run failed, by their ids."""
-        self.errors: dict[str, BaseException] = {}
-        """What they failed with, with the frames as they were left."""
+        self.notes = TaskNotes(shell)
+        """What is noted of the task runs of the last flow run."""
         self._codes: dict[str, CellCode] = {}
         self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
 
@@ -254,9 +251,6 @@ class Session:
         if state.is_completed():
             cell.values = state.data
             remember(self.cells, cell, run.id, run.seconds())
-        elif isinstance(state.data, BaseException) and not alone:
-            self.traces[run.id] = frames_of(self.shell, state.data, outputs.of_user(state.data))
-            self.errors[run.id] = state.data
         home = self._at_home(cell)
         if home is None:
             return

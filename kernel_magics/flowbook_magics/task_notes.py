@@ -1,4 +1,4 @@
-"""What is noted of the task runs of a flow made of functions as they end: values in a few words, and where they failed.
+"""What is noted of the task runs of a flow run as they end: where they failed, and of functions their values in short.
 
 Cells keep their values; of a function nothing is left when it has ended. However large the run, only so much is noted.
 """
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Of so many task runs, the first of each kind.
 MOST_COMPLETED, MOST_FAILED = 200, 100
+#: Of so many the error itself, whose frames keep what their variables hold.
+MOST_ERRORS = 20
 _MOST_VALUES, _MOST_COLUMNS = 30, 160
 _log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class TaskNotes:
     """The notes of one flow run, by the ids of its task runs, as plain JSON. Secrets never appear."""
 
     def __init__(self, shell: Any) -> None:
+        self.errors: dict[str, BaseException] = {}
+        """What task runs failed with, with the frames as they were left."""
         self._shell = shell
         self._completed: dict[str, dict[str, Any]] = {}
         self._failed: dict[str, dict[str, Any]] = {}
@@ -39,19 +43,21 @@ class TaskNotes:
 
     def take(self, run: TaskExecution, state: State) -> None:
         """Note what is known of a task run that has ended in `state`. Called in the thread that executes it."""
-        if run.work.cell is not None:
-            return
         failed = state.is_failed() or state.is_crashed()
         notes, most = (self._failed, MOST_FAILED) if failed else (self._completed, MOST_COMPLETED)
-        if len(notes) >= most or not (failed or state.is_completed()):
+        if len(notes) >= most or not (failed or (state.is_completed() and run.work.cell is None)):
             return
+        if isinstance(state.data, BaseException) and len(self.errors) < MOST_ERRORS:
+            self.errors[run.id] = state.data
         try:
             notes[run.id] = self._noted(run, state)
         except Exception:  # a value that cannot be described, say: the run counts, not what is noted of it
             _log.debug("Nothing could be noted of a task run.", exc_info=True)
 
     def _noted(self, run: TaskExecution, state: State) -> dict[str, Any]:
-        found: dict[str, Any] = {"inputs": listed(run.parameters), "attempts": len(run.work.rules.delays) + 1}
+        found: dict[str, Any] = {"attempts": len(run.work.rules.delays) + 1}
+        if run.work.cell is None:
+            found["inputs"] = listed(run.parameters)
         if isinstance(state.data, BaseException):
             frames = frames_of(self._shell, state.data, of_user(state.data))
             found["frames"] = [{"where": f.where, "code": f.code, "own": f.own} for f in frames]
