@@ -155,12 +155,14 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
 
 
 def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Future[Any]], ran: frozenset[str]) -> None:
-    """Run the tasks again, one by one in notebook order, that may have seen a wrong version of something."""
+    """Run the tasks again, one by one in notebook order, if some may have seen a wrong version of something."""
+    done: frozenset[str] = frozenset()
     wait(list(futures.values()))
-    for _ in ran:  # each time something new was noticed, so it comes to an end
-        again = disturbed(session.cells, ran) & futures.keys()
-        if not again:
+    while not any(future.state.is_cancelled() for future in futures.values()):
+        again = disturbed(session.cells, ran, futures)
+        if again <= done:  # in this order nothing can be wrong with them any more
             return
+        done |= again
         for graph_id in session.cells.graph.topological_order():
             if graph_id in again:
                 futures[graph_id] = session.submit(flow, session.cells.by_id(graph_id), futures)

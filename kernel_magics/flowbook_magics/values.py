@@ -7,6 +7,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from flowbook.errors import CellError, did_you_mean
+from flowbook_magics.namespace import MISSING
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 
 _NOTHING = object()
@@ -20,11 +21,16 @@ def inputs_of(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, A
 
 
 def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwise: Any) -> Any:
-    """The value that the last cell before this one gave to a name that is none of its inputs, if that is known."""
+    """The value that the last cell before this one gave to a name that is none of its inputs, if that is known.
+
+    It is MISSING if that cell has unbound the name.
+    """
     for maker in reversed(list(cells)[: cell.position - 1]):
         if name in maker.values:
             return maker.values[name]
-        if name in maker.analysis.deletes or name in maker.analysis.writes - maker.analysis.conditional_writes:
+        if name in maker.analysis.deletes:
+            return MISSING
+        if name in maker.analysis.writes - maker.analysis.conditional_writes:
             break
     return otherwise
 
@@ -133,9 +139,19 @@ def _value(cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mappin
             return maker.values[name]
         if name in maker.dropped or (maker.is_task and maker.last is None):
             return _NOTHING
-    if makers and makers[0].is_task:
+    if (makers and makers[0].is_task) or (not makers and _is_deleted(cells, cell, name)):
         return _NOTHING
     return notebook.get(name, _NOTHING)
+
+
+def _is_deleted(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:
+    """Whether a name has no value at the place of `cell`, because a cell before it has unbound it."""
+    for before in reversed(list(cells)[: cell.position - 1]):
+        if name in before.analysis.deletes:
+            return True
+        if name in before.analysis.writes:
+            break
+    return False
 
 
 def _who_dropped(cells: NotebookCells, cell: NotebookCell, name: str) -> NotebookCell | None:

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 from flowbook.cells import Observed, ReasonKind
-from flowbook_magics.freshness import run_again
 from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
 from flowbook_magics.sketches import differs, sketch, sketches
 from flowbook_magics.values import version_before
@@ -62,8 +61,12 @@ class Watch:
         return next((each for each in before if name in each.analysis.writes), None)
 
 
-def disturbed(cells: NotebookCells, ran: Collection[str]) -> frozenset[str]:
-    """The tasks to run again of those that `ran` in a flow run, because they may have seen a wrong version."""
+def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str]) -> frozenset[str]:
+    """The tasks to run again in notebook order, because some that `ran` may have seen a wrong version.
+
+    With these go all of `part`, the tasks of the flow run, that are connected with them: an object that was changed
+    too early is to be made anew, and then changed by the same tasks in the right order.
+    """
     again: dict[str, str] = {}
     for graph_id in ran:
         cell = cells.by_id(graph_id)
@@ -80,7 +83,7 @@ def disturbed(cells: NotebookCells, ran: Collection[str]) -> frozenset[str]:
                     again.setdefault(edge.upstream, f"{second.label} changed {reason.subject} before it had ended")
     if not again:
         return frozenset()
-    found = run_again(cells, again)
+    found = _connected(cells, again, part)
     for graph_id in sorted(found & set(ran)):
         audit = cells.by_id(graph_id).audit
         for notice in audit.notices if audit else ():  # what is under the cell is about to be cleared
@@ -88,6 +91,18 @@ def disturbed(cells: NotebookCells, ran: Collection[str]) -> frozenset[str]:
     for graph_id, why in sorted(again.items()):
         _say(f"Task {cells.by_id(graph_id).label!r} runs again: {why}.")
     return found
+
+
+def _connected(cells: NotebookCells, some: Collection[str], part: Collection[str]) -> frozenset[str]:
+    found, pending = set(some), list(some)
+    while pending:
+        of = pending.pop()
+        beside = {edge.downstream for edge in cells.graph.outgoing(of)}
+        beside |= {edge.upstream for edge in cells.graph.incoming(of)}
+        more = beside.intersection(part) - found
+        found |= more
+        pending += more
+    return frozenset(found)
 
 
 _OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES)

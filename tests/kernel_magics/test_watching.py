@@ -62,3 +62,29 @@ def test_a_glance_tells_that_an_object_was_changed(case: str) -> None:
     assert not differs(before, sketch(value))
     change(value)
     assert differs(before, sketch(value))
+
+
+def test_what_is_made_again_is_made_from_the_beginning(nb: Notebook) -> None:
+    """An iterator that was consumed too early cannot be wound back: the task that makes it runs again, too."""
+    nb.cells(
+        "import itertools, threading\ngate = threading.Event()",
+        "%%task numbers --define\nnumbers = iter(range(9))",
+        "%%task first --define\ngate.wait(20)\nfirst = list(itertools.islice(numbers, 3))",
+        "%%task evens --define\nevens = (n for n in numbers if n % 2 == 0)",
+        "%%task two --define\ntwo = next(evens), next(evens)\ngate.set()",
+    )
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("first, two") == ([0, 1, 2], (4, 6)), said
+    nb.ok("%flow run --all", "run")
+    assert nb.value("first, two") == ([0, 1, 2], (4, 6))
+
+
+def test_a_name_that_a_cell_before_has_deleted_has_no_value(nb: Notebook) -> None:
+    nb.cells(
+        "%%task --define\nscratch = [1]",
+        "%%task --define\ndel scratch",
+        "%%task --define\ntry:\n    scratch.append(2)\nexcept NameError:\n    scratch = ['gone']",
+    )
+    for _ in range(2):
+        nb.ok("%flow run --all", "run")
+        assert nb.value("scratch") == ["gone"]
