@@ -22,8 +22,8 @@ def test_a_task_that_may_have_seen_the_wrong_version_runs_again(nb: Notebook) ->
     nb.cells(
         "import threading\nmade = threading.Event()",
         "%%task box --define\nbox = {'n': [1]}\ntable = [box]",
-        "%%task change --define\nmade.wait(20)\nlist(map(lambda each: each['n'].append(2), table))",
-        "%%task late --define\nseen = len(box['n'])\nmade.set()",
+        "%%task change --define\nmade.wait(0.5)\nlist(map(lambda each: each['n'].append(2), table))",
+        "%%task late --define\nseen = len(box['n'])",
     )
     said = nb.ok("%flow run --all", "run")
     assert nb.value("seen") == 2, said
@@ -69,9 +69,9 @@ def test_what_is_made_again_is_made_from_the_beginning(nb: Notebook) -> None:
     nb.cells(
         "import itertools, threading\ngate = threading.Event()",
         "%%task numbers --define\nnumbers = iter(range(9))",
-        "%%task first --define\ngate.wait(20)\nfirst = list(itertools.islice(numbers, 3))",
+        "%%task first --define\ngate.wait(0.5)\nfirst = list(itertools.islice(numbers, 3))",
         "%%task evens --define\nevens = (n for n in numbers if n % 2 == 0)",
-        "%%task two --define\ntwo = next(evens), next(evens)\ngate.set()",
+        "%%task two --define\ntwo = next(evens), next(evens)",
     )
     said = nb.ok("%flow run --all", "run")
     assert nb.value("first, two") == ([0, 1, 2], (4, 6)), said
