@@ -37,7 +37,7 @@ def option_names(command: object) -> list[str]:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("%flow ", ["show", "check", "run", "cancel", "export"]),
+        ("%flow ", ["show", "check", "run", "cancel", "debug", "export"]),
         ("%flow s", ["show"]),
         ("x = %flow r", ["run"]),
         ("1 + 1\n  %flow r", ["run"]),
@@ -60,7 +60,7 @@ def option_names(command: object) -> list[str]:
         ("#| task t --re", ["--retries", "--retry-delay"]),
         ("# why\n\n#| task t --de", ["--define"]),
         ("# why\n%%flow nightly --p", ["--params"]),
-        ("%%task t\nx = 1\n%flow ", ["show", "check", "run", "cancel", "export"]),
+        ("%%task t\nx = 1\n%flow ", ["show", "check", "run", "cancel", "debug", "export"]),
     ],
 )
 def test_verbs_options_and_words(nb: Notebook, typed: str, words: list[str]) -> None:

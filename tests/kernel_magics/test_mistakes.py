@@ -91,11 +91,11 @@ TASK_CELLS = [
     ("%%flow n --params", "%%flow: --params needs a value, as in --params day:date,limit:int=10."),
     ("%%flow n --retries 1 --retries 2\nx = 1", "%%flow: --retries is given twice; keep one."),
     ("%%flow n m\nx = 1", "%%flow does not know what to do with 'm'."),
-    ("%flow", "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel` or `%flow export`."),
+    ("%flow", "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel`, `%flow debug` or `%flow export`."),
     ("%flow rnu", "%flow has no verb 'rnu'. Did you mean 'run'?"),
     (
         "%flow --all",
-        "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel` or `%flow export`.",
+        "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel`, `%flow debug` or `%flow export`.",
     ),
     ("%flow show all", "%flow show does not know what to do with 'all'."),
     ("%flow show --all", "%flow show has no option --all."),
