@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flowbook.flow_runs import pause_flow_run, resume_flow_run, suspend_flow_run
     from flowbook.flows import Flow, flow
     from flowbook.logging import get_run_logger
+    from flowbook.notebooks import run_notebook
     from flowbook.tasks import Task, task
     from flowbook.transactions import transaction
 
@@ -33,6 +34,7 @@ _HOMES = {
     "pause_flow_run": "flowbook.flow_runs",
     "quote": "flowbook.core.annotations",
     "resume_flow_run": "flowbook.flow_runs",
+    "run_notebook": "flowbook.notebooks",
     "serve": "flowbook.deployments",
     "suspend_flow_run": "flowbook.flow_runs",
     "tags": "flowbook.context",
@@ -52,6 +54,7 @@ __all__ = [
     "pause_flow_run",
     "quote",
     "resume_flow_run",
+    "run_notebook",
     "serve",
     "suspend_flow_run",
     "tags",

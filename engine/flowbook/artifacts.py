@@ -11,14 +11,12 @@ for what cannot be meant. A view shows what is stored and never runs it: raw HTM
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
@@ -35,6 +33,7 @@ from flowbook.errors import NotFound, UsageError
 from flowbook.run.current import speaker
 from flowbook.run.ids import new_id
 from flowbook.run.task_execution import TaskExecution
+from flowbook.run.unattended import run_of_this_kernel
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -208,18 +207,12 @@ def _record(data: Mapping[str, Any]) -> None:
     run = speaker()
     if run is None:
         recorder = engine.engine().recorder
-        recorder.emit("artifact", _run_of_this_kernel(), None, data)
+        recorder.emit("artifact", run_of_this_kernel(), None, data)
         recorder.flush()
     elif isinstance(run, TaskExecution):
         run.recorder.emit("artifact", run.flow.id if run.flow else None, run.id, data)
     else:
         run.recorder.emit("artifact", run.id, None, data)
-
-
-def _run_of_this_kernel() -> str | None:
-    """The unattended flow run whose notebook this process executes, for what its plain cells publish."""
-    folder = os.environ.get("FLOWBOOK_RUN_FOLDER")
-    return Path(folder).name if folder else None
 
 
 def _progress_of(artifact_id: str) -> _Shown:

@@ -224,7 +224,7 @@ def run_deployment(
 
     Raises NotFound, and ParameterError if the parameters do not fit.
     """
-    from flowbook.flow_runs import subflow_of_deployment
+    from flowbook.flow_runs import show_subflow
 
     if scheduled_time is not None and (not isinstance(scheduled_time, datetime) or scheduled_time.tzinfo is None):
         raise UsageError(
@@ -247,7 +247,7 @@ def run_deployment(
     if parent is not None and asked.parent_id != parent.id:  # there was one with that key, which another run shows
         parent = None
     if parent is not None:
-        subflow_of_deployment(parent, asked.id, asked.flow)
+        show_subflow(parent, asked.id, asked.flow)
     caller = current.get()
     wait = wait_for_run_async if caller is not None and caller.work.is_async else wait_for_run
     return wait(asked, timeout, poll_interval, parent)

@@ -354,7 +354,8 @@ def new_flow_run(
     tags = current_tags.get() | (claimed.tags if claimed else frozenset())
     run = FlowExecution(run_id, name, work, kwargs, recorder, runner=runner, parent=parent, tags=tags, limits=limits)
     if claimed is not None:
-        run.shown_in, run.recovery, run.is_retried = claimed.parent_id, run_id, claimed.is_retried
+        run.shown_in, run.is_retried = claimed.parent_id, claimed.is_retried
+        run.recovery = run_id if claimed.begins_anew else None
     opened.journal.claims.hold(run_id, claimed.fence if claimed else 0)
     process = this_process()
     recorder.emit(
@@ -388,7 +389,7 @@ def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, claimed:
     opened = engine()
     opened.journal.claims.hold(flow_run_id, claimed.fence)
     run = FlowExecution(flow_run_id, work.name, work, {}, opened.recorder, runner=runner)
-    run.recovery, run.is_retried = flow_run_id, claimed.is_retried
+    run.recovery, run.is_retried = flow_run_id if claimed.begins_anew else None, claimed.is_retried
     return run
 
 

@@ -16,6 +16,7 @@
     ├── FailedRun               the result of a run that failed without an exception
     ├── CancelledRun            the result of a run that was cancelled
     ├── CrashedRun              the result of a run whose process went away
+    ├── NotebookRunFailed       a notebook that was called did not complete
     ├── WorkerLost              the process that a task was sent to went away before it had ended
     ├── NotPicklable            an argument or result cannot be sent to or from another process
     ├── ConcurrencySlotAcquisitionError      slots that cannot be had: no such limit, or fewer slots
@@ -99,6 +100,15 @@ class CancelledRun(FlowbookError):
 
 class CrashedRun(FlowbookError):
     """The process that executed the run went away, so the run has no result."""
+
+
+class NotebookRunFailed(FlowbookError):
+    """A notebook that was called did not complete. `number` is that of its run, `state` the name of its last state."""
+
+    def __init__(self, message: str, *, number: int, state: str) -> None:
+        super().__init__(message)
+        self.number = number
+        self.state = state
 
 
 class WorkerLost(FlowbookError):

@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -238,8 +238,12 @@ def _who() -> str:
     return f"{user}@{process.host}, pid {process.pid}"
 
 
-def subflow_of_deployment(parent: FlowExecution, flow_run_id: str, flow: str) -> None:
-    """Show a run of a deployment as a node in the graph of `parent`, which has asked for it and waits for it.
+def show_subflow(
+    parent: FlowExecution, flow_run_id: str, flow: str, kind: str = "deployment", upstream: Sequence[str] = ()
+) -> None:
+    """Show a run of another process as a node in the graph of `parent`, which has asked for it and waits for it.
+
+    It is a run of a deployment, or of a notebook if that is its `kind`; it takes results of the runs `upstream`.
 
     Nothing if it is there already, because `parent` has asked for it before.
     """
@@ -251,7 +255,9 @@ def subflow_of_deployment(parent: FlowExecution, flow_run_id: str, flow: str) ->
     with engine.engine().database.read() as connection:
         if connection.scalar(select(task_run.c.id).where(task_run.c.id == flow_run_id)) is not None:
             return
-    node = {"name": parent.task_run_name(flow), "key": f"deployment.{flow}", "flow": True}
+    node: dict[str, Any] = {"name": parent.task_run_name(flow), "key": f"{kind}.{flow}", "flow": True}
+    if upstream:
+        node["upstream"] = list(upstream)
     parent.recorder.emit("task-run", parent.id, flow_run_id, node)
     parent.recorder.emit("state", parent.id, flow_run_id, state_to_json(scheduled()))
     parent.recorder.flush()  # before whoever executes it says how it goes

@@ -74,12 +74,13 @@ class RecoveryStorage:
 
 
 def forget(flow_run_id: str) -> None:
-    """Delete what was kept for a retry of this flow run."""
+    """Delete what was kept for a retry of this flow run; its output stays."""
+    from flowbook.runtime.output import output_key
     from flowbook.store.results import delete_of_run
 
     opened = engine.engine()
     opened.journal.flush()
-    delete_of_run(opened.database, opened.settings.home, flow_run_id)
+    delete_of_run(opened.database, opened.settings.home, flow_run_id, but=output_key(flow_run_id))
 
 
 class TooLarge(Exception):

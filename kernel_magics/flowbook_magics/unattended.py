@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flowbook import engine
 from flowbook.errors import CellError, UpstreamTaskError
 from flowbook.run.future import Future
 from flowbook.run.work import Work
+from flowbook.runtime.output import keep_result, keep_written
 from flowbook_magics.flow_run import find_flow, raise_first_failure
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
@@ -71,6 +73,13 @@ class Unattended:
             raise_first_failure(self.futures.values())
         finally:
             self.flow.recorder.flush()
+        if self.run["keeps_output"] and self.session.cells.tasks:
+            keep_written(self.run["flow_run_id"], self._written())
+
+    def _written(self) -> dict[str, Any]:
+        """What task cells wrote, as it is now."""
+        names = {name: None for cell in self.session.cells.tasks for name in cell.analysis.writes}
+        return {name: self.session.notebook[name] for name in names if name in self.session.notebook}
 
     def ignored(self, magic: str) -> None:
         """Say that a magic does nothing in an unattended run."""
@@ -114,12 +123,29 @@ def run_flow(name: str) -> Any:
         name=said["name"],
         trigger=said["trigger"],
     )
-    return flow.finish(run)
+    finished = flow.finish(run)
+    if not said["keeps_output"]:
+        return finished
+    return _kept_when_awaited(said, finished) if flow.isasync else _kept(said, finished)
+
+
+async def _kept_when_awaited(said: dict[str, Any], finished: Awaitable[Any]) -> Any:
+    return _kept(said, await finished)
+
+
+def _kept(said: dict[str, Any], result: Any) -> Any:
+    keep_result(said["flow_run_id"], said["flow"], result)
+    return result
 
 
 def _claimed(said: dict[str, Any]) -> engine.Claimed:
     """How the process that executes the run has claimed it."""
-    return engine.Claimed(fence=said["fence"], parent_id=said["parent_id"], tags=frozenset(said["tags"]))
+    return engine.Claimed(
+        fence=said["fence"],
+        parent_id=said["parent_id"],
+        tags=frozenset(said["tags"]),
+        begins_anew=said["deployment_id"] is not None,
+    )
 
 
 def finish() -> None:

@@ -17,6 +17,7 @@ from flowbook.cli.doctor import doctor
 from flowbook.cli.limits import concurrency_limit
 from flowbook.cli.promote import promote
 from flowbook.cli.prune import prune
+from flowbook.cli.run import run
 from flowbook.cli.runs import runs
 from flowbook.cli.schedule import schedule
 from flowbook.cli.work_pool import work_pool
@@ -77,6 +78,7 @@ for _command in (
     doctor,
     promote,
     prune,
+    run,
     runs,
     schedule,
     work_pool,

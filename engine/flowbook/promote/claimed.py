@@ -16,7 +16,12 @@ from flowbook.store.queue import QueuedRun
 
 def claimed(run: QueuedRun) -> Claimed:
     """What the engine has to know of a run that was recorded before it began."""
-    return Claimed(fence=run.fence, parent_id=run.parent_id, tags=frozenset(run.tags))
+    return Claimed(
+        fence=run.fence,
+        parent_id=run.parent_id,
+        tags=frozenset(run.tags),
+        begins_anew=run.deployment_id is not None,
+    )
 
 
 def execution_folder(manifest: Mapping[str, Any]) -> Path:
@@ -35,7 +40,7 @@ async def fail(run: QueuedRun, error: BaseException) -> None:
 
 async def as_flow_run(run: QueuedRun, body: Any, stop: Callable[[BaseException], None] | None = None) -> None:
     """Execute `body` as the flow run that is recorded already; `stop` ends it with an error when it is cancelled."""
-    work = Work(name=run.flow, fn=body, is_async=True, key=f"deployment.{run.deployment_id}")
+    work = Work(name=run.flow, fn=body, is_async=True, key=f"deployment.{run.deployment_id or run.flow}")
     flow = engine.new_flow_run(
         work,
         run.parameters,

@@ -1,7 +1,9 @@
 """The process that executes one run of a deployment: ``python -m flowbook.promote.execute FLOW_RUN_ID FENCE``.
 
+It executes a run of a notebook that another process has called as well.
+
 Whatever happens in it, the run ends in a final state that tells the cause. What happens *to* it (it is killed) is told
-by the worker that waits for it, or by the reaper.
+by the process that waits for it, or by the reaper.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from flowbook import engine
+from flowbook.core.states import cancelled
 from flowbook.errors import FlowbookError
 from flowbook.run import logs
 from flowbook.run.lifeline import when_cut
@@ -36,8 +41,24 @@ def main(arguments: list[str]) -> int:
     _end_with_worker(run)
     _limit_memory()
     logs.quiet_terminal()
+    return _execute_to_end(run)
+
+
+def execute_called(run: QueuedRun) -> None:
+    """Execute a run that this process has recorded, and that no deployment has, to its end."""
+    engine.engine().journal.claims.hold(run.id, run.fence)
+    logs.quiet_terminal()
     try:
-        manifest = manifest_of(opened.database, run.deployment_id, run.version)
+        _execute_to_end(run)
+    except KeyboardInterrupt:  # before the run could hear of it
+        from flowbook.store.reaper import end
+
+        end(engine.engine().database, run.id, cancelled("Interrupted."))
+
+
+def _execute_to_end(run: QueuedRun) -> int:
+    try:
+        manifest = _manifest(run)
         if manifest["kind"] in ("python", "pickle"):
             from flowbook.promote.flow_run import execute
         else:
@@ -56,11 +77,19 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _manifest(run: QueuedRun) -> Mapping[str, Any]:
+    if run.deployment_id is None or run.version is None:
+        from flowbook.promote.called import manifest_of_called
+
+        return manifest_of_called(run)
+    return manifest_of(engine.engine().database, run.deployment_id, run.version)
+
+
 def _let_go(run: QueuedRun) -> None:
     """What its tasks left for a retry is not needed once the run has completed; one that is suspended is nobody's."""
     database = engine.engine().database
     state = queued_run(database, run.id).state_type
-    if state == "COMPLETED":
+    if state == "COMPLETED" and run.deployment_id is not None:
         from flowbook.recovery import forget
 
         forget(run.id)
@@ -77,7 +106,8 @@ def _end_with_worker(run: QueuedRun) -> None:
 
     def end() -> None:
         try:
-            _give_up(run, f"Its worker, process {worker}, is gone.")
+            whose = "Its worker" if run.deployment_id is not None else "Whoever called it"
+            _give_up(run, f"{whose}, process {worker}, is gone.")
         finally:
             os.killpg(0, signal.SIGKILL)
 

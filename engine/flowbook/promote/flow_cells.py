@@ -26,4 +26,5 @@ async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> 
     call = nbformat.v4.new_code_cell(said)  # type: ignore[no-untyped-call]
     call.metadata["flowbook"] = {"appended": True}
     plan.notebook.cells.append(call)
-    await client.run_code(run_flow(plan.manifest["flow"]), index=len(plan.notebook.cells) - 1, store_history=True)
+    code = run_flow(plan.manifest["flow"], is_async=plan.manifest.get("is_async", False))
+    await client.run_code(code, index=len(plan.notebook.cells) - 1, store_history=True)

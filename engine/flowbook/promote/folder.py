@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbook.store.files import write_file
+from flowbook.store.files import replace_file, write_file
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -18,10 +18,14 @@ _PAUSE_FACTOR = 20  # and this many times what a save takes, so that a big noteb
 
 
 class RunFolder:
-    """Writes the files of a run; each appears whole or not at all."""
+    """Writes the files of a run; each appears whole or not at all.
 
-    def __init__(self, path: Path, notebook: NotebookNode) -> None:
+    `output` is a file outside of the folder, in which the executed notebook is written as well.
+    """
+
+    def __init__(self, path: Path, notebook: NotebookNode, output: str | None = None) -> None:
         self.path = path
+        self.output = None if output is None else Path(output)
         self.notebook = notebook
         self._changed = False
         self._next_save = 0.0
@@ -65,6 +69,8 @@ class RunFolder:
         self._changed = False
         content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
         write_file(self.path / "notebook.ipynb", content.encode())
+        if self.output is not None:
+            replace_file(self.output, content.encode())
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(_LEAST_PAUSE, _PAUSE_FACTOR * took)
 

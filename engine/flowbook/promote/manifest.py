@@ -28,6 +28,21 @@ def make_manifest(
 ) -> dict[str, Any]:
     """The manifest of the notebook at `path`, whose snapshot has the hash `sha`."""
     trees = [parsed(known.cell.source) for known in reading.cells]
+    return {
+        **what_runs(path, sha, reading),
+        "cells": [_cell(known, reading.graph) for known in reading.cells],
+        "python": platform.python_version(),
+        "interpreter": sys.executable,
+        "parameters": dict(parameters),
+        "schedules": [dict(spec) for spec in schedules],
+        "environment": environment_names(trees),
+        "local_imports": _local_imports(trees, path.parent),
+        "distributions": installed(),
+    }
+
+
+def what_runs(path: Path, sha: str, reading: Reading) -> dict[str, Any]:
+    """What of the manifest a process needs that executes the notebook."""
     flow = reading.flow
     return {
         "snapshot": sha,
@@ -36,18 +51,11 @@ def make_manifest(
         "kind": reading.kind.value,
         "entrypoint": path.name + (f":{flow.variable}" if flow else ""),
         "flow": flow.variable if flow else None,
-        "cells": [_cell(known, reading.graph) for known in reading.cells],
+        "is_async": flow is not None and isinstance(flow.function, ast.AsyncFunctionDef),
         "slice": [known.cell.index for known in reading.slice_],
         "language": reading.language,
         "kernel": reading.kernel,
-        "python": platform.python_version(),
-        "interpreter": sys.executable,
         "schema": schema_to_json(reading.schema),
-        "parameters": dict(parameters),
-        "schedules": [dict(spec) for spec in schedules],
-        "environment": environment_names(trees),
-        "local_imports": _local_imports(trees, path.parent),
-        "distributions": installed(),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook import engine
 from flowbook.core.states import FINAL_TYPES, cancelled
 from flowbook.errors import CancelRequested, FlowbookError, NotebookError
+from flowbook.promote.called import snapshot_of_called
 from flowbook.promote.claimed import as_flow_run, execution_folder, fail
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.kinds import Kind
@@ -40,26 +41,29 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
         raise NotebookError(f"The folder of the notebook, {folder}, is gone; runs are executed in it.")
     for name in changed_imports(manifest["local_imports"], folder):
         print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
-    sha = manifest["snapshot"]
-    before = engine.engine().settings.home / "snapshots" / f"{sha}.ipynb"
-    content = load_snapshot(engine.engine().database, sha, before)
-    notebook = parse_notebook(content, f"The snapshot {sha[:12]}")
+    notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
     return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
+
+
+def _content(run: QueuedRun, sha: str) -> bytes:
+    """The notebook as it was promoted, or called."""
+    if run.deployment_id is None:
+        return snapshot_of_called(run)
+    before = engine.engine().settings.home / "snapshots" / f"{sha}.ipynb"
+    return load_snapshot(engine.engine().database, sha, before)
 
 
 async def _execute(plan: Plan) -> None:
     from flowbook.promote.client import RunClient
 
-    folder = RunFolder(run_folder(plan.run.id), plan.notebook)
+    folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
     folder.write_facts(plan.facts(folder.write_snapshot()))
     folder.save()
     client = RunClient(plan.notebook, kernel=plan.manifest["kernel"], changed=folder.changed)
-    for number, reason in (
-        (signal.SIGTERM, SystemExit("SIGTERM: the worker was told to stop, and did not wait any longer")),
-        (signal.SIGINT, KeyboardInterrupt()),
-    ):
-        asyncio.get_running_loop().add_signal_handler(number, client.stop, reason)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, client.stop, SystemExit(_told_to_stop(plan.run)))
+    loop.add_signal_handler(signal.SIGINT, _interrupt, plan.run, client)
     saver = asyncio.create_task(_save_as_it_grows(folder))
     try:
         await (_run_flow(plan, client, folder) if plan.kind is Kind.FLOW else _run_cells(plan, client, folder))
@@ -67,6 +71,21 @@ async def _execute(plan: Plan) -> None:
         saver.cancel()
         folder.save()
         folder.write_pictures(plan.run.id)
+
+
+def _told_to_stop(run: QueuedRun) -> str:
+    if run.deployment_id is None:
+        return "SIGTERM: the process that executes the run was told to stop"
+    return "SIGTERM: the worker was told to stop, and did not wait any longer"
+
+
+def _interrupt(run: QueuedRun, client: RunClient) -> None:
+    """Ctrl-C cancels the run, as a request from elsewhere does."""
+    asked = engine.engine().watcher.find(run.id)
+    if asked is None:
+        client.stop(KeyboardInterrupt())
+    else:
+        asked.cancel("Interrupted.")
 
 
 def _run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> Coroutine[Any, Any, None]:

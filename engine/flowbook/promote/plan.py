@@ -65,6 +65,7 @@ class Plan:
             "snapshot": str(snapshot),
             "schema": self.manifest["schema"],
             "parameters": dict(self.run.parameters),
+            "keeps_output": self.manifest.get("keeps_output", False),
             "cells": [
                 {"index": step.cell.index, "number": step.cell.number, "role": step.role.value, "name": step.name}
                 for step in self.steps

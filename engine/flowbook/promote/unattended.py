@@ -14,8 +14,8 @@ def enter_cell(index: int, *, plain: bool) -> str:
     return f"{_MODULE}.enter_cell({index:d}, {plain!r})"
 
 
-def run_flow(variable: str) -> str:
-    """Run the flow that is bound to `variable`."""
+def run_flow(variable: str, *, is_async: bool = False) -> str:
+    """Run the flow that is bound to `variable`; one that `is_async` is awaited on the loop of the kernel."""
     if not variable.isidentifier():
         raise ValueError(f"{variable!r} is no variable")
-    return f"{_MODULE}.run_flow({variable!r})"
+    return f"{'await ' if is_async else ''}{_MODULE}.run_flow({variable!r})"

@@ -35,7 +35,7 @@ def wait_for_run(
     with _cancelled_with(asked.id, parent):
         for seconds in _waits(asked, timeout, poll_interval):
             time.sleep(seconds)
-    return _told(asked.id, parent)
+    return told(asked.id, parent)
 
 
 async def wait_for_run_async(
@@ -45,7 +45,7 @@ async def wait_for_run_async(
     with _cancelled_with(asked.id, parent):
         for seconds in _waits(asked, timeout, poll_interval):
             await asyncio.sleep(seconds)
-    return _told(asked.id, parent)
+    return told(asked.id, parent)
 
 
 def _waits(asked: QueuedRun, timeout: float | None, poll_interval: float) -> Iterator[float]:
@@ -94,7 +94,8 @@ def _cancelled_with(flow_run_id: str, parent: FlowExecution | None) -> Iterator[
         raise
 
 
-def _told(flow_run_id: str, parent: FlowExecution | None) -> FlowRun:
+def told(flow_run_id: str, parent: FlowExecution | None) -> FlowRun:
+    """The run as it is now, which `parent`, in whose graph it is shown, takes note of."""
     found = runs.find_run(flow_run_id)
     state = State(
         type=StateType(found.state_type),

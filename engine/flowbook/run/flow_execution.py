@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 class Claimed:
     """A flow run that was recorded before it began, and that this process has claimed under `fence`.
 
-    `parent_id` is that of the flow run in whose graph it is shown.
+    `parent_id` is that of the flow run in whose graph it is shown. Unless it `begins_anew`, it is never executed
+    again, so that its tasks need not leave their results for that.
     """
 
     fence: int
     parent_id: str | None = None
     tags: frozenset[str] = frozenset()
+    begins_anew: bool = True
 
     @property
     def is_retried(self) -> bool:

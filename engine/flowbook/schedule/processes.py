@@ -19,6 +19,7 @@ from typing import Any
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.leftovers import end_kernel, signal_group
 from flowbook.run.lifeline import VARIABLE
+from flowbook.run.unattended import RUN_FOLDER
 from flowbook.runs import run_folder
 from flowbook.schedule.output import Output
 from flowbook.store.queue import QueuedRun
@@ -110,6 +111,7 @@ class RunProcess:
 
     def _start(self, settings: ProcessSettings, lifeline: int) -> subprocess.Popen[bytes]:
         env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", VARIABLE: str(lifeline)}
+        env.pop(RUN_FOLDER, None)  # that of a run around this one
         for name, value in (("FLOWBOOK_WORKING_DIR", settings.working_dir), ("FLOWBOOK_MEMORY_MB", settings.memory_mb)):
             env.pop(name, None)
             if value is not None:

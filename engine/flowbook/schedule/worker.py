@@ -159,6 +159,8 @@ class Worker:
     def _start(self, run: QueuedRun) -> None:
         try:
             pool = pool_named(self.database, run.pool).settings if run.pool is not None else {}
+            assert run.deployment_id is not None  # only runs of deployments wait for workers
+            assert run.version is not None
             own = manifest_of(self.database, run.deployment_id, run.version).get("job_variables", {})
             merged = {**pool, **own, "env": {**pool.get("env", {}), **own.get("env", {})}}
             self.launched.append(self.type.launch(run, merged, self._wake.set))

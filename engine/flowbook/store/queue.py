@@ -1,5 +1,7 @@
 """Runs of deployments: asked for, waiting for their time, taken over by the process that executes them, let go again.
 
+A run of no deployment, of a notebook that is called, is recorded with the process that has it from the beginning.
+
 Each claim (:mod:`flowbook.store.claiming`) has raised the run's *fence*: whoever holds an older one has lost the run.
 """
 
@@ -21,7 +23,7 @@ from flowbook.store.rows import Batch
 from flowbook.store.signals import notify
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     from flowbook.store.database import Database
     from flowbook.store.deployments import Deployment
@@ -31,15 +33,16 @@ if TYPE_CHECKING:
 class QueuedRun:
     """A flow run of a deployment, as a worker or an executing process sees it. `due` is in seconds since the epoch.
 
-    `restarts` is how many of the retries of its flow were used up by processes that went away.
+    `restarts` is how many of the retries of its flow were used up by processes that went away. That of a notebook that
+    was called has no `deployment_id` and no `version`.
     """
 
     id: str
     number: int
     name: str
     flow: str
-    deployment_id: str
-    version: int
+    deployment_id: str | None
+    version: int | None
     parameters: Mapping[str, Any]
     trigger: str
     state_type: str
@@ -118,24 +121,47 @@ def request_run(database: Database, deployment: Deployment, run: NewRun) -> Queu
     return queued_run(database, run.id)
 
 
+def record_called(database: Database, run: NewRun, flow: str, process: Process) -> QueuedRun:
+    """Record a run of no deployment that `process` has: should that end before the run does, the run has crashed."""
+    facts = {
+        "name": run.name or name_of_run(run.id),
+        "flow": flow,
+        "parameters": dict(run.parameters),
+        "trigger": run.trigger,
+        "due": run.due,
+        "host": process.host,
+        "pid": process.pid,
+        "pid_started": process.started,
+    }
+    optional = {"tags": sorted(run.tags), "parent": run.parent_id}
+    data = facts | {name: value for name, value in optional.items() if value}
+    with database.write() as connection:
+        Batch([Event(kind="flow-run", time=run.due, flow_run_id=run.id, data=data)]).write(connection)
+    return queued_run(database, run.id)
+
+
 def _by_key(database: Database, deployment: Deployment, key: str | None) -> QueuedRun | None:
+    from sqlalchemy import select
+
     from flowbook.store.schema import flow_run
 
     mine = (flow_run.c.deployment_id == deployment.id, flow_run.c.idempotency_key == key)
     with database.read() as connection:
-        row = connection.execute(_runs().where(*mine)).one_or_none()
+        row = connection.execute(select(flow_run).where(*mine)).one_or_none()
     return None if row is None else queued_from(row)
 
 
 def queued_run(database: Database, run_id: str) -> QueuedRun:
-    """The run of a deployment with this id; raises NotFound."""
+    """The flow run with this id; raises NotFound."""
+    from sqlalchemy import select
+
     from flowbook.errors import NotFound
     from flowbook.store.schema import flow_run
 
     with database.read() as connection:
-        row = connection.execute(_runs().where(flow_run.c.id == run_id)).one_or_none()
+        row = connection.execute(select(flow_run).where(flow_run.c.id == run_id)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no run {run_id!r} of a deployment.")
+        raise NotFound(f"There is no flow run {run_id!r}.")
     return queued_from(row)
 
 
@@ -224,14 +250,6 @@ def is_active(table: Any = None) -> ColumnElement[bool]:
 
 
 _UNENDED = ("PENDING", "RUNNING", "PAUSED", "CANCELLING", "SCHEDULED")
-
-
-def _runs() -> Select[Any]:
-    from sqlalchemy import select
-
-    from flowbook.store.schema import flow_run
-
-    return select(flow_run).where(flow_run.c.deployment_id.is_not(None))
 
 
 def queued_from(row: Any) -> QueuedRun:

@@ -133,13 +133,13 @@ def write(home: Path, place: Place, value: Any, format: Format, *, created: floa
     )
 
 
-def delete_of_run(database: Database, home: Path, flow_run_id: str) -> None:
-    """Delete the results that only this flow run can use, with their files."""
-    from sqlalchemy import delete, select
+def delete_of_run(database: Database, home: Path, flow_run_id: str, *, but: str) -> None:
+    """Delete the results that only this flow run can use, with their files; `but` is the key of one that stays."""
+    from sqlalchemy import and_, delete, select
 
     from flowbook.store.schema import result
 
-    mine = result.c.flow_run_id == flow_run_id
+    mine = and_(result.c.flow_run_id == flow_run_id, result.c.key != but)
     with database.read() as connection:
         if connection.execute(select(result.c.key).where(mine).limit(1)).first() is None:
             return

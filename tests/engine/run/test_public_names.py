@@ -57,7 +57,7 @@ INTERNAL = {
     "flowbook.deployments": {"build", "deploy_one", "serve_one"},
     "flowbook.engine": {"begin_flow"},
     "flowbook.entrypoints": {"is_loading", "load_from_code", "place_of"},
-    "flowbook.flow_runs": {"resume_with_texts", "subflow_of_deployment"},
+    "flowbook.flow_runs": {"resume_with_texts", "show_subflow"},
 }
 
 
