@@ -19,6 +19,7 @@ from flowbook.run.current import current
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.logs import logger_of
 from flowbook.run.pauses import Pause, not_paused
+from flowbook.run.unattended import run_of_this_kernel
 from flowbook.store.events import last_state_of
 from flowbook.store.processes import this_process
 
@@ -173,7 +174,7 @@ def _shown(pause: Pause) -> AbstractContextManager[Any]:
     """A form under the cell, in a kernel that somebody sits before."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if getattr(shell, "kernel", None) is None or os.environ.get("FLOWBOOK_RUN_FOLDER"):
+    if getattr(shell, "kernel", None) is None or run_of_this_kernel() is not None:
         return nullcontext()
     form: AbstractContextManager[Any] = import_module("flowbook_magics.pause_form").PauseForm(pause)
     return form

@@ -138,7 +138,7 @@ class _Call:
 
     def _begun(self, parent: FlowExecution | None) -> CalledRun:
         from flowbook.flow_runs import show_subflow
-        from flowbook.promote.called import DEPTH, depth, read_called, record
+        from flowbook.promote.called import read_called, record
         from flowbook.promote.options import checked_tags
         from flowbook.schedule.called import CalledRun
 
@@ -151,7 +151,7 @@ class _Call:
         run = record(called, parent_id=parent_id, name=self.name, tags=tags, keeps_output=True)
         if parent is not None:
             show_subflow(parent, run.id, run.flow, "notebook", self.upstream)
-        return CalledRun(run, {DEPTH: str(depth() + 1)})
+        return CalledRun(run)
 
 
 @contextmanager

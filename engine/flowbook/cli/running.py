@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,12 +21,9 @@ _CANCELLED = 130  # what a shell says of a program that Ctrl-C has ended
 def execute_here(run: QueuedRun, output: str | None, *, quiet: bool) -> int:
     """Execute a run that this process has; returns the exit status."""
     from flowbook.core.text import sentence
-    from flowbook.promote.called import DEPTH, depth
     from flowbook.promote.execute import execute_called
     from flowbook.runs import run_folder, run_view
 
-    os.environ[DEPTH] = str(depth() + 1)
-    os.environ.pop("FLOWBOOK_WORKING_DIR", None)  # that of a run around this one
     with _progress(run, quiet=quiet), redirect_stdout(sys.stderr):
         execute_called(run)
     view = run_view(run.id)

@@ -23,7 +23,7 @@ from flowbook.store.files import write_file
 from flowbook.store.processes import this_process
 from flowbook.store.queue import NewRun, QueuedRun, record_called
 
-#: In the environment of a run: how many notebooks have called each other up to this one.
+#: In the environment of a kernel: how many notebooks have called each other up to this one.
 DEPTH = "FLOWBOOK_NOTEBOOK_DEPTH"
 _DEEPEST = 10
 
@@ -87,7 +87,7 @@ def record(
 ) -> QueuedRun:
     """Record a run of the notebook, which this process has until another one takes it over.
 
-    `also` is added to its manifest. First its folder is there, then the run: so whoever finds it can execute it.
+    `also` is added to its manifest. Its folder is there before the run is: whoever finds the run can execute it.
     """
     run = NewRun(
         id=new_id(),
@@ -99,7 +99,7 @@ def record(
         parent_id=parent_id,
     )
     folder = run_folder(run.id)
-    write_file(folder / "manifest.json", json.dumps({**called.manifest, **also}).encode())
+    write_file(folder / "manifest.json", json.dumps({**called.manifest, "depth": depth() + 1, **also}).encode())
     write_file(folder / "snapshot.ipynb", called.content)
     return record_called(engine.engine().database, run, called.flow, this_process())
 
@@ -119,7 +119,7 @@ def snapshot_of_called(run: QueuedRun) -> bytes:
 
 
 def depth() -> int:
-    """How many notebooks have called each other up to the one that is executed here; 0 if none is."""
+    """How many notebooks have called each other up to the one that this code belongs to; 0 for one nobody called."""
     said = os.environ.get(DEPTH, "")
     return int(said) if said.isdigit() else 0
 
@@ -136,8 +136,8 @@ def check_depth(path: Path) -> None:
 def _check_is_there(path: Path) -> None:
     if path.exists():
         return
-    beside = [each.name for each in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, beside)
+    beside = [each.stem for each in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
+    hint = did_you_mean(path.stem, beside).replace("'?", ".ipynb'?")
     raise NotebookError(f"There is no notebook {path}.{hint or ' Relative paths begin in the working directory.'}")
 
 

@@ -7,8 +7,10 @@ import os
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from flowbook.promote.called import DEPTH
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.plan import Plan
+from flowbook.run.unattended import RUN_FOLDER
 from flowbook.settings import current_settings
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> As
         **os.environ,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "FLOWBOOK_HOME": str(current_settings().home),
-        "FLOWBOOK_RUN_FOLDER": str(folder.path),
+        RUN_FOLDER: str(folder.path),
+        DEPTH: str(plan.manifest.get("depth", 0)),
     }
     try:
         async with client.started(cwd=plan.manifest["cwd"], env=env):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
@@ -36,7 +37,7 @@ def execute(run: QueuedRun, manifest: Mapping[str, Any]) -> None:
 
 def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
     """Everything that is needed to execute the run; raises a FlowbookError that says what is missing."""
-    folder = execution_folder(manifest)
+    folder = Path(manifest["cwd"]) if run.deployment_id is None else execution_folder(manifest)
     if not folder.is_dir():
         raise NotebookError(f"The folder of the notebook, {folder}, is gone; runs are executed in it.")
     for name in changed_imports(manifest["local_imports"], folder):

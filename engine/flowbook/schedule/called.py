@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from flowbook import engine
 from flowbook.core.states import cancelled
@@ -17,12 +17,12 @@ _ENDS_WITHIN = 5.0  # seconds for the run to end once it was told to
 
 
 class CalledRun:
-    """A run that was recorded by this process, executed in one of its own; `env` is added to its environment."""
+    """A run that was recorded by this process, executed in one of its own."""
 
-    def __init__(self, run: QueuedRun, env: Mapping[str, str]) -> None:
+    def __init__(self, run: QueuedRun) -> None:
         self.run = run
         self._over = threading.Event()
-        settings = ProcessSettings(env=env, working_dir=None, memory_mb=None)
+        settings = ProcessSettings(env={}, working_dir=None, memory_mb=None)
         try:
             self._process = RunProcess(run, settings, self._over.set)
         except BaseException as error:
