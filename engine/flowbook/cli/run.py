@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -57,21 +58,31 @@ def run(notebook: Path, out: Path | None, quiet: bool, force: bool, **said: Any)
     The run stands in the history, which keeps the executed notebook as well. What becomes of each cell is said on
     standard error. The exit status is 0 if the run succeeded, 1 if it failed, and 130 if it was cancelled (Ctrl-C).
     """
+    output = None if out is None else _checked_output(out, notebook, force=force)
+    given = {**_parameters_in(said.pop("params_file")), **json_object(said.pop("json_text"))}
+    gc.disable()  # what is imported stays, and looking through it takes a tenth of a short run
+    try:
+        sys.exit(_executed(notebook, given, output=output, quiet=quiet, **said))
+    finally:
+        gc.enable()
+
+
+def _executed(
+    notebook: Path,
+    parameters: dict[str, Any],
+    *,
+    output: str | None,
+    quiet: bool,
+    params: tuple[str, ...],
+    name: str | None,
+    tags: tuple[str, ...],
+    **how: Any,
+) -> int:
+    from flowbook.cli.running import execute_here
     from flowbook.promote.called import read_called, record
 
-    output = None if out is None else _checked_output(out, notebook, force=force)
-    called = read_called(
-        notebook,
-        {**_parameters_in(said["params_file"]), **json_object(said["json_text"])},
-        parameter_texts=said["params"],
-        flow=said["flow"],
-        cwd=said["cwd"],
-        kernel=said["kernel"],
-    )
-    recorded = record(called, name=said["name"], tags=said["tags"], output=output)
-    from flowbook.cli.running import execute_here
-
-    sys.exit(execute_here(recorded, output, quiet=quiet))
+    called = read_called(notebook, parameters, parameter_texts=params, **how)
+    return execute_here(record(called, name=name, tags=tags, output=output), output, quiet=quiet)
 
 
 def _checked_output(out: Path, notebook: Path, *, force: bool) -> str:

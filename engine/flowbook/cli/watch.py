@@ -50,8 +50,10 @@ def warn_without_worker(*, pool: str | None) -> None:
 
 def _wait_for_files(run_id: str) -> None:
     """The executed notebook is there; its page and picture are made after the run has ended."""
-    from flowbook.runs import run_folder
+    from flowbook.runs import find_run, run_folder
 
+    if find_run(run_id).deployment is None:  # of a notebook that was called there is no page
+        return
     page = run_folder(run_id) / "notebook.html"
     deadline = time.monotonic() + _FILES_WITHIN
     while page.parent.is_dir() and not page.is_file() and time.monotonic() < deadline:

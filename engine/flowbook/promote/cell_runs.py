@@ -65,7 +65,8 @@ async def _run_in_order(plan: Plan, client: RunClient, folder: RunFolder, future
         if step.role is Role.PARAMETERS and plan.values:
             await client.run_code(SET_PARAMETERS if plan.kind is Kind.CELLS else injection(plan.values))
             show_values(plan.notebook.cells[step.cell.index], plan.values)
-        folder.save()
+        folder.changed()
+        folder.save_if_due()
 
 
 async def _run_recorded(step: Step, client: RunClient, plan: Plan, futures: dict[int, Future[Any]]) -> None:

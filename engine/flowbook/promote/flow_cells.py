@@ -21,7 +21,8 @@ async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> 
     await client.run_code(BEGIN)
     for step in plan.steps:
         await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
-        folder.save()
+        folder.changed()
+        folder.save_if_due()
     said = call_text(plan.run.flow, plan.values)
     call = nbformat.v4.new_code_cell(said)  # type: ignore[no-untyped-call]
     call.metadata["flowbook"] = {"appended": True}

@@ -71,7 +71,8 @@ async def _execute(plan: Plan) -> None:
     finally:
         saver.cancel()
         folder.save()
-        folder.write_pictures(plan.run.id)
+        if plan.run.deployment_id is not None:  # whoever called the notebook waits, and these take longer than a cell
+            folder.write_pictures(plan.run.id)
 
 
 def _told_to_stop(run: QueuedRun) -> str:
