@@ -30,15 +30,20 @@ def test_the_python_page_is_one_program(tmp_path: Path) -> None:
     assert "Task run 'fetch-Bern' - asking for Bern" in done.stderr
 
 
-@pytest.mark.timeout(300)
-def test_the_page_on_deployments_is_one_session(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```(\w+)\n(.*?)```", (DOCS / "deployments.md").read_text(encoding="utf-8"), re.DOTALL)
+def commands_of(page: str, folder: Path) -> list[str]:
+    """What a page has one type, in the `folder` that has its files, and its cells as ``report.ipynb``."""
+    blocks = re.findall(r"```(\w+)\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     for language, code in blocks:
         if language == "python":  # its first line is its name
-            (tmp_path / code.split()[1]).write_text(code, encoding="utf-8")
+            (folder / code.split()[1]).write_text(code, encoding="utf-8")
     cells = [nbformat.v4.new_code_cell(code.strip()) for language, code in blocks if language == "ipython"]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "report.ipynb")
-    commands = [line for language, code in blocks if language == "sh" for line in code.splitlines()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "report.ipynb")
+    return [line for language, code in blocks if language == "sh" for line in code.splitlines()]
+
+
+@pytest.mark.timeout(300)
+def test_the_page_on_deployments_is_one_session(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = commands_of("deployments.md", tmp_path)
     assert len(commands) >= 30
     monkeypatch.chdir(tmp_path)
     said: dict[str, str] = {}
@@ -60,11 +65,28 @@ def test_the_page_on_deployments_is_one_session(tmp_path: Path, home: Path, monk
     assert said["flowbook runs delete 1 --yes"].startswith("Deleted 1 flow run, ")
 
 
+@pytest.mark.timeout(300)
+def test_the_page_for_those_who_come_from_elsewhere_is_one_session(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = commands_of("migrating.md", tmp_path)
+    assert len(commands) >= 14
+    monkeypatch.chdir(tmp_path)
+    said: dict[str, str] = {}
+    for command in commands:
+        said.setdefault(command, typed(command))
+    assert "2026-01-31 us-east 17" in (tmp_path / "out.ipynb").read_text(encoding="utf-8")
+    assert said["flowbook runs ls --flow report"].count("Succeeded") == 2
+    assert "Succeeded" in said["flowbook runs show last"]
+    assert said["flowbook runs ls --deployment report"].count("Succeeded") == 1
+    assert "Succeeded" not in said["flowbook runs ls --failed --since 1d"]
+
+
 def typed(command: str) -> str:
-    """What a command of flowbook says. Workers, which start processes and wait for signals, get one of their own."""
+    """What a command of flowbook says. Those that start processes and wait for signals get one of their own."""
     program, *words = shlex.split(command)
     assert program == "flowbook"
-    if words[:2] == ["worker", "start"]:
+    if words[:2] == ["worker", "start"] or words[0] == "run":
         whole = [sys.executable, "-m", "flowbook.cli", *words]
         done = subprocess.run(whole, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
