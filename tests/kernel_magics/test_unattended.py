@@ -21,6 +21,7 @@ class Driver:
         plain = [{"cell_type": "code", "source": source.splitlines(keepends=True)} for source in cells]
         (folder / "snapshot.ipynb").write_text(json.dumps({"cells": plain}))
         claimed = {"flow_run_id": RUN, "fence": 0, "parent_id": None, "tags": [], "name": "n", "trigger": "test"}
+        claimed |= {"deployment_id": "d", "keeps_output": False}
         described = {**claimed, "flow": "report", "schema": [], "parameters": {}, **run}
         (folder / "run.json").write_text(json.dumps({"snapshot": str(folder / "snapshot.ipynb"), **described}))
         record = (
