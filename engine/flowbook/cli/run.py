@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def _checked_output(out: Path, notebook: Path, *, force: bool) -> str:
         raise click.BadParameter(f"{out} is no file; give the path of a notebook.", param_hint="OUT")
     if not path.parent.is_dir():
         raise click.BadParameter(f"there is no folder {path.parent}; make it first.", param_hint="OUT")
+    if not os.access(path.parent, os.W_OK):
+        raise click.BadParameter(f"nothing can be written in {path.parent}.", param_hint="OUT")
     if path == notebook.expanduser().resolve() and not force:
         raise click.BadParameter(
             f"{out} is the notebook itself: its cells would be replaced by an executed copy of them, also by one that "

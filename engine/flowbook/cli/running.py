@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -27,15 +28,26 @@ def execute_here(run: QueuedRun, output: str | None, *, quiet: bool) -> int:
     with _progress(run, quiet=quiet), redirect_stdout(sys.stderr):
         execute_called(run)
     view = run_view(run.id)
-    kept = output or run_folder(run.id) / "notebook.ipynb"
+    kept = run_folder(run.id) / "notebook.ipynb"
+    if output is not None:
+        _hand_over(kept, output)
     if not quiet:
-        click.echo(f"Run {run.number} ({run.name}) of {run.flow!r}: {kept}", err=True)
-    if view.state is not None and view.state.is_completed():
-        if not quiet:
-            click.echo(sentence(view), err=True)
-        return 0
-    click.echo(sentence(view), err=True)
-    return _CANCELLED if view.look == "cancelled" else 1
+        click.echo(f"Run {run.number} ({run.name}) of {run.flow!r}: {output or kept}", err=True)
+    is_completed = view.state is not None and view.state.is_completed()
+    if not (quiet and is_completed):
+        click.echo(sentence(view), err=True)
+    return 0 if is_completed else _CANCELLED if view.look == "cancelled" else 1
+
+
+def _hand_over(kept: Path, output: str) -> None:
+    """The last state of the executed notebook, wherever it could not be written while it grew."""
+    from flowbook.store.files import replace_file
+
+    try:
+        if kept.exists():  # a run that could not begin has none
+            replace_file(Path(output), kept.read_bytes())
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}. The notebook is {kept}.") from None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,8 @@ class RunFolder:
         content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
         write_file(self.path / "notebook.ipynb", content.encode())
         if self.output is not None:
-            replace_file(self.output, content.encode())
+            with suppress(OSError):  # whoever named the file says so in the end; the run goes on
+                replace_file(self.output, content.encode())
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(_LEAST_PAUSE, _PAUSE_FACTOR * took)
 

@@ -14,7 +14,7 @@ FORBIDDEN = (
 
 USES = {
     "import": "import flowbook",
-    "names": "from flowbook import flow, task",
+    "names": "from flowbook import flow, run_notebook, task",
     "decorators": """
 from flowbook import flow, task, get_run_logger, unmapped
 
