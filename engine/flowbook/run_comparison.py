@@ -70,6 +70,8 @@ def _version(run: RunSummary) -> tuple[int | None, dict[str, Any]]:
         return None, {}
     database = engine.engine().database
     queued = queued_run(database, run.id)
+    assert queued.deployment_id is not None
+    assert queued.version is not None
     try:
         return queued.version, manifest_of(database, queued.deployment_id, queued.version)
     except NotFound:  # the version is gone, and the run is still worth comparing

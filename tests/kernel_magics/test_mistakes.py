@@ -11,6 +11,9 @@ from flowbook_magics import commands
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
+FLOW_VERBS = (
+    "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel`, `%flow debug` or `%flow export`."
+)
 TASK_CELLS = [
     ("%%task t --retry 3\nx = 1", "%%task has no option --retry. Did you mean '--retries'?"),
     ("#| task t --retry 3\nx = 1", "%%task has no option --retry. Did you mean '--retries'?"),
@@ -91,12 +94,9 @@ TASK_CELLS = [
     ("%%flow n --params", "%%flow: --params needs a value, as in --params day:date,limit:int=10."),
     ("%%flow n --retries 1 --retries 2\nx = 1", "%%flow: --retries is given twice; keep one."),
     ("%%flow n m\nx = 1", "%%flow does not know what to do with 'm'."),
-    ("%flow", "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel`, `%flow debug` or `%flow export`."),
+    ("%flow", FLOW_VERBS),
     ("%flow rnu", "%flow has no verb 'rnu'. Did you mean 'run'?"),
-    (
-        "%flow --all",
-        "%flow needs a verb. Use `%flow show`, `%flow check`, `%flow run`, `%flow cancel`, `%flow debug` or `%flow export`.",
-    ),
+    ("%flow --all", FLOW_VERBS),
     ("%flow show all", "%flow show does not know what to do with 'all'."),
     ("%flow show --all", "%flow show has no option --all."),
     ("%flow run --all --all", "%flow run: --all is given twice; keep one."),
