@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotebookError
+from flowbook.promote.notebook_file import checked_format, give_ids, parsed_file, why_invalid
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # Left out of a snapshot: they say when and how the cell ran last, not what it is.
 _VOLATILE = ("execution", "ExecuteTime", "collapsed", "scrolled", "flowbook")
-
-_CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,23 +60,18 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def parse_notebook(content: bytes, called: str) -> NotebookNode:
-    """The notebook of a file's content; `called` is the file's name in messages."""
+    """The notebook of a file's content, without outputs; `called` is the file's name in messages."""
     import nbformat
 
-    plain = _json(content, called)
-    major = plain.get("nbformat")
-    if not isinstance(major, int) or major < 3:
-        raise NotebookError(f"{called} is JSON, but not a notebook: it has no usable `nbformat` version.")
-    if major > nbformat.current_nbformat:
-        raise NotebookError(
-            f"{called} is in notebook format {major}, which this flowbook does not know; save it in format 4."
-        )
+    plain = parsed_file(content, called)
+    major = checked_format(plain, called)
     try:
-        notebook = _normalized(plain, major)
+        typed = nbformat.versions[major].to_notebook_json(plain)
+        notebook: NotebookNode = nbformat.convert(typed, nbformat.current_nbformat)  # type: ignore[no-untyped-call]
+        give_ids(notebook)
         nbformat.validate(notebook)
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotebookError(f"{called} is not a valid notebook: {first}") from None
+        raise NotebookError(f"{called} is not a valid notebook: {why_invalid(error)}") from None
     return notebook
 
 
@@ -118,32 +111,6 @@ def snapshot(notebook: NotebookNode) -> tuple[str, bytes]:
             cell["outputs"], cell["execution_count"] = [], None
     plain["metadata"].pop("widgets", None)
     plain["metadata"].pop("signature", None)
-    content = json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    text = json.dumps(plain, indent=1, sort_keys=True, ensure_ascii=False)
+    content = text.encode("utf-8", "backslashreplace") + b"\n"  # half a character of UTF-16 is \\ud800 again
     return hashlib.sha256(content).hexdigest(), content
-
-
-def _json(content: bytes, called: str) -> dict[str, Any]:
-    try:
-        plain = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise NotebookError(f"{called} is not a notebook: it is not UTF-8 text.") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        if match := _CONFLICT.search(content):
-            line = content.count(b"\n", 0, match.start()) + 1
-            raise NotebookError(f"{called} has merge conflicts (line {line}): resolve them first.") from None
-        where = f" (line {error.lineno}: {error.msg})" if isinstance(error, json.JSONDecodeError) else ""
-        raise NotebookError(f"{called} is not a notebook: it is not JSON{where}.") from None
-    if not isinstance(plain, dict):
-        raise NotebookError(f"{called} is JSON, but not a notebook: it holds a {type(plain).__name__}.")
-    return plain
-
-
-def _normalized(plain: Any, major: int) -> NotebookNode:
-    """The notebook in today's format, with what old tools leave out, such as ids of cells."""
-    import nbformat
-    from nbformat.validator import normalize
-
-    typed = nbformat.versions[major].to_notebook_json(plain)
-    read = nbformat.convert(typed, nbformat.current_nbformat)  # type: ignore[no-untyped-call]
-    notebook: NotebookNode = normalize(read)[1]
-    return notebook
