@@ -16,23 +16,30 @@ _PYTHON = "python3"
 def choose_kernel(notebook: NotebookNode) -> tuple[str, Finding | None]:
     """The kernelspec that a run uses, and what there is to say about it.
 
-    A Python notebook whose kernelspec is not installed here (editors write private names) runs in ``python3``; for
-    another language that is an error.
+    A notebook that names none, or one that is not installed here (editors write private names), runs in another kernel
+    of its language, which for Python is ``python3``; without any, that is an error.
     """
     from jupyter_client.kernelspec import KernelSpecManager
 
     wanted = str(notebook.metadata.get("kernelspec", {}).get("name") or "")
-    known = sorted(KernelSpecManager().find_kernel_specs())
+    specs = KernelSpecManager()
+    known = sorted(specs.find_kernel_specs())
     if wanted in known:
         return wanted, None
     language = language_of(notebook)
-    if language == "python" and _PYTHON in known:
-        return _PYTHON, _stand_in(wanted) if wanted else None
+    if language == "python":
+        found = _PYTHON if _PYTHON in known else None
+    else:
+        every = sorted(specs.get_all_specs().items())
+        found = next((name for name, each in every if each["spec"]["language"].lower() == language), None)
+    if found is not None:
+        return found, _stand_in(wanted, found)
     return wanted or language, _missing(wanted or language, known)
 
 
-def _stand_in(wanted: str) -> Finding:
-    why = f"The kernel {wanted!r} is not installed here, so runs use {_PYTHON!r}."
+def _stand_in(wanted: str, found: str) -> Finding:
+    missing = f"The kernel {wanted!r} is not installed here" if wanted else "The notebook names no kernel"
+    why = f"{missing}, so runs use {found!r}."
     fix = "Choose an installed kernel for the notebook, if that makes a difference."
     return Finding(severity=Severity.WARNING, title="Kernel", why=why, fix=fix)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -80,10 +81,10 @@ def _imported_files(tree: ast.Module, folder: Path, beside: Path) -> Iterator[Pa
         elif isinstance(node, ast.ImportFrom):
             start = folder
             if node.level:
-                start = beside.joinpath(*[".."] * (node.level - 1)).resolve()
-                if not start.is_relative_to(folder.resolve()):
+                # As Python does, by names alone: a package may be a link to a folder elsewhere.
+                start = Path(os.path.normpath(beside.joinpath(*[".."] * (node.level - 1))))
+                if not start.is_relative_to(folder):
                     continue
-                start = folder / start.relative_to(folder.resolve())
             parts = (node.module or "").split(".") if node.module else []
             yield from _module_files(parts, start)
             for alias in node.names:
