@@ -37,9 +37,7 @@ class Output:
     def hand_on(self) -> None:
         """Hand on the lines that were written since the last time."""
         while self._handed_on < MOST:
-            with self._path.open("rb") as file:
-                file.seek(self._at)
-                new = file.read(_AT_ONCE)
+            new = self._read(self._at)
             if not new:
                 break
             self._at += len(new)
@@ -53,12 +51,30 @@ class Output:
             if self._handed_on >= MOST:
                 self._say(f"The output is longer than is kept here; all of it is in {self._path}.".encode())
 
+    def last_line(self) -> str:
+        """What was said last: of a process that failed, the error."""
+        try:
+            length = self._path.stat().st_size
+        except OSError:
+            return ""
+        lines = self._read(max(0, length - _LONGEST_LINE)).decode("utf-8", "replace").split("\n")
+        return plain_text(next((line for line in reversed(lines) if line.strip()), "")).strip()
+
     def finish(self) -> None:
         """Hand on what is left when the process has ended."""
         self.hand_on()
         if self._begun:
             self._say(self._begun)
             self._begun = b""
+
+    def _read(self, start: int) -> bytes:
+        """What there is from `start` on. A cell may have removed the file: then there is nothing."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                return file.read(_AT_ONCE)
+        except OSError:
+            return b""
 
     def _say(self, line: bytes) -> None:
         text = plain_text(line.decode("utf-8", "replace").rstrip("\r"))

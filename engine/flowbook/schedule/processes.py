@@ -91,7 +91,8 @@ class RunProcess:
     def ended_by(self) -> str:
         """How the process ended, in words."""
         status = self.process.returncode
-        said = f"it exited with status {status}"
+        last = self.output.last_line()
+        said = f"it exited with status {status}" + (f" ({last.rstrip('.')})" if last else "")
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 said = f"it was killed by {signal.Signals(-status).name}"
@@ -129,14 +130,17 @@ class RunProcess:
 
     def _wait(self, ended: Callable[[], None]) -> None:
         """Hand on what the process says until it has ended, and end what it has left behind."""
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(_READ_EVERY)
-            if self.is_over():
-                break
-            self.output.hand_on()
-        self.output.finish()
-        os.close(self._held)
-        signal_group(self.process.pid, signal.SIGKILL)
-        end_kernel(self.folder)
-        ended()
+        try:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(_READ_EVERY)
+                if self.is_over():
+                    break
+                self.output.hand_on()
+            self.output.finish()
+        finally:  # whatever came in between, the worker must hear of the end
+            self.process.wait()
+            os.close(self._held)
+            signal_group(self.process.pid, signal.SIGKILL)
+            end_kernel(self.folder)
+            ended()
