@@ -23,10 +23,10 @@ from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 
 from flowbook.errors import FlowbookError
-from flowbook.promote.outputs import add_output
+from flowbook.promote.outputs import add_output, is_left_out
 
 _ALIVE_EVERY = 0.5  # seconds
-_IDLE_WITHIN = 30.0  # seconds that the last output of a request may come after its reply
+_IDLE_WITHIN = 30.0  # seconds without a message, after the reply to a request and before its last output
 _LONGEST_SOCKET = 90  # bytes; a path of a socket may have 107 on Linux and 103 on macOS
 _LAST_WORDS = 0.3  # seconds for messages of a dead kernel that are still under way
 _INTERRUPT_GRACE = 0.6  # seconds for an interrupted cell to end, before its kernel is ended
@@ -62,6 +62,8 @@ class _Request:
     index: int | None
     reply: asyncio.Future[dict[str, Any]]
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: int = 0
+    """How many messages have come that tell its output."""
 
 
 class RunClient(NotebookClient):
@@ -83,11 +85,14 @@ class RunClient(NotebookClient):
         with tempfile.TemporaryDirectory(prefix="flowbook-", ignore_cleanup_errors=True) as folder:
             self.sockets = folder
             _connect_in(folder, self.create_kernel_manager())
+            process = None
             try:
                 await self.async_start_new_kernel(cwd=cwd, env=dict(env))
+                process = getattr(getattr(self.km, "provisioner", None), "process", None)
                 await self.async_start_new_kernel_client()
             except Exception as error:
-                raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {error}") from error
+                why = _why_not_ready(error, process)
+                raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {why}.") from error
             async with self._reading():
                 yield
 
@@ -151,10 +156,7 @@ class RunClient(NotebookClient):
         )
         self._requests[message_id] = request
         reply = await request.reply
-        try:
-            await asyncio.wait_for(request.idle.wait(), _IDLE_WITHIN)
-        except TimeoutError:
-            raise OutputLost(f"The cell ended, and its last output did not arrive in {_IDLE_WITHIN:g} s.") from None
+        await _until_idle(request)
         if self._failure is not None:
             raise self._failure  # whatever the cell answered to an interrupt
         if reply["status"] == "error":
@@ -182,6 +184,7 @@ class RunClient(NotebookClient):
 
     def _route(self, message: dict[str, Any], request: _Request) -> None:
         """Give one message to its cell. A message that cannot be understood must not end the reading of the others."""
+        request.heard += 1
         if request.index is None:
             _print_text(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
@@ -205,6 +208,9 @@ class RunClient(NotebookClient):
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
     ) -> NotebookNode | None:
         """Add an output to a cell, joining the pieces of a stream."""
+        goes_here = not self.clear_before_next_output and not self.output_hook_stack[msg["parent_header"].get("msg_id")]
+        if goes_here and is_left_out(outs, msg["msg_type"], msg["content"].get("name")):
+            return None  # at once: a cell may have a hundred thousand of them
         before = len(outs)
         added = super().output(outs, msg, display_id, cell_index)
         if added is not None and outs and len(outs) <= before + 1:
@@ -222,6 +228,23 @@ class RunClient(NotebookClient):
                 self.stop(KernelDied(f"The kernel died: {_told(status)}."))
                 return
             await asyncio.sleep(_ALIVE_EVERY)
+
+
+async def _until_idle(request: _Request) -> None:
+    """Wait for the last output of a request that was replied to, for as long as there comes some."""
+    while not request.idle.is_set():
+        heard = request.heard
+        try:
+            await asyncio.wait_for(request.idle.wait(), _IDLE_WITHIN)
+        except TimeoutError:
+            if request.heard == heard:
+                raise OutputLost(f"The cell ended, and its last output did not arrive in {_IDLE_WITHIN:g} s.") from None
+
+
+def _why_not_ready(error: Exception, process: Any) -> str:
+    """Why a kernel did not answer. If it ended by itself, that is known only from its `process`."""
+    status = getattr(process, "returncode", None)
+    return _told(status) if status is not None and "died" in str(error) else str(error)
 
 
 def _told(status: int) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowbook.errors import NotebookError
 from flowbook.store.files import replace_file, write_file
 
 if TYPE_CHECKING:
@@ -30,20 +31,19 @@ class RunFolder:
         self.notebook = notebook
         self._changed = False
         self._next_save = 0.0
+        self._told = ""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         """``run.json``: what the kernel needs to know of its run."""
-        write_file(self.path / "run.json", json.dumps(facts, indent=1).encode())
+        self._write("run.json", json.dumps(facts, indent=1))
 
     def write_snapshot(self) -> Path:
         """``snapshot.ipynb``: the notebook as it was promoted, for the kernel to read; returns its path."""
         import nbformat
 
-        path = self.path / "snapshot.ipynb"
-        content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
-        write_file(path, content.encode())
-        return path
+        self._write("snapshot.ipynb", nbformat.writes(self.notebook))  # type: ignore[no-untyped-call]
+        return self.path / "snapshot.ipynb"
 
     def write_kernel(self, pid: int | None, sockets: str = "") -> None:
         """``kernel.json``: by this a worker ends a kernel whose parent was killed. None as `pid` removes it."""
@@ -51,7 +51,7 @@ class RunFolder:
         if pid is None:
             path.unlink(missing_ok=True)
         else:
-            write_file(path, json.dumps({"pid": pid, "sockets": sockets}).encode())
+            self._write("kernel.json", json.dumps({"pid": pid, "sockets": sockets}))
 
     def changed(self) -> None:
         """The notebook is not as it was saved."""
@@ -60,16 +60,26 @@ class RunFolder:
     def save_if_due(self) -> None:
         """Save the notebook if it changed and the last save was not just now."""
         if self._changed and time.monotonic() >= self._next_save:
+            self.save_if_possible()
+
+    def save_if_possible(self) -> None:
+        """Save the notebook where an error would hide another one, or end nothing: it is a line in the log."""
+        try:
             self.save()
+        except NotebookError as error:
+            self._next_save = time.monotonic() + _PAUSE_FACTOR * _LEAST_PAUSE
+            if str(error) != self._told:
+                self._told = str(error)
+                print(error)  # noqa: T201 - this is the log
 
     def save(self) -> None:
-        """``notebook.ipynb``: the executed notebook as far as it is."""
+        """``notebook.ipynb``: the executed notebook as far as it is. Raises NotebookError if that cannot be kept."""
         import nbformat
 
         began = time.monotonic()
         self._changed = False
         content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
-        write_file(self.path / "notebook.ipynb", content.encode())
+        self._write("notebook.ipynb", content)
         if self.output is not None:
             with suppress(OSError):  # whoever named the file says so in the end; the run goes on
                 replace_file(self.output, content.encode())
@@ -94,3 +104,12 @@ class RunFolder:
             write_file(self.path / "notebook.html", page(self.notebook, view, svg).encode())
         except Exception as error:
             print(f"The page of the run could not be made: {error!r}")  # noqa: T201
+
+    def _write(self, name: str, content: str) -> None:
+        try:
+            write_file(self.path / name, content.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise NotebookError(
+                f"{name} cannot be written to the folder of the run, {self.path}: {error.strerror}. Free space on "
+                f"that disk, or see that the folder can be written to, and run it again."
+            ) from None

@@ -33,4 +33,4 @@ async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> As
             yield
     finally:
         folder.write_kernel(None)
-        folder.save()
+        folder.save_if_possible()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -38,8 +39,13 @@ def execute(run: QueuedRun, manifest: Mapping[str, Any]) -> None:
 def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
     """Everything that is needed to execute the run; raises a FlowbookError that says what is missing."""
     folder = Path(manifest["cwd"]) if run.deployment_id is None else execution_folder(manifest)
-    if not folder.is_dir():
-        raise NotebookError(f"The folder of the notebook, {folder}, is gone; runs are executed in it.")
+    if not os.path.isdir(folder):  # noqa: PTH112 - unlike Path.is_dir, it raises nothing where we may not look
+        raise NotebookError(
+            f"The folder of the notebook, {folder}, is gone; runs are executed in it. Bring it back, or promote the "
+            f"notebook from where it is now."
+        )
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise NotebookError(f"The folder of the notebook, {folder}, may not be opened by the user of the worker.")
     for name in changed_imports(manifest["local_imports"], folder):
         print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
     notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
@@ -70,7 +76,7 @@ async def _execute(plan: Plan) -> None:
         await (_run_flow(plan, client, folder) if plan.kind is Kind.FLOW else _run_cells(plan, client, folder))
     finally:
         saver.cancel()
-        folder.save()
+        folder.save_if_possible()
         if plan.run.deployment_id is not None:  # whoever called the notebook waits, and these take longer than a cell
             folder.write_pictures(plan.run.id)
 

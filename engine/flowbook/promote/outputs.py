@@ -17,25 +17,33 @@ _OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 
 
 def add_output(outputs: list[NotebookNode], output: NotebookNode) -> None:
-    """Append `output`, or join it to the stream that comes last."""
-    if output["output_type"] != "stream":
-        if len(outputs) < MOST_OUTPUTS:
-            outputs.append(output)
-        elif len(outputs) == MOST_OUTPUTS:
-            outputs.append(_note(output))
+    """Append `output`, or join it to the stream that comes last. An error is always kept."""
+    stream = output["name"] if output["output_type"] == "stream" else None
+    if is_left_out(outputs, output["output_type"], stream):
         return
-    last = outputs[-1] if outputs else None
-    if last is None or last["output_type"] != "stream" or last["name"] != output["name"]:
-        if len(outputs) < MOST_OUTPUTS:
-            outputs.append(output)
+    if not _continues(outputs, stream):
+        is_kept = len(outputs) < MOST_OUTPUTS or output["output_type"] == "error"
+        outputs.append(output if is_kept else _note(output))
+        if stream is None or not is_kept:
+            return
         last, text = output, output["text"]
-    elif last["text"].endswith(_NOTE):
-        return
     else:
+        last = outputs[-1]
         text = last["text"] + output["text"]
     # A progress bar writes over its line: only what it wrote last is kept, as a terminal shows it.
     text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n")) if "\r" in text else text
     last["text"] = text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + _NOTE
+
+
+def is_left_out(outputs: list[NotebookNode], kind: str, stream: str | None) -> bool:
+    """Whether an output of this `kind`, on this `stream`, would be left out: there is a note of that already."""
+    if _continues(outputs, stream):
+        return bool(outputs[-1]["text"].endswith(_NOTE))
+    return kind != "error" and len(outputs) > MOST_OUTPUTS
+
+
+def _continues(outputs: list[NotebookNode], stream: str | None) -> bool:
+    return bool(stream and outputs and outputs[-1]["output_type"] == "stream" and outputs[-1]["name"] == stream)
 
 
 def _note(like: Any) -> NotebookNode:
