@@ -59,7 +59,9 @@ class Analysis:
     holds: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
     """Name -> other names whose objects it may hold, as a list holds its items."""
     made_by: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
-    """Written name -> functions and classes of other cells whose call gave its object."""
+    """Written name -> functions, classes and methods (``"x.add"``) of other cells whose call gave its object."""
+    parts: frozenset[str] = _NONE
+    """Those of ``aliases`` that are a part of what they share, as an item of an iterator is."""
     resources: frozenset[str] = _NONE
     """Shared resources that it touches: "random", "numpy.random", "pyplot", "environ", "cwd", "files:PATH"…"""
     resource_reads: frozenset[str] = _NONE
@@ -129,6 +131,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
         imports={name: path for name in known if (path := end.values[name].path)},
         aliases={name: shared for name, shared in _sharing(end, attribute="roots").items() if name in writes},
         holds=_sharing(end, attribute="holds"),
+        parts=frozenset(name for name in known if end.values[name].is_part),
         made_by={name: made_by for name in known if (made_by := end.values[name].made_by)},
         resources=frozenset(changes | looks),
         resource_reads=frozenset(looks - changes),

@@ -6,7 +6,7 @@ import ast
 import re
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import Argument, Definition
+from flowbook.cells.definitions import ITERATOR, Argument, Definition
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
 from flowbook.cells.scopes import ScopeKind, is_global
@@ -89,6 +89,9 @@ class CallVisitor(ExpressionVisitor):
         for slot in effect.arguments:
             if slot in arguments:
                 self.mutate(arguments[slot])
+        if effect.calls and 0 in arguments:
+            others = [value for slot, value in arguments.items() if slot != 0] or [receiver]
+            self._call_back(arguments[0], {place: value.part() for place, value in enumerate(others)})
         if effect.reads_file is not None:
             writes = function.path.endswith(".open") and _opens_for_writing(node)
             (self.facts.changes if writes else self.facts.looks).update(_files(node, effect.reads_file))
@@ -133,6 +136,11 @@ class CallVisitor(ExpressionVisitor):
             for part in definition.parts_for_call():
                 self._run_definition(part)
                 result = result | self._pass_arguments(part, arguments, skip=definition.kind == "class")
+                for name in part.returns:
+                    result = result | self.load_global(name).part()
+            if definition.gives_code:
+                result = result | Value(carries=frozenset((definition.result(),)))
+                result = result | self.held(arguments.values())
             if definition.kind == "class":
                 result = result | Value(carries=frozenset((definition,)))
         if len(function.carries) == 1 and self.state is not None and not function.roots & self.facts.reads:
@@ -154,7 +162,10 @@ class CallVisitor(ExpressionVisitor):
                 if part.name == method:
                     result = result | self._pass_arguments(part, arguments, skip=True)
         if not function.path:
-            self.facts.method_calls.update((root, method) for root in receiver.roots if is_global(root))
+            owners = {root for root in receiver.roots if is_global(root)}
+            owners.update(maker.partition(".")[0] for maker in receiver.made_by if "." in maker)
+            self.facts.method_calls.update((owner, method) for owner in owners)
+            result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners))
         return result
 
     def _run_definition(self, definition: Definition) -> None:
@@ -194,6 +205,14 @@ class CallVisitor(ExpressionVisitor):
                     self._give(passed.function, passed.slot, value)
         return result
 
+    def _call_back(self, function: Value, arguments: Arguments) -> None:
+        """A function that was passed on is called with these."""
+        for definition in function.carries:
+            for part in definition.parts_for_call():
+                self._pass_arguments(part, arguments, skip=definition.kind == "class")
+        for name in filter(is_global, function.roots):
+            self._pass_on(name, arguments)
+
     def _pass_on(self, function: str, arguments: Arguments) -> None:
         """Arguments of a function that another cell defines."""
         for slot, value in arguments.items():
@@ -218,7 +237,7 @@ class CallVisitor(ExpressionVisitor):
 
 
 def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:
-    result = NOTHING
+    result = Value(carries=frozenset((ITERATOR,))) if effect.iterates else NOTHING
     if effect.returns_receiver:
         result = receiver if effect.receiver else receiver.part()
     for slot in effect.returns:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["CONSTRUCTORS", "Argument", "Definition", "merged", "seen_outside"]
+__all__ = ["CONSTRUCTORS", "ITERATOR", "Argument", "Definition", "merged", "seen_outside"]
 
 CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
 """The methods that may run when a class of the cell (or one of its instances) is called."""
@@ -59,6 +59,12 @@ class Definition:
     methods: tuple[Definition, ...] = field(default=(), repr=False)
     bases: frozenset[str] = _NONE
     """For a class: the classes of other cells that it inherits from."""
+    returns: frozenset[str] = _NONE
+    """Global names whose objects its result may be, be a part of, or hold."""
+    keeps_state: bool = False
+    """What it returns changes when that is used: a generator, or a closure over what it changes."""
+    moves_on: bool = False
+    """Using it changes it: an iterator, a function that changes its own default."""
     gives_code: bool = False
     """What it returns runs code of its own later: a closure, or a generator."""
 
@@ -68,11 +74,19 @@ class Definition:
             return slot if slot in self.parameters else ""
         return self.parameters[slot] if slot < len(self.parameters) else ""
 
+    def result(self) -> Definition:
+        """What its call gives, where that is code that runs later."""
+        return replace(self, moves_on=True) if self.keeps_state else self
+
     def parts_for_call(self) -> tuple[Definition, ...]:
         """What runs when it is called: itself, or the constructors of a class."""
         if self.kind != "class":
             return (self,)
         return tuple(method for method in self.methods if method.name in CONSTRUCTORS)
+
+
+ITERATOR = Definition(name="<iterator>", moves_on=True)
+"""An iterator that is not made by code of the user."""
 
 
 def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]) -> Definition:

@@ -40,9 +40,13 @@ class Effect:
     returns_receiver: bool = False
     """The result is the object itself, or a view of it."""
     returns: tuple[int, ...] = ()
-    """Arguments that the result is, views or iterates over."""
+    """Arguments that the result may be, view or iterate over."""
+    iterates: bool = False
+    """The result is an iterator: using it moves it on."""
     holds_arguments: bool = False
     """The result keeps references to the arguments."""
+    calls: bool = False
+    """It calls its first argument, with the others or their items, or else with the receiver or its items."""
     configures: bool = False
     """It changes the module that it belongs to, for everyone."""
     reads_file: int | None = None
@@ -129,6 +133,12 @@ _PART_OR_SELF = frozenset(
 )
 """Methods whose result may share memory with the object, be a part of it, or be the object."""
 
+_WITH_DEFAULT = frozenset({"get", "pop", "setdefault"})
+"""Methods whose result may be their second argument."""
+
+_CALLERS = frozenset("agg aggregate apply applymap imap map pipe starmap submit transform".split())
+"""Methods that call the function they are given."""
+
 _DRAWS_ON_CURRENT = frozenset("plot hist boxplot density scatter bar barh plot_importance plot_tree".split())
 _FILE_WRITERS = frozenset(
     "to_csv to_excel to_feather to_hdf to_html to_json to_latex to_markdown to_orc to_parquet to_pickle to_stata "
@@ -179,7 +189,14 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
     torch_in_place = name.endswith("_") and not name.endswith("__") and len(name) > 2
     mutates = deep or inplace or torch_in_place or name in _MUTATING or (discarded and name in _MUTATING_IF_DISCARDED)
     same = name in _PART_OR_SELF or (mutates and (deep or torch_in_place)) or name in ("to", "train", "eval", "cuda")
-    return Effect(receiver=mutates, deep=deep, returns_receiver=same, arguments=("out",) if out else ())
+    return Effect(
+        receiver=mutates,
+        deep=deep,
+        returns_receiver=same,
+        arguments=("out",) if out else (),
+        returns=(1,) if name in _WITH_DEFAULT else (),
+        calls=name in _CALLERS,
+    )
 
 
 _FIRST = Effect(arguments=(0,))
@@ -189,13 +206,13 @@ _FUNCTIONS: dict[str, Effect] = {
     "builtins.setattr": _FIRST,
     "builtins.delattr": _FIRST,
     "builtins.getattr": Effect(returns=(0,)),
-    "builtins.iter": Effect(returns=(0,)),
-    "builtins.enumerate": Effect(returns=(0,)),
-    "builtins.reversed": Effect(returns=(0,)),
+    "builtins.iter": Effect(returns=(0,), iterates=True),
+    "builtins.enumerate": Effect(returns=(0,), iterates=True),
+    "builtins.reversed": Effect(returns=(0,), iterates=True),
     "builtins.memoryview": Effect(returns=(0,)),
-    "builtins.zip": Effect(returns=(0, 1, 2, 3, 4)),
-    "builtins.map": Effect(returns=(1, 2, 3)),
-    "builtins.filter": Effect(returns=(1,)),
+    "builtins.zip": Effect(returns=(0, 1, 2, 3, 4), iterates=True),
+    "builtins.map": Effect(returns=(1, 2, 3), iterates=True, calls=True),
+    "builtins.filter": Effect(returns=(1,), iterates=True, calls=True),
     "builtins.min": Effect(returns=(0, 1, 2)),
     "builtins.max": Effect(returns=(0, 1, 2)),
     **dict.fromkeys(
@@ -203,6 +220,7 @@ _FUNCTIONS: dict[str, Effect] = {
          "copy.copy", "functools.partial", "itertools.cycle", "itertools.chain"),
         Effect(holds_arguments=True),
     ),
+    "functools.reduce": Effect(calls=True),
     "dataclasses.replace": Effect(returns=(0,)),
     **{f"networkx.{name}": _FIRST for name in
        ("set_node_attributes", "set_edge_attributes", "add_path", "add_cycle", "add_star", "freeze")},

@@ -7,7 +7,9 @@ import builtins
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import count
+from operator import or_
 from typing import Any
 
 from flowbook.cells import effects
@@ -142,6 +144,8 @@ class ExpressionVisitor:
         key = (scope or self.scope).key(name)
         if is_global(key):
             self.facts.bound.add(key)
+        elif not key.startswith((scope or self.scope).prefix):
+            self.facts.mutates.add(key)  # ``nonlocal``: the closure is another one from now on
         self.state.bind(key, self.as_object(value))
 
     def as_object(self, value: Value) -> Value:
@@ -228,10 +232,11 @@ class ExpressionVisitor:
         return self.use(node.value).part()
 
     def visit_Tuple(self, node: ast.Tuple | ast.List | ast.Set) -> Value:
-        value = NOTHING
-        for element in node.elts:
-            value = value | self.visit(element)
-        return value.held()
+        return self.held([self.visit(element) for element in node.elts])
+
+    def held(self, values: Iterable[Value]) -> Value:
+        """A new container that holds these."""
+        return reduce(or_, values, NOTHING).held()
 
     visit_List = visit_Set = visit_Tuple
 

@@ -26,7 +26,7 @@ class FunctionVisitor(CallVisitor):
 
     def do_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         decorators = self._decorators(statement)
-        self._defaults(statement.args)
+        defaults = self._defaults(statement.args)
         outside = self._enter_type_parameters(statement)
         for annotation in _annotations(statement):
             self.annotation(annotation)
@@ -36,7 +36,9 @@ class FunctionVisitor(CallVisitor):
             definition = replace(definition, always_writes=frozenset())
         self.scope = outside
         definition = replace(definition, reads=definition.reads | _of_other_cells(decorators))
-        self.bind(statement.name, self._carrying(definition) | Value(carries=decorators.carries))
+        self.bind(
+            statement.name, self._function(definition, statement.args, defaults) | Value(carries=decorators.carries)
+        )
 
     do_AsyncFunctionDef = do_FunctionDef
 
@@ -101,32 +103,44 @@ class FunctionVisitor(CallVisitor):
     # Expressions
 
     def visit_Lambda(self, node: ast.Lambda) -> Value:
-        self._defaults(node.args)
+        defaults = self._defaults(node.args)
 
         def walk(body: FunctionVisitor) -> None:
             value = body.use(node.body)
             body.facts.returned |= value.roots | value.holds
-            body.facts.gives_code |= bool(value.carries)
+            body.give_code(value)
 
-        return self._carrying(self._define("<lambda>", node.args, walk, [node.body]))
+        return self._function(self._define("<lambda>", node.args, walk, [node.body]), node.args, defaults)
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Value:
         """Only the first iterable is evaluated now; the rest when the generator is consumed."""
         first = self.use(node.generators[0].iter)
         scope = self.scope.inside(ScopeKind.COMPREHENSION, [generator.target for generator in node.generators])
         definition = self._walk("<generator>", scope, (), lambda body: body.generate(node, first))
-        return self._carrying(definition) | Value(roots=first.roots, holds=first.holds, is_part=True)
+        return self._carrying(replace(definition, moves_on=True)) | Value(
+            roots=first.roots, holds=first.holds, is_part=True
+        )
 
     # What they share
+
+    def give_code(self, value: Value) -> None:
+        """The value is returned: what it carries may run later."""
+        self.facts.gives_code |= bool(value.carries)
+        self.facts.suspends |= any(definition.moves_on for definition in value.carries)
 
     def annotation(self, node: ast.expr | None) -> None:
         if node is not None and not self.context.lazy_annotations:
             self.visit(node)
 
-    def _defaults(self, arguments: ast.arguments) -> None:
-        for default in [*arguments.defaults, *arguments.kw_defaults]:
-            if default is not None:
-                self.visit(default)
+    def _defaults(self, arguments: ast.arguments) -> Value:
+        """The function that gets these defaults holds them."""
+        return self.held(self.visit(each) for each in [*arguments.defaults, *arguments.kw_defaults] if each is not None)
+
+    def _function(self, definition: Definition, arguments: ast.arguments, defaults: Value) -> Value:
+        """A new function: when it changes the object that is a default, the next call finds that changed."""
+        if definition.mutates_parameters.intersection(_kept(arguments)):
+            definition = replace(definition, moves_on=True)
+        return self._carrying(definition) | defaults
 
     def _carrying(self, definition: Definition) -> Value:
         self.facts.definitions.append(definition)
@@ -186,7 +200,9 @@ class FunctionVisitor(CallVisitor):
             changes=frozenset(facts.changes),
             looks=frozenset(facts.looks),
             flags=frozenset(facts.flags),
+            returns=frozenset(filter(is_global, facts.returned)),
             gives_code=facts.gives_code or facts.suspends,
+            keeps_state=facts.suspends or (facts.gives_code and not all(map(is_global, facts.mutates))),
         )
 
 
@@ -203,6 +219,16 @@ def _parameters(arguments: ast.arguments | None) -> tuple[list[str], list[str]]:
     others = [argument.arg for argument in arguments.kwonlyargs]
     others += [argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument is not None]
     return positional, others
+
+
+def _kept(arguments: ast.arguments) -> list[str]:
+    """The parameters that have a default which calls share and may change."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(positional), reversed(arguments.defaults), strict=False)]
+    pairs += [
+        (each, default) for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default
+    ]
+    return [parameter.arg for parameter, default in pairs if not isinstance(default, ast.Constant)]
 
 
 def _annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:

@@ -32,7 +32,7 @@ class Value(NamedTuple):
     is_part: bool = False
     """It is a part of its roots (``d["a"]``), not one of them."""
     made_by: frozenset[str] = _NONE
-    """Functions and classes of other cells whose call gave it."""
+    """Functions and classes of other cells whose call gave it; ``"x.add"`` is the method of an object."""
 
     def __or__(self, other: object) -> Value:
         """Either of the two."""
@@ -55,7 +55,8 @@ class Value(NamedTuple):
         """An attribute or item of it."""
         if not (self.roots or self.holds or self.carries):
             return NOTHING
-        return Value(self.roots | self.holds, self.holds, self.carries, "", True, self.made_by)
+        carries = self.carries and frozenset(each for each in self.carries if not each.moves_on)
+        return Value(self.roots | self.holds, self.holds, carries, "", True, self.made_by)
 
     def held(self) -> Value:
         """A new container that holds it."""

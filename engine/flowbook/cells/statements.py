@@ -38,28 +38,18 @@ class StatementVisitor(FunctionVisitor):
     # Binding
 
     def do_Assign(self, statement: ast.Assign) -> None:
-        value = self.visit(statement.value)
+        elements = _elements(statement.value)
+        values = [self.visit(element) for element in elements]
+        value = self.held(values) if elements else self.visit(statement.value)
         if len(statement.targets) > 1:
-            value = self.as_object(value)
+            value, values = self.as_object(value), [self.as_object(each) for each in values]
         for target in statement.targets:
-            self._assign_from(target, statement.value, value)
-
-    def _assign_from(self, target: ast.expr, source: ast.expr, value: Value) -> None:
-        """``a, b = b, a`` gives each target the value of its own element."""
-        if isinstance(target, ast.Tuple | ast.List) and isinstance(source, ast.Tuple | ast.List):
-            plain = not any(isinstance(element, ast.Starred) for element in [*target.elts, *source.elts])
-            if plain and len(target.elts) == len(source.elts):
-                before = self.state
-                values = [self._again(element) for element in source.elts]
-                self.state = before
-                for element, own in zip(target.elts, values, strict=True):
-                    self.assign(element, own)
-                return
-        self.assign(target, value)
-
-    def _again(self, element: ast.expr) -> Value:
-        """The value of an element that has been visited already, when that is a plain look-up."""
-        return self.visit(element) if isinstance(element, ast.Name | ast.Attribute | ast.Constant) else NOTHING
+            own = _elements(target)
+            if own and len(own) == len(values):  # ``a, b = b, a`` gives each target the value of its own element
+                for element, each in zip(own, values, strict=True):
+                    self.assign(element, each)
+            else:
+                self.assign(target, value)
 
     def assign(self, target: ast.expr, value: Value) -> None:
         match target:
@@ -91,16 +81,20 @@ class StatementVisitor(FunctionVisitor):
     def do_AugAssign(self, statement: ast.AugAssign) -> None:
         target = statement.target
         if not isinstance(target, ast.Name):
-            self.use(statement.value)
+            item = self.visit(target)
+            if not _is_text(statement.value):
+                self.mutate(item)
+            self.remember(item, self.use(statement.value))
             self.assign(target, NOTHING)
             return
         old = self.load(target.id)
         if old.carries:
             self.run(old)
-        self.use(statement.value)
+        added = self.use(statement.value)
         if not isinstance(statement.value, ast.JoinedStr) and not _is_text(statement.value):
             self.mutate(old)  # a list or an array is changed in place
-        self.bind(target.id, old)
+        self.remember(old, added)
+        self.bind(target.id, old._replace(holds=old.holds | added.held().holds))
 
     def do_AnnAssign(self, statement: ast.AnnAssign) -> None:
         if statement.value is not None:
@@ -168,7 +162,7 @@ class StatementVisitor(FunctionVisitor):
     def do_Return(self, statement: ast.Return) -> None:
         value = self.use(statement.value)
         self.facts.returned |= value.roots | value.holds
-        self.facts.gives_code |= bool(value.carries)
+        self.give_code(value)
         self._leave("returns")
 
     def do_Raise(self, statement: ast.Raise) -> None:
@@ -308,6 +302,8 @@ class StatementVisitor(FunctionVisitor):
         suppresses = False
         for item in statement.items:
             manager = self.use(item.context_expr)
+            for method in ("__enter__", "__exit__"):
+                manager = manager | self._run_method(method, manager, manager, {})
             suppresses = suppresses or _suppresses(item.context_expr)
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, manager)
@@ -379,6 +375,13 @@ def _needs_second_round(start: State, back: State, mutated: set[str]) -> bool:
         return True
     keys = start.values.keys() | mutated
     return any(key in back.values and back.values[key] != start.values.get(key) for key in keys)
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    """The elements of a tuple or list whose places are known."""
+    if not isinstance(node, ast.Tuple | ast.List) or any(isinstance(each, ast.Starred) for each in node.elts):
+        return []
+    return node.elts
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -57,6 +57,9 @@ def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
             usage.reads.update(dict.fromkeys(new, usage.reads[name] or name))
             pending.extend(new)
             _include(usage, definition)
+            if definition.moves_on:
+                usage.mutates.add(name)
+                usage.mutates_parts.add(name)
             arguments |= {argument for argument in definition.arguments if not argument.is_parameter}
             method_calls |= definition.method_calls
     for argument in arguments:

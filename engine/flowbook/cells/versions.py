@@ -154,6 +154,7 @@ class VersionTracker:
             if binding is None:
                 continue
             objects = binding.objects | binding.held if name in usage.mutates_parts else binding.objects
+            objects |= self._instances(name, binding)
             changed |= objects
             for each in objects:
                 for reader in each.readers:
@@ -162,6 +163,13 @@ class VersionTracker:
         for each in changed:
             each.changed_by, each.readers = self.place, []
         return changed
+
+    def _instances(self, name: str, binding: Binding) -> set[TrackedObject]:
+        """When a class is changed, so are its instances."""
+        classes = {each for each in binding.definitions if each.kind == "class" and each.name == name}
+        if not classes:
+            return set()
+        return {each for other in self.bindings.values() if classes & other.definitions for each in other.objects}
 
     def _touch(self, analysis: Analysis, usage: Usage) -> None:
         if any(resource.startswith("files:") for resource in usage.changes | usage.looks):
@@ -216,11 +224,29 @@ class VersionTracker:
         for other in shared | analysis.holds.get(name, frozenset()):
             if other not in own:
                 held |= self.bindings.get(other, _UNKNOWN).held
-                definitions |= self.bindings.get(other, _UNKNOWN).definitions
+                inherited = self.bindings.get(other, _UNKNOWN).definitions
+                definitions |= {each for each in inherited if not (each.moves_on and name in analysis.parts)}
         for maker in analysis.made_by.get(name, ()):
-            made = self.bindings.get(maker, _UNKNOWN).definitions
-            definitions |= {each for each in made if each.kind == "class" or each.gives_code}
+            given, inside, code = self._given_by(maker)
+            objects, held, definitions = objects | given, held | inside, definitions | code
         return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
+
+    def _given_by(self, maker: str) -> tuple[set[TrackedObject], set[TrackedObject], set[Definition]]:
+        """What the call of a function, class or method of other cells may give: objects, what they hold, and code."""
+        owner, _, method = maker.partition(".")
+        made = self.bindings.get(owner, _UNKNOWN).definitions
+        if method:
+            made = frozenset(part for each in made for part in each.methods if part.name == method)
+        names = {name for each in made for name in each.returns}
+        if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
+            names.add(owner)
+        known = [self.bindings[name] for name in names & self.bindings.keys()]
+        definitions = {each.result() for each in made if each.kind == "class" or each.gives_code}
+        return (
+            {each for binding in known for each in binding.objects},
+            {each for binding in known for each in binding.held},
+            definitions.union(*(binding.definitions for binding in known)),
+        )
 
     def _objects(
         self, names: Iterable[str], own: Mapping[str, TrackedObject], analysis: Analysis

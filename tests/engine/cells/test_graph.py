@@ -74,6 +74,82 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ],
         {"b": "a", "c": "ab", "d": "c"},
     ),
+    "each name of a tuple shares its own object": (
+        ["xs = f()", "a, b = xs, (xs if c else d)", "b.append(1)", "r = xs"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "an iterator moves on when it is used": (
+        ["it = iter(range(9))", "a = list(it)", "b = sum(it)"],
+        {"b": "a", "c": "b"},
+    ),
+    "an item of an iterator may be used at any time": (
+        ["it = iter(f())", "x = next(it)", "a = x.sum()", "b = x.mean()"],
+        {"b": "a", "c": "b", "d": "b"},
+    ),
+    "a generator of the user moves on when it is used": (
+        ["def numbers(): yield k", "it = numbers()", "a = list(it)", "b = list(it)"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "a closure keeps what it changes": (
+        [
+            "def make():\n    n = 0\n    def count():\n        nonlocal n\n        n = n + 1\n    return count",
+            "count = make()",
+            "a = count()",
+            "b = count()",
+        ],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "a function that changes its own default": (
+        ["def note(x, seen=[]):\n    seen.append(x)\n    return len(seen)", "a = note(1)", "b = note(2)"],
+        {"b": "a", "c": "b"},
+    ),
+    "a default that is given by a name is changed by the call": (
+        ["xs = []", "def note(x, seen=xs):\n    seen.append(x)", "note(1)", "n = len(xs)"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "a function that is passed on changes what it is called with": (
+        ["def add(t): t.append(1)", "rows = [[0], [1]]", "list(map(add, rows))", "n = rows[0]"],
+        {"c": "ab", "d": "c"},
+    ),
+    "a method that returns the object itself": (
+        [
+            "class A:\n    def add(self, x):\n        self.n = x\n        return self",
+            "a = A()",
+            "b = a.add(1)",
+            "b.n = 2",
+            "c = a.n",
+        ],
+        {"b": "a", "c": "b", "d": "c", "e": "d"},
+    ),
+    "a function that returns what it finds": (
+        ["xs = []", "def get(): return xs", "ys = get()", "ys.append(1)", "n = len(xs)"],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
+    "an attribute of a class is one of its instances": (
+        ["class A: n = 0", "a = A()", "A.n = 1", "k = a.n"],
+        {"b": "a", "c": "ab", "d": "c"},
+    ),
+    "with enters the object": (
+        [
+            "class A:\n    def __enter__(self): self.n = 1\n    def __exit__(self, *_): pass",
+            "a = A()",
+            "with a: pass",
+            "k = a.n",
+        ],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "an item is changed in place by an augmented assignment": (
+        ["xs = []", "d = {'k': xs}", "d['k'] += [1]", "n = len(xs)"],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "what an augmented assignment adds is held": (
+        ["xs = []", "d = {}", "d |= {'k': xs}", "d['k'].append(1)", "n = len(xs)"],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
+    "a default of get may be the result": (
+        ["xs = []", "d = {}", "ys = d.get('k', xs)", "ys.append(1)", "n = len(xs)"],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
     "a view that is changed by its own name is still a view": (
         ["a = f()", "v = a[:2]", "v += 1", "s = a.sum()"],
         {"b": "a", "c": "b", "d": "c"},
