@@ -168,6 +168,8 @@ DEPLOY = Command(
             choices=Kind.POOL,
             help="the work pool whose workers execute it (default)",
         ),
+        Option(name="--lock", help="keep a full lock of this environment, as its next versions will too"),
+        Option(name="--no-lock", help="keep no lock any more"),
         Option(name="--dry-run", help="check everything and show what would be stored, and store nothing"),
         Option(name="--force", help="deploy it although `%flow check` finds that its runs will certainly fail"),
     ),

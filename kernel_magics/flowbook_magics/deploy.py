@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.cells.grammar import Parsed
 from flowbook.core.deploying import DEFAULT_POOL
-from flowbook.errors import NotebookError
+from flowbook.errors import NotebookError, UsageError
 from flowbook_magics.session import Session, notebook_path
 from flowbook_magics.tables import Text
 
@@ -45,6 +45,7 @@ def deploy(session: Session, said: Parsed) -> Text:
         catchup=said.catchup,
         overlap=said.overlap,
         pool=said.pool,
+        lock=_lock(said),
         parameter_texts=[f"{name}={value}" for name, value in said.set],
         dry_run=bool(said.dry_run),
         force=bool(said.force),
@@ -62,6 +63,13 @@ def deploy(session: Session, said: Parsed) -> Text:
         where = "" if promoted.pool in (None, DEFAULT_POOL) else f" --pool {promoted.pool}"
         lines.append(f"A worker runs it. Start one with: flowbook worker start{where}")
     return Text("\n".join(lines))
+
+
+def _lock(said: Parsed) -> bool | None:
+    """Whether to keep a lock; None leaves it as the version before has it."""
+    if said.lock and said.no_lock:
+        raise UsageError("%deploy was given both --lock and --no-lock; keep one of them.")
+    return True if said.lock else False if said.no_lock else None
 
 
 def listed(fires: Iterable[datetime]) -> str:

@@ -144,6 +144,17 @@ def versions(name: str, output: str) -> None:
     print_table(shown, "There are no versions.")
 
 
+@deployment.command(epilog="Example: flowbook deployment lock report > requirements.txt")
+@click.argument("name")
+@click.option("--version", type=click.IntRange(1), metavar="N", help="That of an older version.")
+def lock(name: str, version: int | None) -> None:
+    """Print the lock of the deployment NAME: what was installed where it was deployed, as pip and uv read it."""
+    from flowbook import engine
+    from flowbook.promote.lock import lock_of
+
+    click.echo(lock_of(engine.engine().database, name, version), nl=False)
+
+
 @deployment.command(epilog="Example: flowbook deployment rollback report 3")
 @click.argument("name")
 @click.argument("version", type=click.IntRange(1), required=False)

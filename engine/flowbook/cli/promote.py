@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--tag", "--tags", "tags", multiple=True, metavar="TAG", help="A tag of its runs; `a,b` are two.")
 @click.option("--description", help="What it is for.")
 @click.option("--paused/--no-paused", default=None, help="Whether its schedules make runs (default: as before).")
+@click.option("--lock/--no-lock", default=None, help="Keep a full lock of this environment (default: as before).")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
 @output_option

@@ -42,6 +42,7 @@ class WorkerOptions(RunOptions, total=False):
 
     work_queue_name: str | None
     job_variables: Mapping[str, Any] | None
+    lock: bool | None
 
 
 class PoolOptions(WorkerOptions, total=False):

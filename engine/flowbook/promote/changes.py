@@ -29,6 +29,8 @@ def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[
     found += _settings(before.get("settings", {}), after.get("settings", {}))
     if before.get("job_variables", {}) != after.get("job_variables", {}):
         found.append("job variables")
+    if before.get("lock") != after.get("lock"):
+        found.append("the lock")
     if before["python"] != after["python"]:
         found.append(f"Python {before['python']} → {after['python']}")
     if names := _differing(_versions(before), _versions(after)):

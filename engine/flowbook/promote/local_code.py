@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
+
+from flowbook.promote.lock import direct_url
 
 _ENVIRON_CALLS = frozenset({"getenv", "environ.get", "environ.pop", "environ.setdefault"})
 
@@ -65,12 +66,7 @@ def installed() -> list[dict[str, Any]]:
 
 
 def _is_editable(distribution: Distribution) -> bool:
-    """PEP 610: ``direct_url.json`` says it."""
-    try:
-        direct = json.loads(distribution.read_text("direct_url.json") or "{}")
-    except (OSError, ValueError):
-        return False
-    return bool(direct.get("dir_info", {}).get("editable"))
+    return bool(direct_url(distribution).get("dir_info", {}).get("editable"))
 
 
 def _imported_files(tree: ast.Module, folder: Path, beside: Path) -> Iterator[Path]:

@@ -85,6 +85,7 @@ def summary_of(manifest: Mapping[str, Any]) -> str:
         _counted(manifest["local_imports"], "local file"),
         _counted(manifest["distributions"], "distribution")
         + (f" ({', '.join(editable)} editable)" if editable else ""),
+        f"lock {manifest['lock'][:12]}" if manifest.get("lock") else "",
         f"environment variables {', '.join(manifest['environment'])}" if manifest["environment"] else "",
     ]
     return ", ".join(part for part in parts if part and not part.startswith("0 "))

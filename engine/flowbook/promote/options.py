@@ -33,6 +33,7 @@ class DeployOptions:
     concurrency_limit: Any = None
     overlap: str | None = None
     job_variables: Mapping[str, Any] | None = None
+    lock: bool | None = None
 
     def settings(self, before: DeploymentSettings, title: str) -> DeploymentSettings:
         """The settings of the new version, which come after `before`. Raises UsageError for one that does not fit."""
@@ -130,6 +131,7 @@ _TYPES: dict[str, tuple[type | UnionType, str]] = {
     "work_pool_name": (str, "the name of a work pool"),
     "work_queue_name": (str, "the name of a queue"),
     "job_variables": (Mapping, "a dict"),
+    "lock": (bool, "True or False"),
 }
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from flowbook import engine
 from flowbook.core.deploying import settings_from_json
+from flowbook.errors import UsageError
 from flowbook.promote.checks import Ran, findings
 from flowbook.promote.checks.finding import refuse_errors
+from flowbook.promote.lock import make_lock
 from flowbook.promote.manifest import make_manifest, summary_of
 from flowbook.promote.notebook import read_notebook, snapshot
 from flowbook.promote.options import OF_NOTEBOOKS, DeployOptions, checked_name, planned_schedules
 from flowbook.promote.parameters import from_texts
 from flowbook.promote.previous import deployed_as, kept_parameters, other_source
-from flowbook.promote.reading import read
+from flowbook.promote.reading import Reading, read
 from flowbook.promote.saving import (
     Promoted,
     checked_schedules,
@@ -117,6 +119,8 @@ def promote_notebook(
         "job_variables": variables or (before or {}).get("job_variables", {}),
         "label": options.version,
     }
+    lock = make_lock() if _is_locked(options, before, reading, title) else None
+    manifest["lock"] = lock.sha if lock else None
     found = findings(reading, variables=manifest["job_variables"].get("env", {}), ran=ran)
     if not force:
         refuse_errors(found)
@@ -126,11 +130,22 @@ def promote_notebook(
         flow=reading.flow.name if reading.flow else path.stem,
         kind=reading.kind.value,
         schedules=schedules,
-        snapshots={sha: content},
+        snapshots={sha: content, **({lock.sha: lock.content} if lock else {})},
         captured=summary_of(manifest),
-        warnings=[*other_source(before, path, called), *dropped],
+        warnings=[*other_source(before, path, called), *dropped, *(lock.warnings if lock else ())],
         findings=found,
         known=known,
         paused=options.paused,
         dry_run=dry_run,
     )
+
+
+def _is_locked(options: DeployOptions, before: Mapping[str, Any] | None, reading: Reading, title: str) -> bool:
+    """Whether the version keeps a lock: as is said, else as the version before. Raises UsageError where it cannot."""
+    said = bool((before or {}).get("lock")) if options.lock is None else options.lock
+    if said and reading.language != "python":
+        raise UsageError(
+            f"A lock keeps the distributions of Python, and the notebook of {title} is in {reading.language}: "
+            "deploy it with --no-lock."
+        )
+    return said

@@ -16,6 +16,7 @@ from flowbook.core.parameters import coerce
 from flowbook.core.templates import has_placeholder
 from flowbook.entrypoints import place_of
 from flowbook.promote.local_code import environment_names, installed, local_imports
+from flowbook.promote.lock import make_lock
 from flowbook.promote.options import DeployOptions, checked_name
 from flowbook.promote.parameters import Parameter, Schema, from_texts, schema_to_json
 from flowbook.promote.previous import deployed_from
@@ -60,6 +61,7 @@ def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | Non
     )
     settings, variables = checked_settings(options, first, title)
     source, content = captured_source(flow)
+    lock = make_lock() if options.lock else None
     manifest = {
         "snapshot": sha_of(content),
         **source,
@@ -73,6 +75,7 @@ def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | Non
         "distributions": installed(),
         "settings": settings.to_json(),
         "job_variables": variables,
+        "lock": lock.sha if lock else None,
         "label": options.version or flow.version,
     }
     known = deployed_from(engine.engine().database, flow.name, name)
@@ -82,8 +85,10 @@ def deploy_flow(flow: Flow[..., Any], options: DeployOptions, *, pool: str | Non
         flow=flow.name,
         kind=manifest["kind"],
         schedules=schedules,
-        snapshots={manifest["snapshot"]: content},
-        captured=f"{manifest['entrypoint']} (snapshot {manifest['snapshot'][:12]}), Python {manifest['python']}",
+        snapshots={manifest["snapshot"]: content, **({lock.sha: lock.content} if lock else {})},
+        captured=f"{manifest['entrypoint']} (snapshot {manifest['snapshot'][:12]}), Python {manifest['python']}"
+        + (f", lock {lock.sha[:12]}" if lock else ""),
+        warnings=lock.warnings if lock else (),
         known=known,
         paused=options.paused,
         dry_run=dry_run,

@@ -1,4 +1,7 @@
-"""Snapshots: what versions of deployments run, kept in the database by their SHA-256, so all machines have them."""
+"""Snapshots: what versions of deployments run, kept in the database by their SHA-256, so all machines have them.
+
+The lock of a version is kept in the same way.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def keep_snapshot(connection: Connection, sha: str, content: bytes, now: float) 
 
 
 def unused_snapshots(connection: Connection, before: float) -> list[str]:
-    """The snapshots made before this time that no version of a deployment runs any more."""
+    """The snapshots made before this time that no version of a deployment names any more."""
     from sqlalchemy import select
 
     from flowbook.store.schema import deployment_version, snapshot
@@ -41,7 +44,8 @@ def unused_snapshots(connection: Connection, before: float) -> list[str]:
     old = set(connection.scalars(select(snapshot.c.sha).where(snapshot.c.created < before)))
     if old:
         manifests = connection.scalars(select(deployment_version.c.manifest))
-        old -= {json.loads(manifest).get("snapshot") for manifest in manifests}
+        for manifest in map(json.loads, manifests):
+            old -= {manifest.get("snapshot"), manifest.get("lock")}
     return sorted(old)
 
 

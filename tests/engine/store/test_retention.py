@@ -281,9 +281,10 @@ def test_fires_of_long_ago_go_but_not_those_of_a_run_that_is_there(database: Dat
 
 
 def test_snapshots_go_that_no_version_runs_any_more(database: Database) -> None:
-    def version(name: str, content: bytes, since: float) -> str:
-        kept = {sha_of(content): content}
+    def version(name: str, content: bytes, since: float, lock: bytes | None = None) -> str:
+        kept = {sha_of(each): each for each in (content, lock) if each is not None}
         manifest = {"kind": "notebook", "parameters": {}, "schema": [], "settings": {}, "snapshot": sha_of(content)}
+        manifest["lock"] = None if lock is None else sha_of(lock)
         save_version(
             database, name=name, flow=name, manifest=manifest, schedules=[], new_id=new_id, snapshots=kept, now=since
         )
@@ -293,14 +294,15 @@ def test_snapshots_go_that_no_version_runs_any_more(database: Database) -> None:
         with database.read() as connection:
             return set(connection.scalars(select(snapshot.c.sha)))
 
-    gone = [version("gone", bytes([number]), OLD) for number in range(25)]
-    shared, used, new = version("gone", b"shared", OLD), version("kept", b"used", OLD), version("gone", b"new", RECENT)
+    gone = [*(version("gone", bytes([number]), OLD, b"old lock") for number in range(25)), sha_of(b"old lock")]
+    shared, new = version("gone", b"shared", OLD), version("gone", b"new", RECENT)
+    used, lock = version("kept", b"used", OLD, b"lock"), sha_of(b"lock")
     assert version("kept", b"shared", RECENT) == shared
     delete_deployment(database, find_deployment(database, "gone").id)
     assert prune(database, home(), replace(MONTH, dry_run=True), now=NOW).snapshots == len(gone)
-    assert snapshots() == {*gone, shared, used, new}
+    assert snapshots() == {*gone, shared, used, lock, new}
     assert prune(database, home(), MONTH, now=NOW).snapshots == len(gone)
-    assert snapshots() == {shared, used, new}
+    assert snapshots() == {shared, used, lock, new}
     assert load_snapshot(database, shared) == b"shared"
 
 
