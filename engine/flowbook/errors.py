@@ -21,6 +21,7 @@
     ├── NotPicklable            an argument or result cannot be sent to or from another process
     ├── ConcurrencySlotAcquisitionError      slots that cannot be had: no such limit, or fewer slots
     ├── AcquireConcurrencySlotTimeoutError   slots that were not free in time
+    ├── EnvironmentNotBuilt     the environment that a version locked cannot be built where its run is executed
     ├── NotFound                no such run, deployment, task or cell
     └── StoreError              the database or a result file cannot be used
         └── MissingResult       the file of a stored result is gone
@@ -147,6 +148,10 @@ class ConcurrencySlotAcquisitionError(FlowbookError):
 
 class AcquireConcurrencySlotTimeoutError(FlowbookError, TimeoutError):
     """The slots of a concurrency limit were not free within ``timeout_seconds``."""
+
+
+class EnvironmentNotBuilt(FlowbookError):
+    """The environment that a version locked cannot be built where its run is executed."""
 
 
 class NotFound(FlowbookError, LookupError):

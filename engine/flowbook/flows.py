@@ -276,9 +276,9 @@ class Flow(Decorated, Generic[P, R]):
         """Make this flow a deployment whose runs the workers of ``work_pool_name`` execute; returns its id.
 
         Options: those of `serve` about schedules and runs, ``work_queue_name``, ``job_variables`` (``env``,
-        ``working_dir``, ``memory_mb``), ``lock`` (False: whether a full lock of this environment is kept with it),
-        ``print_next_steps`` (True). What it runs is kept as it is now. Raises
-        UsageError for an option that does not exist or does not fit, NotFound if there is no such pool.
+        ``working_dir``, ``memory_mb``, ``environment``), ``lock`` (False: whether a full lock of this environment is
+        kept with it), ``print_next_steps`` (True). What it runs is kept as it is now. Raises UsageError for an option
+        that does not exist or does not fit, NotFound if there is no such pool.
         """
         return _deployments().deploy_one(self, name, {"work_pool_name": work_pool_name, **options})  # type: ignore[no-any-return]
 

@@ -59,6 +59,7 @@ def say_pruned(pruned: Pruned, *, done: str = "Deleted") -> None:
         "result": pruned.results,
         "due time": pruned.fires,
         "snapshot": pruned.snapshots,
+        "environment": pruned.environments,
         "folder": pruned.folders,
     }
     said = ", ".join(f"{count:,} {noun}{'' if count == 1 else 's'}" for noun, count in counts.items() if count)

@@ -29,6 +29,11 @@ _OPTIONS = (
     click.option(
         "--memory-mb", type=int, metavar="N", help="What a run's processes may each allocate, in MiB, from 64 up."
     ),
+    click.option(
+        "--environment",
+        metavar="locked|worker",
+        help="What runs of versions with a lock are executed in: what it names, or the worker's own (default).",
+    ),
 )
 
 
@@ -195,11 +200,14 @@ def _set(name: str, **changes: Any) -> WorkPool:
     return update_pool(engine.engine().database, name, **changes)
 
 
-def _settings(env: tuple[str, ...], working_dir: str | None, memory_mb: int | None) -> dict[str, Any]:
+def _settings(
+    env: tuple[str, ...], working_dir: str | None, memory_mb: int | None, environment: str | None
+) -> dict[str, Any]:
     given = {
         "env": pairs(env, "--env", "NAME=VALUE, such as TZ=Europe/Zurich"),
         "working_dir": working_dir,
         "memory_mb": memory_mb,
+        "environment": environment,
     }
     return {name: value for name, value in given.items() if value not in (None, {})}
 

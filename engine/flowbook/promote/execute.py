@@ -12,17 +12,18 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowbook import engine
 from flowbook.core.states import cancelled
-from flowbook.errors import FlowbookError
+from flowbook.errors import CancelRequested, FlowbookError
 from flowbook.run import logs
 from flowbook.run.lifeline import when_cut
 from flowbook.store.deployments import manifest_of
 from flowbook.store.processes import this_process
 from flowbook.store.queue import QueuedRun, queued_run, take_over
+from flowbook.store.reaper import end
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
 
     The second argument is the fence of the claim; without it, the claim that is in force is ours.
     """
+    given = dict(os.environ)
     gc.disable()  # what is imported stays; looking through it now, and again at the end, is a fifth of what a run costs
     opened = engine.engine()
     run = queued_run(opened.database, arguments[0])
@@ -39,9 +41,8 @@ def main(arguments: list[str]) -> int:
         return 1
     opened.journal.claims.hold(run.id, fence)
     _end_with_worker(run)
-    _limit_memory()
     logs.quiet_terminal()
-    return _execute_to_end(run)
+    return _execute_to_end(run, ("flowbook.promote.execute", *arguments), given)
 
 
 def execute_called(run: QueuedRun) -> None:
@@ -51,14 +52,19 @@ def execute_called(run: QueuedRun) -> None:
     try:
         _execute_to_end(run)
     except KeyboardInterrupt:  # before the run could hear of it
-        from flowbook.store.reaper import end
-
         end(engine.engine().database, run.id, cancelled("Interrupted."))
 
 
-def _execute_to_end(run: QueuedRun) -> int:
+def _execute_to_end(run: QueuedRun, module: Sequence[str] = (), env: Mapping[str, str] | None = None) -> int:
+    """Returns the exit status. `module` and `env` begin this process anew, in another environment."""
     try:
         manifest = _manifest(run)
+        if env is not None and manifest.get("lock") is not None:
+            from flowbook.promote.environment import go_on_inside, is_wanted
+
+            if is_wanted():
+                go_on_inside(run, manifest, module, env)
+        _limit_memory()
         if manifest["kind"] in ("python", "pickle"):
             from flowbook.promote.flow_run import execute
         else:
@@ -73,6 +79,9 @@ def _execute_to_end(run: QueuedRun) -> int:
         from flowbook.promote.claimed import fail
 
         asyncio.run(fail(run, error))
+        return 1
+    except CancelRequested as error:  # before it began
+        end(engine.engine().database, run.id, cancelled(str(error)), fence=run.fence)
         return 1
     return 0
 

@@ -41,11 +41,11 @@ def make_lock(found: Iterable[Distribution] | None = None, python: str | None = 
     warnings: dict[str, str] = {}
     for each in distributions() if found is None else found:
         name = each.metadata["Name"]
-        key = re.sub(r"[-_.]+", "-", name or "").lower()
+        key = _key(name or "")
         if not key or key in _LEFT_OUT or key in lines:  # the first one of a name is what is imported
             continue
         direct = direct_url(each)
-        lines[key] = _requirement(name, each.version, direct)
+        lines[key] = requirement(name, each.version, direct)
         if direct.get("url", "").startswith("file:"):
             warnings[key] = _elsewhere(name, direct)
     head = f"# Python {python or platform.python_version()}"
@@ -62,7 +62,12 @@ def direct_url(distribution: Distribution) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _requirement(name: str, version: str, direct: dict[str, Any]) -> str:
+def has_requirement(lock: bytes, name: str) -> bool:
+    """Whether a lock names the distribution."""
+    return any(_key(re.split("==| @ ", line)[0]) == name for line in lock.decode().splitlines())
+
+
+def requirement(name: str, version: str, direct: dict[str, Any]) -> str:
     """A line of a requirements file."""
     url = direct.get("url")
     if not url:
@@ -77,6 +82,11 @@ def _requirement(name: str, version: str, direct: dict[str, Any]) -> str:
     if direct.get("subdirectory"):
         parts.append(f"subdirectory={direct['subdirectory']}")
     return f"{name} @ {url}" + (f"#{'&'.join(parts)}" if parts else "")
+
+
+def _key(name: str) -> str:
+    """What names that mean the same distribution have in common."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _elsewhere(name: str, direct: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from flowbook.core.states import FINAL_TYPES, cancelled
 from flowbook.errors import CancelRequested, FlowbookError, NotebookError
 from flowbook.promote.called import snapshot_of_called
 from flowbook.promote.claimed import as_flow_run, execution_folder, fail
+from flowbook.promote.environment import kernel_of
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.kinds import Kind
 from flowbook.promote.local_code import changed_imports
@@ -67,7 +68,7 @@ async def _execute(plan: Plan) -> None:
     folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
     folder.write_facts(plan.facts(folder.write_snapshot()))
     folder.save()
-    client = RunClient(plan.notebook, kernel=plan.manifest["kernel"], changed=folder.changed)
+    client = RunClient(plan.notebook, kernel=kernel_of(plan.manifest), changed=folder.changed)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, client.stop, SystemExit(_told_to_stop(plan.run)))
     loop.add_signal_handler(signal.SIGINT, _interrupt, plan.run, client)

@@ -22,7 +22,7 @@ class CalledRun:
     def __init__(self, run: QueuedRun) -> None:
         self.run = run
         self._over = threading.Event()
-        settings = ProcessSettings(env={}, working_dir=None, memory_mb=None)
+        settings = ProcessSettings(env={}, working_dir=None, memory_mb=None, environment=None)
         try:
             self._process = RunProcess(run, settings, self._over.set)
         except BaseException as error:

@@ -25,17 +25,21 @@ from flowbook.schedule.output import Output
 from flowbook.store.queue import QueuedRun
 
 _READ_EVERY = 0.2  # seconds
+#: What runs may be executed in.
+ENVIRONMENTS = ("worker", "locked")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessSettings:
     """`env` is added to the worker's environment; `working_dir` is where runs are executed, instead of in the folder
-    they were deployed from; `memory_mb` is what a run's processes may each allocate, in MiB.
+    they were deployed from; `memory_mb` is what a run's processes may each allocate, in MiB. In the `environment`
+    ``locked`` runs of a version that has a lock are executed in what that names; ``worker`` is that of the worker.
     """
 
     env: Mapping[str, str]
     working_dir: str | None
     memory_mb: int | None
+    environment: str | None
 
 
 class ProcessWorker:
@@ -44,13 +48,15 @@ class ProcessWorker:
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         """The settings as they are kept. Raises UsageError naming the one that does not fit."""
         refuse_unknown(title, settings, ProcessSettings.__slots__)
-        env, folder, memory = (settings.get(name) for name in ProcessSettings.__slots__)
+        env, folder, memory, environment = (settings.get(name) for name in ProcessSettings.__slots__)
         if env is not None and not (isinstance(env, Mapping) and all(isinstance(name, str) and name for name in env)):
             raise UsageError(f"env of {title} is {env!r:.80}; give a dict of environment variables.")
         if folder is not None and not isinstance(folder, str | os.PathLike):
             raise UsageError(f"working_dir of {title} is {folder!r:.80}; give the path of a folder.")
         if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 64):
             raise UsageError(f"memory_mb of {title} is {memory!r:.80}; give a whole number of MiB from 64 up.")
+        if environment not in (None, *ENVIRONMENTS):
+            raise UsageError(f"environment of {title} is {environment!r:.80}; it is one of {', '.join(ENVIRONMENTS)}.")
         checked: dict[str, Any] = {}
         if env:
             checked["env"] = {name: str(value) for name, value in env.items()}
@@ -58,11 +64,13 @@ class ProcessWorker:
             checked["working_dir"] = os.fspath(folder)
         if memory is not None:
             checked["memory_mb"] = memory
+        if environment is not None:
+            checked["environment"] = environment
         return checked
 
     def launch(self, run: QueuedRun, settings: Mapping[str, Any], ended: Callable[[], None]) -> RunProcess:
         """Start the process that executes a claimed run."""
-        known = {name: settings.get(name) for name in ("working_dir", "memory_mb")}
+        known = {name: settings.get(name) for name in ("working_dir", "memory_mb", "environment")}
         return RunProcess(run, ProcessSettings(env=settings.get("env") or {}, **known), ended)
 
 
@@ -113,7 +121,11 @@ class RunProcess:
     def _start(self, settings: ProcessSettings, lifeline: int) -> subprocess.Popen[bytes]:
         env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", VARIABLE: str(lifeline)}
         env.pop(RUN_FOLDER, None)  # that of a run around this one
-        for name, value in (("FLOWBOOK_WORKING_DIR", settings.working_dir), ("FLOWBOOK_MEMORY_MB", settings.memory_mb)):
+        for name, value in (
+            ("FLOWBOOK_WORKING_DIR", settings.working_dir),
+            ("FLOWBOOK_MEMORY_MB", settings.memory_mb),
+            ("FLOWBOOK_ENVIRONMENT", settings.environment),
+        ):
             env.pop(name, None)
             if value is not None:
                 env[name] = str(value)

@@ -30,6 +30,7 @@ class Pruned:
     results: int = 0
     fires: int = 0
     snapshots: int = 0
+    environments: int = 0
     folders: int = 0
     bytes: int = 0
 

@@ -38,6 +38,7 @@ def test_a_pool_is_made_listed_changed_and_deleted() -> None:
     made = cli(
         *("work-pool", "create", "reports", "--type", "process", "--concurrency-limit", "4"),
         *("--env", "TZ=Europe/Zurich", "--env", "A=b=c", "--working-dir", "/srv", "--memory-mb", "512", "--paused"),
+        *("--environment", "locked"),
     )
     assert made.output == (
         "Made the work pool 'reports' of type 'process', 4 runs at a time; it is paused. "
@@ -48,13 +49,30 @@ def test_a_pool_is_made_listed_changed_and_deleted() -> None:
         "env": {"TZ": "Europe/Zurich", "A": "b=c"},
         "working_dir": "/srv",
         "memory_mb": 512,
+        "environment": "locked",
     }
     assert (found["concurrency_limit"], found["paused"], found["active"], found["waiting"]) == (4, True, 0, 0)
     assert [queue["name"] for queue in found["queues"]] == ["default"]
     cli("work-pool", "resume", "reports")
-    changed = cli("work-pool", "update", "reports", "--env", "A=z", "--unset", "memory-mb", "--unset", "TZ")
+    changed = cli(
+        "work-pool",
+        "update",
+        "reports",
+        "--env",
+        "A=z",
+        "--unset",
+        "memory-mb",
+        "--unset",
+        "TZ",
+        "--environment",
+        "worker",
+    )
     assert changed.output == "Changed the work pool 'reports' of type 'process', 4 runs at a time.\n"
-    assert plain("work-pool", "inspect", "reports")["settings"] == {"env": {"A": "z"}, "working_dir": "/srv"}
+    assert plain("work-pool", "inspect", "reports")["settings"] == {
+        "env": {"A": "z"},
+        "working_dir": "/srv",
+        "environment": "worker",
+    }
     (row,) = plain("work-pool", "ls", "--output", "json")
     assert (row["name"], row["paused"]) == ("reports", False)
     assert cli("work-pool", "ls").output.splitlines()[1].split() == ["reports", "process", "4", "0", "0", "no"]
@@ -77,6 +95,10 @@ def test_the_limit_of_a_pool_by_the_names_that_prefect_has() -> None:
         (("create", "p"), "There is a work pool 'p' already. Change it with `flowbook work-pool update p`."),
         (("create", "a/b"), "'a/b' cannot be a name here"),
         (("update", "p", "--memory-mb", "12"), "memory_mb of work pool 'p' is 12"),
+        (
+            ("update", "p", "--environment", "lockd"),
+            "environment of work pool 'p' is 'lockd'; it is one of worker, locked.",
+        ),
         (("update", "p"), "Say what is to change: --concurrency-limit"),
         (("update", "p", "--unset", "memory-bm"), "'p' has no setting 'memory-bm'."),
         (("update", "q", "--memory-mb", "128"), "There is no work pool 'q'."),
