@@ -100,7 +100,7 @@ program = st.lists(statement, min_size=1, max_size=6).map("\n".join)
 
 
 @given(program)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_happens_was_foreseen(source: str) -> None:
     try:
         code = compile(source, "<cell>", "exec")
