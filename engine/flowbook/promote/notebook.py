@@ -68,7 +68,7 @@ def parse_notebook(content: bytes, called: str) -> NotebookNode:
     try:
         typed = nbformat.versions[major].to_notebook_json(plain)
         notebook: NotebookNode = nbformat.convert(typed, nbformat.current_nbformat)  # type: ignore[no-untyped-call]
-        give_ids(notebook)
+        give_ids(notebook, has_ids=major == nbformat.current_nbformat)
         nbformat.validate(notebook)
     except Exception as error:
         raise NotebookError(f"{called} is not a valid notebook: {why_invalid(error)}") from None

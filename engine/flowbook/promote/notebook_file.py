@@ -59,17 +59,21 @@ def checked_format(plain: dict[str, Any], called: str) -> int:
     for key, kind in (("metadata", dict), (held, list)):
         if not isinstance(plain.get(key), kind):
             raise NotebookError(f"{called} is not a valid notebook: it has no `{key}`. {_SAVE}")
-    if any(not isinstance(cell, dict) for cell in plain[held]):
-        raise NotebookError(f"{called} is not a valid notebook: something in its `{held}` is no cell. {_SAVE}")
+    for number, part in enumerate(plain[held], 1):
+        if not isinstance(part, dict):
+            raise NotebookError(f"{called} is not a valid notebook: entry {number} of its `{held}` is none. {_SAVE}")
+        if held == "cells" and not isinstance(part.get("metadata"), dict):
+            raise NotebookError(f"{called} is not a valid notebook: cell {number} has no `metadata`. {_SAVE}")
     return major
 
 
-def give_ids(notebook: NotebookNode) -> None:
+def give_ids(notebook: NotebookNode, *, has_ids: bool) -> None:
     """Bring a notebook to format 4.5: every cell has an id of its own.
 
     An id that is missing or there twice is made from the place of the cell, so that the same file gives the same ids.
+    Without `has_ids` they all are: those that are there came from converting an older format, by chance.
     """
-    said = [cell.get("id") for cell in notebook.cells]
+    said = [cell.get("id") if has_ids else None for cell in notebook.cells]
     taken = {each for each in said if isinstance(each, str)}
     seen: set[str] = set()
     for index, (cell, own) in enumerate(zip(notebook.cells, said, strict=True)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from flowbook import engine
 from flowbook.errors import FlowbookError, NotebookError
 from flowbook.promote import promote
-from flowbook.store.deployments import all_deployments
+from flowbook.promote.notebook import read_notebook, snapshot
+from flowbook.store.deployments import all_deployments, manifest_of
 
 FLOWS = ("from flowbook import flow", "@flow\ndef load(): ...", "@flow\ndef report(day): ...")
 PARAMETERS = "# parameters\nday: str = '2026-01-01'\nn: int = 3"
@@ -92,23 +95,46 @@ def test_a_notebook_that_cannot_be_meant_is_refused(
     assert not (home / "snapshots").exists()
 
 
+def file(*cells: Any, minor: int = 5, **more: Any) -> bytes:
+    """A notebook file that names no kernel."""
+    return json.dumps({"nbformat": 4, "nbformat_minor": minor, "metadata": {}, "cells": cells, **more}).encode()
+
+
+def cell(source: Any, **more: Any) -> dict[str, Any]:
+    """A code cell, without an id."""
+    code = {"cell_type": "code", "source": source, "metadata": {}, "outputs": [], "execution_count": None}
+    return {**code, **more}
+
+
 FILES: list[tuple[bytes, str]] = [
-    (b"\xff\xfe\x00", r"is not UTF-8 text"),
+    (b" \n", r"is not a notebook: the file is empty\.$"),
+    (b'{\n"a": "\xe9"}', r"is not UTF-8 text \(line 2\)\. Save it as UTF-8"),
     (b"print('hello')", r"is not JSON \(line 1: "),
     (b'{\n<<<<<<< HEAD\n "cells": []\n=======\n', r"has merge conflicts \(line 2\): resolve them first\.$"),
     (b"[1, 2]", r"is JSON, but not a notebook: it holds a list"),
     (b"{}", r"no usable `nbformat` version"),
+    (b'{"nbformat": 2, "worksheets": []}', r"format 2, .* `jupyter nbconvert --to notebook --inplace .*report\.ipynb`"),
     (b'{"nbformat": 9, "cells": []}', r"notebook format 9, which this flowbook does not know"),
-    (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "x"}]}', r"not a valid notebook"),
-]
+    (b'{"nbformat": 4, "metadata": {}}', r"is not a valid notebook: it has no `cells`\. Open it in Jupyter"),
+    (file(metadata=None), r"it has no `metadata`\."),
+    (file(1), r"entry 1 of its `cells` is none\."),
+    (file(cell("x = 1"), cell(3)), r"3 is not valid .* \(cell 2 of all cells, `source`\)\."),
+    (file({"cell_type": "x"}), r"not a valid notebook: cell 1 has no `metadata`\."),
+    (file({"cell_type": "x", "metadata": {}}), r"not a valid notebook: .* \(cell 1 of all cells.*\)"),
+    (file(cell("x = 1"), cell("y = 1\n<<<<<<< HEAD")), r"^Cell 2, line 2: invalid syntax: <<<<<<< HEAD$"),
+    (file(), r"no code cell, so there is nothing to run"),
+    (file({"cell_type": "markdown", "source": "# Report", "metadata": {}}), r"no code cell"),
+    (file(cell("x = '" + "A" * (33 << 20) + "'")), r"has 33 MB without its outputs, .* at most 32 MB: move the data"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "sentence"), FILES)
+@pytest.mark.parametrize(("content", "sentence"), FILES, ids=[sentence for _, sentence in FILES])
 def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
     path = tmp_path / "report.ipynb"
     path.write_bytes(content)
-    with pytest.raises(NotebookError, match=sentence):
+    with pytest.raises(NotebookError, match=sentence) as raised:
         promote(path)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -116,6 +142,20 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         promote(tmp_path / "report.ipynb")
     with pytest.raises(NotebookError, match=r"is a folder, not a notebook\.$"):
         promote(tmp_path)
+    (tmp_path / "loop.ipynb").symlink_to("loop.ipynb")
+    with pytest.raises(NotebookError, match=r"loop\.ipynb cannot be read: Too many levels of symbolic links\.$"):
+        promote(tmp_path / "loop.ipynb")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_opened_is_refused(make_notebook: Any) -> None:
+    path: Path = make_notebook("report", "x = 1")
+    path.parent.chmod(0)
+    try:
+        with pytest.raises(NotebookError, match=r"report\.ipynb cannot be read: Permission denied\.$"):
+            promote(path)
+    finally:
+        path.parent.chmod(0o700)
 
 
 def test_a_kernel_that_is_missing_is_refused_unless_python_can_stand_in(make_notebook: Any) -> None:
@@ -136,8 +176,68 @@ def test_a_sentence_is_never_a_traceback(make_notebook: Any) -> None:
     assert not re.search(r"Traceback|<unknown>|<cell>|File \"", str(raised.value))
 
 
-def test_old_notebooks_are_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_notebook_without_its_kernel_runs_in_another_of_its_language(
+    make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "share" / "kernels" / "r-4.5"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": [sys.executable], "display_name": "R", "language": "R"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(spec.parent.parent))
+    made = promote(make_notebook("r", "x <- 1", kernel="ir", language="R"))
+    assert made.warnings[0].startswith("The kernel 'ir' is not installed here, so runs use 'r-4.5'.")
+    path = tmp_path / "none.ipynb"
+    path.write_bytes(file(cell("x = 1")))
+    assert promote(path).warnings[0].startswith("The notebook names no kernel, so runs use 'python3'.")
+
+
+OLD: dict[str, bytes] = {
+    "4.2": file(cell("x = 1"), cell("y = 1"), minor=2),
+    "4.5-without-ids": file(cell("x = 1"), cell("y = 1")),
+    "same-ids": file(cell("x = 1", id="cell-1"), cell("y = 1", id="cell-1"), cell("z = 1", id="not an id")),
+    "3": json.dumps(
+        {
+            "nbformat": 3,
+            "nbformat_minor": 0,
+            "metadata": {"name": ""},
+            "worksheets": [{"cells": [{"cell_type": "code", "input": "x = 1", "language": "python", "outputs": []}]}],
+        }
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("content", OLD.values(), ids=OLD)
+def test_old_notebooks_are_brought_up_to_date_and_always_to_the_same(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "old.ipynb"
-    cell = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": [], "execution_count": 3}
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 2, "metadata": {}, "cells": [cell]}))
+    path.write_bytes(content)
+    notebook = read_notebook(path)
+    ids = [each["id"] for each in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert snapshot(notebook) == snapshot(read_notebook(path))
     assert promote(path).kind == "plain"
+
+
+def test_outputs_are_neither_kept_nor_checked(tmp_path: Path) -> None:
+    path = tmp_path / "report.ipynb"
+    image = {"output_type": "display_data", "data": {"image/png": "A" * (34 << 20)}, "metadata": {}}
+    path.write_bytes(file(cell("x = 1", outputs=[image, {"output_type": "of another tool"}])))
+    assert promote(path).kind == "plain"
+    assert len(snapshot(read_notebook(path))[1]) < 1000
+
+
+def test_half_a_character_does_not_hinder_a_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "report.ipynb"
+    path.write_bytes(file(cell("x = 1"), {"cell_type": "markdown", "source": "\ud83d", "metadata": {}}))
+    content = snapshot(read_notebook(path))[1]
+    assert json.loads(content)["cells"][1]["source"] == "\ud83d"
+
+
+def test_local_imports_are_captured_through_links(make_notebook: Any, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "sums.py").write_text("from . import rates")
+    (elsewhere / "rates.py").write_text("")
+    path = make_notebook("report", "from shared import sums")
+    (path.parent / "shared").symlink_to(elsewhere)
+    made = promote(path)
+    manifest = manifest_of(engine.engine().database, made.id, 1)
+    assert list(manifest["local_imports"]) == ["shared/rates.py", "shared/sums.py"]
