@@ -132,6 +132,8 @@ class CallVisitor(ExpressionVisitor):
         if isinstance(node.func, ast.Attribute):
             return self._run_method(node.func.attr, function, receiver, arguments)
         result = NOTHING
+        if any(definition.moves_on for definition in function.carries):
+            self.mutate(function, deep=True)
         for definition in function.carries:
             for part in definition.parts_for_call():
                 self._run_definition(part)

@@ -222,16 +222,18 @@ class VersionTracker:
         held = set(self._objects(analysis.holds.get(name, ()), own, analysis))
         definitions = set(analysis.definitions.get(name, ()))
         for other in shared | analysis.holds.get(name, frozenset()):
-            if other not in own:
+            if other not in own or other in analysis.reads:
                 held |= self.bindings.get(other, _UNKNOWN).held
                 inherited = self.bindings.get(other, _UNKNOWN).definitions
                 definitions |= {each for each in inherited if not (each.moves_on and name in analysis.parts)}
         for maker in analysis.made_by.get(name, ()):
-            given, inside, code = self._given_by(maker)
+            given, inside, code = self._given_by(maker, analysis)
             objects, held, definitions = objects | given, held | inside, definitions | code
         return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
 
-    def _given_by(self, maker: str) -> tuple[set[TrackedObject], set[TrackedObject], set[Definition]]:
+    def _given_by(
+        self, maker: str, analysis: Analysis
+    ) -> tuple[set[TrackedObject], set[TrackedObject], set[Definition]]:
         """What the call of a function, class or method of other cells may give: objects, what they hold, and code."""
         owner, _, method = maker.partition(".")
         made = self.bindings.get(owner, _UNKNOWN).definitions
@@ -240,6 +242,11 @@ class VersionTracker:
         names = {name for each in made for name in each.returns}
         if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
             names.add(owner)
+        for argument in analysis.arguments:
+            if argument.function == maker and any(
+                part.parameter_at(argument.slot) in part.returns_parameters for part in made if part.kind != "class"
+            ):
+                names.add(argument.name)
         known = [self.bindings[name] for name in names & self.bindings.keys()]
         definitions = {each.result() for each in made if each.kind == "class" or each.gives_code}
         return (

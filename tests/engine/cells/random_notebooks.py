@@ -55,9 +55,9 @@ sum(1 for v in {l} if v) | len([v for v in {l} if {n}]) | len(put({l})) | ({e} a
 """
 
 LISTS = """
-{l} | {l} | {l}[:] | {d}.get("k", {l}) | {r}[0] | {o}.items | [{e}, {e}] | [*{l}, {e}] | list({l}) | put({l})
+{l} | {l} | {l}[:] | {d}.get("k", {l}) | {r}[0] | {o}.items | [{e}, {e}] | [*{l}, {e}] | list({l})
 ({l} if {e} else {l}) | ({l} or {l}) | [v for v in {l} if {n}] | sorted({l}, key=str) | list({i})[:3]
-{d}.setdefault("s", {l}) | put({r}[0], {e}) | [{e} for v in {l}[:2]]
+{d}.setdefault("s", {l}) | [{e} for v in {l}[:2]]
 [({n} := {n} + 1) for v in {l}[:2]] | (lambda: {l})() | {r}[-1]
 """
 
@@ -79,6 +79,8 @@ SIMPLE = r"""
 {l}.reverse()
 {l}.clear()
 {l}.pop() if {l} else 0
+{l} = put({l}, {e})
+{l} = put({r}[0], {e})
 {l}[:1] = {L}
 {l}[0:1] = [{e}]
 del {l}[:1]

@@ -107,6 +107,10 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["xs = []", "def note(x, seen=xs):\n    seen.append(x)", "note(1)", "n = len(xs)"],
         {"b": "a", "c": "b", "d": "c"},
     ),
+    "a default is changed in the cell that defines the function": (
+        ["xs = []", "def note(x, seen=xs):\n    seen.append(x)\nnote(1)", "n = len(xs)"],
+        {"b": "a", "c": "b"},
+    ),
     "a function that is passed on changes what it is called with": (
         ["def add(t): t.append(1)", "rows = [[0], [1]]", "list(map(add, rows))", "n = rows[0]"],
         {"c": "ab", "d": "c"},
@@ -120,6 +124,14 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
             "c = a.n",
         ],
         {"b": "a", "c": "b", "d": "c", "e": "d"},
+    ),
+    "a function that returns its argument": (
+        ["xs = []", "def same(t): return t", "ys = same(xs)", "ys.append(1)", "n = len(xs)"],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
+    "a name that is bound to its own object runs what it ran": (
+        ["class A:\n    def get(self): return k", "k = 1", "a = A()", "a = a", "k = 2", "n = a.get()"],
+        {"c": "ab", "d": "bc", "f": "de"},
     ),
     "a function that returns what it finds": (
         ["xs = []", "def get(): return xs", "ys = get()", "ys.append(1)", "n = len(xs)"],
