@@ -1,7 +1,7 @@
 """Backups: one file with the database, as it was at one moment, and everything else in the home folder.
 
-What can be made again is left out (the folder ``cache``, temporary files), and so are symbolic links and archives that
-lie in the home folder itself, such as earlier backups.
+What can be made again is left out (the folders ``cache`` and ``environments``, temporary files), and so are symbolic
+links and archives that lie in the home folder itself, such as earlier backups.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from flowbook.store.urls import sqlite_file
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
+_REPEATABLE = ("cache", "environments")  # folders of what is made again when it is needed
 _NAME = "flowbook.db"  # where a home folder has its database
 _BESIDE = ("", "-wal", "-shm", "-journal", "-checkpoint")  # what ends the names of a database's files
 _COMPRESSION = 6  # of 9: the last levels take several times as long for a hundredth of the size
@@ -102,7 +103,7 @@ def _entries(home: Path, leave_out: set[Path]) -> Iterator[Path]:
     """What is in the home folder, folders before what is in them."""
 
     def is_kept(path: Path) -> bool:
-        is_repeatable = path.parent == home and (path.name == "cache" or path.name.endswith(".tar.gz"))
+        is_repeatable = path.parent == home and (path.name in _REPEATABLE or path.name.endswith(".tar.gz"))
         return not (is_repeatable or is_temporary(path.name) or path in leave_out or path.is_symlink())
 
     for folder, folders, names in os.walk(home):

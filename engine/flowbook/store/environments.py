@@ -31,8 +31,8 @@ def environment_folder(home: Path, lock: str, flowbook: str) -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the environment was built to its end."""
-    return (folder / "whole").is_file()
+    """Whether the environment was built to its end, and the Python that it links to is still there."""
+    return (folder / "whole").is_file() and (folder / "bin" / "python").exists()
 
 
 @contextmanager

@@ -108,7 +108,7 @@ def test_a_deployment_and_its_snapshot_are_in_it(
 
 def test_what_can_be_made_again_links_and_earlier_backups_are_left_out(home: Path, archive: Path) -> None:
     pipeline(1)
-    left_out = ("cache/graphviz.module", "results/.x.pickle.0123abcd", "earlier.tar.gz")
+    left_out = ("cache/graphviz.module", "environments/e/whole", "results/.x.pickle.0123abcd", "earlier.tar.gz")
     kept = ("runs/x/result.json", "runs/x/.checkpoints/table.csv")
     for name in (*left_out, *kept):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def test_what_can_be_made_again_links_and_earlier_backups_are_left_out(home: Pat
     (home / "runs" / "folder").symlink_to("/etc")
     assert backup(home / "this.tar.gz").exit_code == 0
     found = names(home / "this.tar.gz")
-    assert not {*left_out, "cache", "this.tar.gz", "runs/link", "runs/folder"} & set(found)
+    assert not {*left_out, "cache", "environments", "this.tar.gz", "runs/link", "runs/folder"} & set(found)
     assert {"flowbook.db", "key", "runs/x", *kept} <= set(found)
     assert [name for name in found if "flowbook" in name] == ["flowbook.db"]
 

@@ -16,7 +16,7 @@ from flowbook.promote.environment import Building, cause_of, own_flowbook
 from flowbook.promote.lock import has_requirement
 from flowbook.run.ids import new_id
 from flowbook.store.deployments import save_version
-from flowbook.store.environments import environment_folder, use
+from flowbook.store.environments import environment_folder, is_whole, use
 from flowbook.store.retention import Rule, prune
 
 PIP = [
@@ -67,6 +67,17 @@ def test_an_environment_shares_the_flowbook_of_its_worker_where_that_is_not_inst
     required, places = own_flowbook()
     assert required is None
     assert all(any((Path(place) / name).is_dir() for place in places) for name in ("flowbook", "flowbook_magics"))
+
+
+def test_an_environment_is_whole_when_it_was_built_to_its_end_and_has_its_python(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(tmp_path / "python3.11")
+    (tmp_path / "python3.11").touch()
+    assert not is_whole(tmp_path)
+    (tmp_path / "whole").touch()
+    assert is_whole(tmp_path)
+    (tmp_path / "python3.11").unlink()
+    assert not is_whole(tmp_path)
 
 
 def test_environments_go_that_no_version_names_any_more_and_no_run_is_in(home: Path) -> None:
