@@ -205,7 +205,7 @@ class _Linker:
         if name in BUILTINS:
             if step.is_task and name in step.raw.writes:
                 step.takes[name] = BUILTIN
-        elif not self.prelude.has_star:
+        elif not self.prelude.has_star and name not in step.raw.guarded_reads:
             line = _line_of(step, name)
             raise CellMistake(
                 step.known.cell, line, f"`{name}` is read, and no cell above binds it; bind it there, or take it out."
