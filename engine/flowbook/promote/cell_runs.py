@@ -66,7 +66,8 @@ async def _run_in_order(plan: Plan, client: RunClient, folder: RunFolder, future
             await client.run_code(SET_PARAMETERS if plan.kind is Kind.CELLS else injection(plan.values))
             show_values(plan.notebook.cells[step.cell.index], plan.values)
         folder.changed()
-        folder.save_if_due()
+        if folder.is_due:
+            folder.save()
 
 
 async def _run_recorded(step: Step, client: RunClient, plan: Plan, futures: dict[int, Future[Any]]) -> None:

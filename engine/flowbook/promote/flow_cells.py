@@ -22,7 +22,8 @@ async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> 
     for step in plan.steps:
         await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
         folder.changed()
-        folder.save_if_due()
+        if folder.is_due:
+            folder.save()
     said = call_text(plan.run.flow, plan.values)
     call = nbformat.v4.new_code_cell(said)  # type: ignore[no-untyped-call]
     call.metadata["flowbook"] = {"appended": True}

@@ -57,10 +57,10 @@ class RunFolder:
         """The notebook is not as it was saved."""
         self._changed = True
 
-    def save_if_due(self) -> None:
-        """Save the notebook if it changed and the last save was not just now."""
-        if self._changed and time.monotonic() >= self._next_save:
-            self.save_if_possible()
+    @property
+    def is_due(self) -> bool:
+        """Whether the notebook has changed, and the last save was not just now."""
+        return self._changed and time.monotonic() >= self._next_save
 
     def save_if_possible(self) -> None:
         """Save the notebook where an error would hide another one, or end nothing: it is a line in the log."""

@@ -103,6 +103,7 @@ def _run_cells(plan: Plan, client: RunClient, folder: RunFolder) -> Coroutine[An
     async def body(**_parameters: Any) -> None:
         async with _kernel(plan, client, folder):
             await run_cells(plan, client, folder)
+        folder.save()  # a run whose notebook cannot be kept has not succeeded
 
     return as_flow_run(plan.run, body, stop=client.cancel)
 
@@ -175,4 +176,5 @@ def _kernel(plan: Plan, client: RunClient, folder: RunFolder) -> Any:
 async def _save_as_it_grows(folder: RunFolder) -> None:
     while True:
         await asyncio.sleep(0.5)
-        folder.save_if_due()
+        if folder.is_due:
+            folder.save_if_possible()
