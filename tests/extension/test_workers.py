@@ -219,6 +219,7 @@ def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_se
     assert (home / "server-worker.log").stat().st_mode & 0o077 == 0
 
     worker.kill()
+    worker.wait(10)
     another = until(server.hosted)
     assert another.pid != worker.pid, "it is started again"
     assert f"the worker of this server ended with status {-signal.SIGKILL}" in server.log.read_text()
