@@ -123,7 +123,8 @@ def test_what_does_not_fit_is_a_sentence_for_its_field(
 
 def test_a_notebook_that_would_fail_is_refused_with_what_was_found(client: httpx.Client, notebook: Path) -> None:
     cells = [nbformat.v4.new_code_cell("x = 1\ny = input()")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), notebook)
     told = refusal(client)
     assert told["message"].startswith("Cell 1, line 2: input() has nobody to ask")
     [found] = told["findings"]

@@ -21,7 +21,9 @@ def save(nb: Notebook, path: Path, *sources: str, counts: tuple[int | None, ...]
         {"cell_type": "code", "id": f"c{n}", "metadata": {}, "outputs": [], "execution_count": count, "source": source}
         for n, (source, count) in enumerate(zip(sources, numbers, strict=False))
     ]
-    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel}
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
     nb.ok(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}", silent=True)
 
 

@@ -124,7 +124,7 @@ def test_an_object_is_not_changed_twice(nb: Notebook) -> None:
     [
         ("--only lod", "There is no task 'lod'. Did you mean 'load'?"),
         ("--only load,+midle+", "There is no task 'midle'. Did you mean 'middle'?"),
-        ("--only ,", "%flow run: --only is '', which names no task; write it as t, t+, +t or +t+."),
+        ("--only ,", "%flow run: --only is ','; it needs a value, as in --only SELECTION."),
         ("--only +", "%flow run: --only is '+', which names no task; write it as t, t+, +t or +t+."),
         ("--only", "%flow run: --only needs a value, as in --only SELECTION."),
         ("--only load --from-failed", "%flow run: --only and --from-failed exclude each other; keep one."),
