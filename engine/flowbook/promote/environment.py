@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from flowbook import engine
 from flowbook.errors import CancelRequested, EnvironmentNotBuilt
+from flowbook.promote.kernel import INSIDE
 from flowbook.promote.lock import direct_url, has_requirement, requirement
 from flowbook.store.environments import alone, environment_folder, is_whole, use
 from flowbook.store.queue import QueuedRun
@@ -25,8 +26,6 @@ from flowbook.store.snapshots import load_snapshot, sha_of
 
 #: Says that runs of locked versions are executed in their own environment: a setting of the pool.
 WANTED = "FLOWBOOK_ENVIRONMENT"
-#: Where the process is in such an environment: its folder.
-INSIDE = "FLOWBOOK_LOCKED_ENVIRONMENT"
 _PACKAGES = ("flowbook", "flowbook_magics", "flowbook_widgets", "flowbook_lab")
 _NOT_HANDED_ON = (WANTED, "PYTHONPATH", "PYTHONHOME")
 _LONGEST_CAUSE = 400
@@ -62,12 +61,6 @@ def go_on_inside(
     }
     sys.stdout.flush()
     os.execve(python, [python, "-m", *module], inside)
-
-
-def kernel_of(manifest: Mapping[str, Any]) -> str:
-    """The kernel that executes the notebook: that of the environment we are in, else the one it was deployed with."""
-    kernel: str = manifest["kernel"]
-    return "python3" if os.environ.get(INSIDE) else kernel
 
 
 class Building:

@@ -1,11 +1,11 @@
-"""The environment of the kernel of a run."""
+"""The kernel of a run, and what is around it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from flowbook.promote.called import DEPTH
 from flowbook.promote.folder import RunFolder
@@ -15,6 +15,15 @@ from flowbook.settings import current_settings
 
 if TYPE_CHECKING:
     from flowbook.promote.client import RunClient
+
+#: Where this process is in the environment that a version locked: its folder.
+INSIDE = "FLOWBOOK_LOCKED_ENVIRONMENT"
+
+
+def kernel_of(manifest: Mapping[str, Any]) -> str:
+    """The kernel that executes the notebook: that of the environment we are in, else the one it was deployed with."""
+    kernel: str = manifest["kernel"]
+    return "python3" if os.environ.get(INSIDE) else kernel
 
 
 @contextlib.asynccontextmanager

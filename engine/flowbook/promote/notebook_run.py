@@ -14,8 +14,8 @@ from flowbook.core.states import FINAL_TYPES, cancelled
 from flowbook.errors import CancelRequested, FlowbookError, NotebookError
 from flowbook.promote.called import snapshot_of_called
 from flowbook.promote.claimed import as_flow_run, execution_folder, fail
-from flowbook.promote.environment import kernel_of
 from flowbook.promote.folder import RunFolder
+from flowbook.promote.kernel import kernel_of
 from flowbook.promote.kinds import Kind
 from flowbook.promote.local_code import changed_imports
 from flowbook.promote.notebook import parse_notebook

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from flowbook.store.file_locks import try_lock, unlock
 
 FIXED_IN = (3, 51, 3)
 _LARGE = 4 << 20  # bytes of the log from which on a checkpoint is due
@@ -71,39 +72,12 @@ def _locked(path: str) -> Iterator[bool]:
     """Hold the lock file `path`, unless somebody does; says whether it is held. It goes with a process that dies."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             yield False
             return
         try:
             yield True
         finally:
-            _unlock(descriptor)  # not by closing: a child that was forked meanwhile has the descriptor as well
+            unlock(descriptor)  # not by closing: a child that was forked meanwhile has the descriptor as well
     finally:
         os.close(descriptor)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)

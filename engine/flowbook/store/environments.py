@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowbook.store.file_locks import try_lock
 from flowbook.store.kept_files import Pruned, folder_size
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             waiting()
             time.sleep(_LOOK_EVERY)
         yield
@@ -95,7 +96,7 @@ def _remove(folder: Path) -> bool:
     """Remove an environment, unless somebody builds it or runs in it."""
     descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        if not _try_lock(descriptor) or _is_in_use(folder):
+        if not try_lock(descriptor) or _is_in_use(folder):
             return False
         (folder / "whole").unlink(missing_ok=True)  # first of all: what is left, if this is killed, is not whole
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,17 +109,7 @@ def _is_in_use(folder: Path) -> bool:
     with suppress(FileNotFoundError):
         descriptor = os.open(folder / "whole", os.O_RDONLY)
         try:
-            return not _try_lock(descriptor)
+            return not try_lock(descriptor)
         finally:
             os.close(descriptor)
     return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

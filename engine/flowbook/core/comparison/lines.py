@@ -6,14 +6,13 @@ import re
 from difflib import SequenceMatcher
 
 from flowbook.core.comparison.records import TextChange
-from flowbook.core.plain import shorten
+from flowbook.core.plain import shorten, without_ansi
 
 _MOST_COMPARED = 1000  # lines of each text, from the first that differs
 _MOST_KEPT = 200  # lines of the diff
 _CONTEXT = 2
 _LONGEST = 1000  # columns of a line
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _VOLATILE = re.compile(
     r"(?<=\bat )0x[0-9a-fA-F]{6,}\b"  # where an object lies
     r"|^(?:CPU times|Wall time): .*|.* per loop \(mean ± std\. dev\. .*"  # %time and %timeit
@@ -26,14 +25,9 @@ def steady(line: str) -> str:
     return _VOLATILE.sub("…", line)
 
 
-def plain(text: str) -> str:
-    """The text without the colours of a terminal."""
-    return _ANSI.sub("", text)
-
-
 def text_change(before: str, after: str) -> TextChange | None:
     """How two texts differ; None if they do not."""
-    old, new = plain(before).splitlines(), plain(after).splitlines()
+    old, new = without_ansi(before).splitlines(), without_ansi(after).splitlines()
     old_keys, new_keys = [steady(line) for line in old], [steady(line) for line in new]
     if old_keys == new_keys:
         return None

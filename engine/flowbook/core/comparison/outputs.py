@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 from flowbook.core.comparison.alignment import aligned
-from flowbook.core.comparison.lines import plain, steady, text_change
+from flowbook.core.comparison.lines import steady, text_change
 from flowbook.core.comparison.pixels import picture_change
 from flowbook.core.comparison.records import OutputChange, Picture
 from flowbook.core.comparison.tables import Grid, grid_of, read_into, table_change
+from flowbook.core.plain import without_ansi
 
 _PICTURES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/svg+xml")
 _TEXTS = ("text/markdown", "text/latex", "text/plain")
@@ -80,7 +81,7 @@ def _shown(outputs: Iterable[Mapping[str, Any]]) -> list[Shown]:
             name = str(output.get("name"))
             streams[name] = streams.get(name, "") + _text(output.get("text"))
         elif kind == "error":
-            text = plain(f"{output.get('ename')}: {output.get('evalue')}")
+            text = without_ansi(f"{output.get('ename')}: {output.get('evalue')}")
             others.append(Shown(title="error", text=text, key=_key(text)))
         elif kind is not None and output.get("metadata", {}).get("flowbook") != "parameters":
             others.append(_display(output.get("data", {})))
@@ -88,7 +89,7 @@ def _shown(outputs: Iterable[Mapping[str, Any]]) -> list[Shown]:
 
 
 def _printed(name: str, text: str) -> Shown:
-    return Shown(title=_STREAMS.get(name, f"printed to {name}"), text=text, key=_key(plain(text)))
+    return Shown(title=_STREAMS.get(name, f"printed to {name}"), text=text, key=_key(without_ansi(text)))
 
 
 def _display(data: Mapping[str, Any]) -> Shown:
@@ -106,7 +107,7 @@ def _display(data: Mapping[str, Any]) -> Shown:
     if html:
         return Shown(title="HTML", text=_read(html), key=_key(_UUID.sub("…", _IN_TAGS.sub("…", html))))
     mime = next((mime for mime in _TEXTS if mime in data), next(iter(data), "text/plain"))
-    text = plain(_text(data.get(mime, "")))
+    text = without_ansi(_text(data.get(mime, "")))
     return Shown(title="shown", text=text, key=_key(text))
 
 
