@@ -30,9 +30,9 @@ class CellCode:
 
     def run(self, namespace: CellNamespace, show: Callable[[Any], None]) -> None:
         """Execute the cell in `namespace`."""
-        _execute(self.body, namespace)
+        _execute(self.body, namespace.names)
         if self.last is not None:
-            value = _execute(self.last, namespace)
+            value = _execute(self.last, namespace.names)
             if value is not None:
                 show(value)
 
@@ -90,8 +90,8 @@ def _number(shell: Any, name: str) -> int:
     return known.get(name) or next(reversed(known.values()), shell.execution_count)
 
 
-def _execute(code: CodeType, namespace: CellNamespace) -> Any:
-    value = eval(code, namespace)  # noqa: S307 - executing the user's cell is what this is for
+def _execute(code: CodeType, names: dict[str, Any]) -> Any:
+    value = eval(code, names)  # noqa: S307 - executing the user's cell is what this is for
     if code.co_flags & inspect.CO_COROUTINE:
         return run_coroutine(value)
     return value

@@ -118,7 +118,11 @@ class CellFunction:
     def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         analysis = self._cell.analysis
         namespace = CellNamespace(
-            inputs, self._notebook, analysis.builtins, partial(version_before, self._cells, self._cell)
+            inputs,
+            self._notebook,
+            analysis.builtins,
+            partial(version_before, self._cells, self._cell),
+            open_to_all=looks_names_up(self._cells, self._cell, self._code),
         )
         watch = Watch(self._cells, self._cell, inputs)
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
@@ -199,11 +203,17 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         names={name: notebook[name] for name in names - own if name in notebook},
         outdated=frozenset(outdated_inputs(cells, cell)),
         builtins=analysis.builtins,
+        open_to_all=looks_names_up(cells, cell, code),
         writes=writes,
         declared=cell.options.writes,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
     )
+
+
+def looks_names_up(cells: NotebookCells, cell: NotebookCell, code: CellCode) -> bool:
+    """Whether the cell has code that looks names up in its namespace by itself: magics, ``globals()``, ``eval``."""
+    return bool(cells.graph[cell.graph_id].flags) or "get_ipython" in code.names()
 
 
 def _itself(cell: PortableCell) -> PortableCell:
@@ -212,7 +222,7 @@ def _itself(cell: PortableCell) -> PortableCell:
 
 def _raise_if_interrupted(namespace: CellNamespace) -> None:
     """IPython ends a shell command that is interrupted and goes on; the task must not count as done."""
-    if dict.get(namespace, "_exit_code") == -signal.SIGINT:
+    if dict.get(namespace.names, "_exit_code") == -signal.SIGINT:
         raise KeyboardInterrupt
 
 

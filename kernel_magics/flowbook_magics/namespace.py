@@ -17,12 +17,12 @@ running: ContextVar[CellNamespace | None] = ContextVar("flowbook_cell_namespace"
 """The namespace of the cell task that the calling code is part of."""
 
 
-class CellNamespace(dict[str, Any]):
-    """The globals of one run of a cell task: its inputs, then what it binds.
+class CellNamespace:
+    """The names of one run of a cell task: its inputs, then what it binds.
 
-    Any other name is read through from the notebook's namespace (CPython calls ``__missing__`` of the globals of code
-    that it executes), so that helpers, imports and constants are there as they are in a plain cell. Names that are
-    known to be read stand in it from the start: reading through costs many times more than finding.
+    Any other name is read through from the notebook's namespace, so that helpers, imports and constants are there as
+    they are in a plain cell. Names that are known to be read stand in it from the start: reading through costs many
+    times more than finding.
     """
 
     def __init__(
@@ -31,49 +31,56 @@ class CellNamespace(dict[str, Any]):
         notebook: dict[str, Any],
         builtin: Iterable[str] = (),
         version: Callable[[str, Any], Any] = lambda _, value: value,
+        *,
+        open_to_all: bool = False,
     ) -> None:
-        """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook."""
-        super().__init__({name: getattr(builtins, name) for name in builtin if name not in notebook})
-        super().update(inputs)
-        # The body of a class looks for this one in the globals only, without reading through.
-        super().__setitem__("__name__", notebook.get("__name__", "__main__"))
+        """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook.
+
+        `open_to_all` is for a cell with code that looks names up in its namespace by itself, as magics do.
+        """
+        known = {name: getattr(builtins, name) for name in builtin if name not in notebook}
+        # The body of a class looks for its name in the globals only, without reading through.
+        known.update(inputs, __name__=notebook.get("__name__", "__main__"))
+        self.names: dict[str, Any]
+        """The globals of the cell's code."""
+        if open_to_all:
+            self.names = _Through(known, self)
+        else:
+            # CPython finds globals fast in a dict, not in its subclasses, and asks the builtins for what is not there.
+            rest = {name: value for name, value in vars(builtins).items() if name not in notebook}
+            self.names = {**known, "__builtins__": _Through(rest, self)}
         self._notebook = notebook
-        self._given = dict(self)
+        self._given = dict(self.names)
         self._inside: set[str] = set()
         self._version = version
         self.seen: dict[str, Any] = {}
         """What was read through to the notebook: undeclared reads, with the values that they gave."""
 
-    def __missing__(self, name: str) -> Any:
+    def read_through(self, name: str) -> Any:
+        """The value of a name that does not stand in it. Raises KeyError if it has none."""
         # Code that an earlier task defined is called by another one: it sees what that one sees.
         caller = running.get()
-        if caller is not None and caller is not self and dict.__contains__(caller, name):
-            return dict.__getitem__(caller, name)
+        if caller is not None and caller is not self and name in caller.names:
+            return caller.names[name]
         if caller is None or name in caller.seen:
-            return self._notebook[name]
-        return caller._read_through(name)
+            return self._last(name)
+        return caller._read_first(name)
 
-    def _read_through(self, name: str) -> Any:
-        """A name that was not foreseen is read for the first time. Raises KeyError if it has no value yet."""
+    def _last(self, name: str) -> Any:
+        return self._notebook[name] if name in self._notebook else vars(builtins)[name]
+
+    def _read_first(self, name: str) -> Any:
+        """A name that was not foreseen is read for the first time."""
         last = self._notebook.get(name, MISSING)
-        self.seen[name] = value = self._version(name, last)
+        value = self._version(name, last)
+        if value is MISSING and name in vars(builtins):
+            return vars(builtins)[name]
+        self.seen[name] = value
         if value is MISSING:
             raise KeyError(name)
         if value is not last:
-            super().__setitem__(name, value)
-            self._given[name] = value
+            self.names[name] = self._given[name] = value
         return value
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._notebook
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """As of a dict, reading through to the notebook."""
-        return self[name] if name in self else default  # noqa: SIM401 - it is what it suggests
-
-    def copy(self) -> dict[str, Any]:
-        """All that can be read in it, as a plain dict."""
-        return {**self._notebook, **self}
 
     def bind_functions(self, outdated: Set[str]) -> None:
         """Have the notebook's functions among the inputs look their names up here where that makes a difference.
@@ -92,7 +99,7 @@ class CellNamespace(dict[str, Any]):
             bound |= more
             pending -= more
         for name in bound:
-            self[name] = self._given[name] = rehomed(self._given[name], self._notebook, self)
+            self.names[name] = self._given[name] = rehomed(self._given[name], self._notebook, self.names)
 
     def written(self, names: frozenset[str], only: Container[str] | None = None) -> dict[str, Any]:
         """What the cell has bound: those of `names` that hold something, and what was bound in other ways.
@@ -101,19 +108,19 @@ class CellNamespace(dict[str, Any]):
         A function that the cell has defined looks its names up in the notebook from now on, as one of a plain cell
         does, unless it uses a name that stays inside.
         """
-        bound = [name for name, value in self.items() if name in names or self._is_new(name, value)]
+        bound = [name for name, value in self.names.items() if name in names or self._is_new(name, value)]
         public = {name for name in bound if name[0] != "_" and (only is None or name in only)}
-        private = {name for name in self if name.startswith("_")}
+        private = {name for name in self.names if name.startswith("_")}
         self._inside = {name for name in private.union(bound) - public if not name.startswith("__")}
         return {
-            name: value if uses_any(value, self._inside) else rehomed(value, self, self._notebook)
-            for name, value in self.items()
+            name: value if uses_any(value, self._inside) else rehomed(value, self.names, self._notebook)
+            for name, value in self.names.items()
             if name in public
         }
 
     def check_outputs(self, declared: Iterable[str] | None, label: str) -> None:
         """Raise CellError if the cell called `label` has ended without a value for an output that it declares."""
-        unbound = [name for name in declared or () if not super(CellNamespace, self).__contains__(name)]
+        unbound = [name for name in declared or () if not dict.__contains__(self.names, name)]
         if unbound:
             raise CellError(
                 f"Task {label!r} declares --out {','.join(unbound)}, which the cell has not bound when it ended. "
@@ -129,8 +136,33 @@ class CellNamespace(dict[str, Any]):
         What stays inside stays, because only here it can be found; the inputs are let go of.
         """
         self._given.clear()
-        for name in [name for name in self if not name.startswith("_") and name not in self._inside]:
-            del self[name]
+        for name in [name for name in self.names if not name.startswith("_") and name not in self._inside]:
+            del self.names[name]
+
+
+class _Through(dict[str, Any]):
+    """A dict that asks a namespace for the names that it does not hold.
+
+    As globals or builtins of code: CPython calls ``__missing__`` of either.
+    """
+
+    def __init__(self, held: Mapping[str, Any], namespace: CellNamespace) -> None:
+        super().__init__(held)
+        self._namespace = namespace
+
+    def __missing__(self, name: str) -> Any:
+        return self._namespace.read_through(name)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._namespace._notebook
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As of a dict, reading through to the notebook."""
+        return self[name] if name in self else default  # noqa: SIM401 - it is what it suggests
+
+    def copy(self) -> dict[str, Any]:
+        """All that can be read in it, as a plain dict."""
+        return {**self._namespace._notebook, **self}
 
 
 class Publisher:

@@ -64,6 +64,8 @@ class PortableCell:
     outdated: frozenset[str]
     """The inputs of which the notebook has newer versions."""
     builtins: frozenset[str]
+    open_to_all: bool
+    """Whether it has code that looks names up in its namespace by itself."""
     writes: frozenset[str]
     """The names that it binds, and those whose objects it changes: here it changes copies."""
     needed: frozenset[str]
@@ -77,7 +79,7 @@ class PortableCell:
         home = _home_of(inputs.values())
         for name, value in {"__name__": "__main__", "display": show, **self.names}.items():
             home.setdefault(name, value)
-        namespace = CellNamespace(inputs, home, self.builtins)
+        namespace = CellNamespace(inputs, home, self.builtins, open_to_all=self.open_to_all)
         namespace.bind_functions(self.outdated)
         if self.draws:
             _draw_here()

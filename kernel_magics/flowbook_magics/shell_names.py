@@ -19,14 +19,14 @@ def show_task_names(shell: Any) -> None:
 
     def names(self: Any) -> dict[str, Any]:
         task = running.get()
-        return plain.user_ns.fget(self) if task is None else task
+        return plain.user_ns.fget(self) if task is None else task.names
 
     def set_names(self: Any, names: dict[str, Any]) -> None:
         plain.user_ns.fset(self, names)
 
     def global_names(self: Any) -> dict[str, Any]:
         task = running.get()
-        return self.user_module.__dict__ if task is None else task
+        return self.user_module.__dict__ if task is None else task.names
 
     shell.__class__ = type(
         plain.__name__,
@@ -54,6 +54,6 @@ class _MainModule(ModuleType):
 
     def __getattribute__(self, name: str) -> Any:
         task = running.get()
-        if task is not None and dict.__contains__(task, name):
-            return dict.__getitem__(task, name)
+        if task is not None and dict.__contains__(task.names, name):
+            return task.names[name]
         return super().__getattribute__(name)

@@ -71,6 +71,13 @@ def told_kernel(run_id: str) -> Any:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
+def printed_in_first_cell(run_id: str) -> str:
+    """What the executed notebook has of it."""
+    kept = find_run(run_id).notebook
+    outputs = json.loads(Path(kept).read_text())["cells"][0]["outputs"] if kept else []
+    return "".join(line for output in outputs for line in output.get("text", ()))
+
+
 def finished(look: str) -> list[RunSummary]:
     return [run for run in recent_runs() if run.look == look]
 
@@ -107,6 +114,7 @@ def test_killing_the_executing_process_leaves_the_run_crashed(
     asked = request_run("report")
     process = worker()
     until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
+    until(lambda: printed_in_first_cell(asked.id) == "begun\n")
     (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
     sockets = Path(until(lambda: told_kernel(asked.id))["sockets"])
     assert sockets.is_dir()
@@ -115,8 +123,7 @@ def test_killing_the_executing_process_leaves_the_run_crashed(
     assert run.id == asked.id
     assert (run.state_type, run.done, run.total) == ("CRASHED", 2, 2)
     until(lambda: not kernels_of(asked.id) and not sockets.exists())
-    assert run.notebook is not None
-    assert json.loads(Path(run.notebook).read_text())["cells"][0]["outputs"][0]["text"] == ["begun\n"]
+    assert printed_in_first_cell(asked.id) == "begun\n"
     process.send_signal(signal.SIGTERM)
     assert process.wait(WITHIN) == 0
 
@@ -144,6 +151,7 @@ def test_a_worker_that_is_killed_takes_its_run_with_it(
     asked = request_run("report")
     process = worker()
     until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
+    until(lambda: printed_in_first_cell(asked.id) == "begun\n")
     (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
     process.kill()
     run = until(lambda: next(iter(finished("crashed")), None))

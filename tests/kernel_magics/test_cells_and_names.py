@@ -96,21 +96,34 @@ def test_the_name_of_a_task_without_one(source: str, taken: tuple[str, ...], nam
     assert free_name(analyze_cell(source, "cell", {}), source, taken, 4) == name
 
 
-def test_a_namespace_reads_through_and_keeps_what_is_bound() -> None:
+@pytest.mark.parametrize("open_to_all", [False, True])
+def test_a_namespace_reads_through_and_keeps_what_is_bound(open_to_all: bool) -> None:
     notebook: dict[str, Any] = {"k": 1, "f": len}
-    names = CellNamespace({"x": 2}, notebook, {"sum"})
-    exec("y = x + k\n_z = 5\nn = sum([y])", names)
-    assert names.written(frozenset({"y", "n", "maybe"})) == {"y": 3, "n": 3}
+    namespace = CellNamespace({"x": 2}, notebook, {"sum"}, open_to_all=open_to_all)
+    exec("y = x + k\n_z = 5\nn = sum([y])\nm = max(y, len((lambda: [f, k])()))", namespace.names)
+    assert namespace.written(frozenset({"y", "n", "m", "maybe"})) == {"y": 3, "n": 3, "m": 3}
     assert "y" not in notebook
+    with pytest.raises(NameError, match="nothing"):
+        exec("nothing", namespace.names)
+
+
+def test_a_namespace_that_is_open_to_all_shows_the_names_of_the_notebook() -> None:
+    names = CellNamespace({"x": 2}, {"k": 1}, open_to_all=True).names
     assert names.get("k") == 1
     assert names.get("nothing", 7) == 7
     assert names.copy()["x"] == 2
 
 
+def test_a_name_of_the_notebook_that_hides_a_builtin_hides_it_in_a_cell_too() -> None:
+    namespace = CellNamespace({}, {"max": min})
+    exec("least = max(3, 2)", namespace.names)
+    assert namespace.names["least"] == 2
+
+
 def test_functions_of_a_cell_belong_to_the_notebook_afterwards() -> None:
     notebook: dict[str, Any] = {"k": 1}
     names = CellNamespace({}, notebook)
-    exec("def f(): return k\ndef g(): return _p\n_p = 9\nclass C:\n    def m(self): return k", names)
+    exec("def f(): return k\ndef g(): return _p\n_p = 9\nclass C:\n    def m(self): return k", names.names)
     notebook.update(names.written(frozenset("fgC")))
     names.close()
     notebook["k"] = 2
@@ -124,15 +137,15 @@ def test_functions_see_the_versions_of_the_cell_that_calls_them() -> None:
     functions = {name: notebook[name] for name in ("inner", "outer", "other")}
     names = CellNamespace({"k": 1, **functions}, notebook)
     names.bind_functions({"k"})
-    assert (names["outer"](), notebook["outer"]()) == (1, 2)
-    assert names["other"] is notebook["other"]
+    assert (names.names["outer"](), notebook["outer"]()) == (1, 2)
+    assert names.names["other"] is notebook["other"]
 
 
 def test_code_of_an_earlier_task_sees_the_names_of_the_one_that_calls_it() -> None:
     notebook: dict[str, Any] = {"k": 2}
     earlier = CellNamespace({}, notebook)
-    exec("def f(): return k", earlier)
-    f = earlier["f"]
+    exec("def f(): return k", earlier.names)
+    f = earlier.names["f"]
     token = running.set(CellNamespace({"k": 1}, notebook))
     try:
         assert f() == 1
