@@ -13,7 +13,7 @@ from types import CodeType
 from typing import Any
 
 from flowbook_magics.awaiting import run_coroutine
-from flowbook_magics.functions import global_reads
+from flowbook_magics.functions import global_reads, mentioned
 from flowbook_magics.namespace import CellNamespace
 
 _FUTURES = reduce(or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
@@ -38,8 +38,14 @@ class CellCode:
 
     def names(self) -> frozenset[str]:
         """The names that the code looks up outside of its functions' own ones."""
-        codes = [self.body] if self.last is None else [self.body, self.last]
-        return frozenset().union(*map(global_reads, codes))
+        return frozenset().union(*map(global_reads, self._codes()))
+
+    def uses_ipython(self) -> bool:
+        """Whether a magic, a shell command or ``get_ipython`` stands in it."""
+        return any("get_ipython" in mentioned(code) for code in self._codes())
+
+    def _codes(self) -> list[CodeType]:
+        return [self.body] if self.last is None else [self.body, self.last]
 
 
 def compile_cell(shell: Any, typed: str, first: int) -> CellCode:

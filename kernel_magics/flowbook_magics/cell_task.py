@@ -185,8 +185,7 @@ class CellFunction:
 
 def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell, code: CellCode) -> PortableCell:
     """The cell for another process. Raises CellError for a cell that needs IPython."""
-    names = code.names()
-    if "get_ipython" in names:
+    if code.uses_ipython():
         raise CellError(
             f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
             "there only in the notebook's own process. Have the flow run it in a thread, or write it in plain Python."
@@ -200,7 +199,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
     return PortableCell(
         label=cell.label,
         code=code,
-        names={name: notebook[name] for name in names - own if name in notebook},
+        names={name: notebook[name] for name in code.names() - own if name in notebook},
         outdated=frozenset(outdated_inputs(cells, cell)),
         builtins=analysis.builtins,
         open_to_all=looks_names_up(cells, cell, code),
@@ -213,7 +212,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
 
 def looks_names_up(cells: NotebookCells, cell: NotebookCell, code: CellCode) -> bool:
     """Whether the cell has code that looks names up in its namespace by itself: magics, ``globals()``, ``eval``."""
-    return bool(cells.graph[cell.graph_id].flags) or "get_ipython" in code.names()
+    return bool(cells.graph[cell.graph_id].flags) or code.uses_ipython()
 
 
 def _itself(cell: PortableCell) -> PortableCell:

@@ -35,7 +35,7 @@ def writes_globals(value: Any) -> bool:
 
 def uses_any(value: Any, names: Set[str]) -> bool:
     """Whether it is a function that mentions one of `names`."""
-    return isinstance(value, FunctionType) and not names.isdisjoint(_mentioned(value.__code__))
+    return isinstance(value, FunctionType) and not names.isdisjoint(mentioned(value.__code__))
 
 
 def global_reads(code: CodeType) -> frozenset[str]:
@@ -52,7 +52,8 @@ _READS = ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
 @lru_cache(maxsize=1024)
-def _mentioned(code: CodeType) -> frozenset[str]:
+def mentioned(code: CodeType) -> frozenset[str]:
+    """The names in `code`, and the functions and classes in it: of globals, attributes and modules."""
     return frozenset(name for part in _codes(code) for name in part.co_names)
 
 

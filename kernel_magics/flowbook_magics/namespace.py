@@ -47,8 +47,10 @@ class CellNamespace:
             self.names = _Through(known, self)
         else:
             # CPython finds globals fast in a dict, not in its subclasses, and asks the builtins for what is not there.
-            rest = {name: value for name, value in vars(builtins).items() if name not in notebook}
-            self.names = {**known, "__builtins__": _Through(rest, self)}
+            rest = _Through(vars(builtins), self)
+            for name in rest.keys() & notebook.keys():
+                del rest[name]
+            self.names = {**known, "__builtins__": rest}
         self._notebook = notebook
         self._given = dict(self.names)
         self._inside: set[str] = set()

@@ -29,28 +29,30 @@ WORDS = {
 }
 
 
+_BY_NAME = {
+    "Cached": "reused",
+    "Retrying": "retrying",
+    "AwaitingRetry": "retrying",
+    "NotReady": "not-run",
+    "Cancelling": "cancelled",
+}
+_BY_TYPE = {
+    StateType.COMPLETED: "succeeded",
+    StateType.FAILED: "failed",
+    StateType.CRASHED: "crashed",
+    StateType.RUNNING: "running",
+    StateType.CANCELLED: "cancelled",
+    StateType.CANCELLING: "cancelled",
+    StateType.PAUSED: "paused",
+    StateType.SCHEDULED: "scheduled",
+}
+
+
 def look_of(state: State | None) -> str:
     """The key into WORDS for a state; a run without a state is waiting."""
     if state is None or state.type is StateType.PENDING:
         return "waiting"
-    by_name = {
-        "Cached": "reused",
-        "Retrying": "retrying",
-        "AwaitingRetry": "retrying",
-        "NotReady": "not-run",
-        "Cancelling": "cancelled",
-    }
-    by_type = {
-        StateType.COMPLETED: "succeeded",
-        StateType.FAILED: "failed",
-        StateType.CRASHED: "crashed",
-        StateType.RUNNING: "running",
-        StateType.CANCELLED: "cancelled",
-        StateType.CANCELLING: "cancelled",
-        StateType.PAUSED: "paused",
-        StateType.SCHEDULED: "scheduled",
-    }
-    return by_name.get(state.name) or by_type[state.type]
+    return _BY_NAME.get(state.name) or _BY_TYPE[state.type]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,6 +7,7 @@ on keeps its layout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flowbook.core.boxes import Box, boxes
 from flowbook.core.plain import one_line
@@ -44,12 +45,18 @@ def dot_of(drawn: Sequence[Box]) -> str:
 
 def label_of(box: Box) -> str:
     """The name as it is drawn: on one line, and cut where it is too long."""
-    return cut_to(one_line(box.name).strip() or "(no name)", _MOST_EMS)
+    return _measured(box.name)[0]
 
 
 def width_of(box: Box) -> float:
     """The width of a box in pixels."""
-    return max(_LEAST_WIDTH, round(TEXT_X + NAME_SIZE * text_ems(label_of(box)) + _MARGIN))
+    return _measured(box.name)[1]
+
+
+@lru_cache(maxsize=4096)
+def _measured(name: str) -> tuple[str, float]:
+    label = cut_to(one_line(name).strip() or "(no name)", _MOST_EMS)
+    return label, max(_LEAST_WIDTH, round(TEXT_X + NAME_SIZE * text_ems(label) + _MARGIN))
 
 
 def quoted(text: str) -> str:
