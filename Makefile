@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for other processes, so three at a time also pay on two cores. Those of one file share their fixtures.
 PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# The tests start hundreds of processes, which need not compile flowbook each time.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := pyproject.toml hatch_build.py package-lock.json
 
 .PHONY: demo lab test test-fast lint format bench build clean help
@@ -22,7 +24,8 @@ lab: $(VENV)/.demo  ## open JupyterLab on the example notebook, its data served 
 test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a browser too
 	$(BIN)/python tests/front_end.py
 	$(PYTEST) -m "not browser and not alone"
-	$(BIN)/python -m pytest -m "browser or alone"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not alone"
+	$(BIN)/python -m pytest -m alone
 
 test-fast: $(VENV)/.dev  ## the tests that take below a second each
 	$(PYTEST) -m "not slow and not browser and not alone"

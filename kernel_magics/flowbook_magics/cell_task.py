@@ -146,7 +146,7 @@ class CellFunction:
             raise
         finally:
             running.reset(token)
-            sys.stdout.flush()
+            outputs.flush()
 
     def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell in another process."""
@@ -175,7 +175,7 @@ class CellFunction:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
             outcome = Returned(outcome.value.brought_home(self._notebook))
-        sys.stdout.flush()
+        outputs.flush()
         return outcome
 
     def __reduce__(self) -> Any:

@@ -33,7 +33,18 @@ def under_cell(context: contextvars.Context | None, call: Callable[[], R]) -> R:
 def clear(shell: Any) -> None:
     """Remove the earlier output of the cell, which may be the only trace of a failure that is no more."""
     if getattr(shell, "kernel", None) is not None:
-        shell.display_pub.clear_output()
+        flush()
+        # Not by `clear_output`, which waits for both streams once more.
+        publisher = shell.display_pub
+        message = publisher.session.msg("clear_output", {"wait": False}, parent=publisher.parent_header)
+        publisher.session.send(publisher.pub_socket, message, ident=publisher.topic)
+
+
+def flush() -> None:
+    """Have what was printed sent, and wait for that."""
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "_flush_pending", True):  # a stream of ipykernel would wait also if there is nothing
+            stream.flush()
 
 
 def show(shell: Any, value: Any) -> None:
@@ -56,8 +67,7 @@ def show_error(shell: Any, error: BaseException) -> None:
     """Show the traceback of a failed task, from its cell on."""
     with _traceback_lock:  # IPython's formatter keeps state between two calls
         shell.showtraceback((type(error), error, of_user(error)), tb_offset=0)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    flush()
 
 
 def begins_in_cell(shell: Any, error: BaseException) -> BaseException:

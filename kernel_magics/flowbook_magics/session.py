@@ -20,6 +20,7 @@ from flowbook.errors import CellError, UsageError
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future
 from flowbook.run.task_execution import TaskExecution
+from flowbook.run.work import Work
 from flowbook.tasks import Task
 from flowbook_magics import commands, outputs
 from flowbook_magics.cell_code import CellCode, compile_cell
@@ -69,6 +70,8 @@ class Session:
         self.notes = TaskNotes(shell)
         """What is noted of the task runs of the last flow run."""
         self._codes: dict[str, CellCode] = {}
+        self._tasks: dict[str, tuple[NotebookCell, Task[..., Any]]] = {}
+        """What runs of cells are made from, by their keys: it holds until a cell is registered anew."""
         self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
 
     # What the shell tells
@@ -145,14 +148,14 @@ class Session:
         code = _compile(self.shell, cell, first)
         if code.is_empty:
             raise CellError(f"{title[0].upper()}{title[1:]} is empty; write below its first line what the task does.")
-        task_of(self.shell, self.notebook, self.cells, cell, code)  # raises UsageError for options that do not fit
+        task = task_of(self.shell, self.notebook, self.cells, cell, code)
         if known is not None and known.is_task:
             cell.last, cell.values, cell.tried = known.last, known.values, known.tried
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
         self.put(cell)
         self._codes[key] = code
-        self._bind_name(cell)
+        self._bind_name(cell, task)
         return cell
 
     def put(self, cell: NotebookCell) -> None:
@@ -170,6 +173,7 @@ class Session:
             if known is not None:
                 self._unbind_name(known)
                 self._codes.pop(key, None)
+                self._tasks.pop(key, None)
         self.cells.retire(keys)
 
     def modules(self) -> dict[str, str]:
@@ -193,6 +197,7 @@ class Session:
             cell.values, cell.dropped = dict(cell.values), set(cell.dropped)
         originals = {cell.key: cell for cell in mine}
         taken.cells, taken._codes = mine.with_cells(copies.values()), dict(self._codes)
+        taken._tasks = {}
         taken._at_home = lambda cell: home if (home := mine.by_key(cell.key)) is originals.get(cell.key) else None
         return taken
 
@@ -238,7 +243,13 @@ class Session:
 
     def _new_run(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> TaskExecution:
         before = [futures[task.graph_id] for task in self.cells.tasks_before(cell, among=futures)]
-        return engine.new_task_run(self._task(cell).work, (), {}, wait_for=before, flow=flow)
+        return engine.new_task_run(self._work(cell), (), {}, wait_for=before, flow=flow)
+
+    def _work(self, cell: NotebookCell) -> Work:
+        known = self._tasks.get(cell.key)
+        if known is None or known[0] is not cell or cell.options.over:  # the elements of one run have things in common
+            known = self._tasks[cell.key] = cell, self._task(cell)
+        return known[1].work
 
     def _task(self, cell: NotebookCell, *, here: bool = False) -> Task[..., Any]:
         return task_of(self.shell, self.notebook, self.cells, cell, self._codes[cell.key], here=here)
@@ -262,12 +273,12 @@ class Session:
 
     # Names
 
-    def _bind_name(self, cell: NotebookCell) -> None:
+    def _bind_name(self, cell: NotebookCell, task: Task[..., Any]) -> None:
         """The task's name is bound to the task, unless the name is taken by something else, built-in or not."""
         name, names = cell.label, self.notebook
         is_variable = hasattr(builtins, name) or any(name in other.analysis.writes for other in self.cells)
         if name.isidentifier() and not is_variable and isinstance(names.get(name), Task | type(None)):
-            names[name] = self._task(cell)
+            names[name] = task
 
     def _unbind_name(self, cell: NotebookCell) -> None:
         bound = self.notebook.get(cell.label)
