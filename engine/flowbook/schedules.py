@@ -20,11 +20,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flowbook.core.cron import cron_fires, parse_cron
+from flowbook.core.deploying import CATCHUPS
 from flowbook.core.interval import interval_fires
 from flowbook.core.recurrence import DEFAULT_START, recurrence
 from flowbook.core.rrule import parse_rrule
 from flowbook.core.schedule_arguments import (
-    CATCHUPS,
     anchor_time,
     check_choice,
     check_flag,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flowbook.cells.cell_lines import FLOW_CELL, TASK
 from flowbook.cells.grammar import Argument, Command, Kind, Option, pair, positive_count, positive_seconds
-from flowbook.core.deploying import OVERLAPS
-from flowbook.core.schedule_arguments import CATCHUPS
+from flowbook.core.deploying import CATCHUPS, OVERLAPS
 
 FLOW_SHOW = Command(name="%flow show", summary="Draw the graph of the tasks, without running it.")
 

@@ -21,6 +21,7 @@ from flowbook.run.ids import new_id
 from flowbook.run.work import Work
 from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
+from flowbook_magics.cell_runs import refuse, reuse, submit
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
@@ -143,14 +144,14 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
             continue
         cell = session.cells.by_id(graph_id)
         if graph_id not in selection.run:
-            futures[graph_id] = session.reuse(flow, cell, futures, _STALE if graph_id in stale else _FRESH)
+            futures[graph_id] = reuse(session, flow, cell, futures, _STALE if graph_id in stale else _FRESH)
             continue
         try:
             session.check_inputs(cell, made_meanwhile=selection.run)
         except CellError as error:  # the others can run all the same
-            futures[graph_id] = session.refuse(flow, cell, futures, error)
+            futures[graph_id] = refuse(session, flow, cell, futures, error)
         else:
-            futures[graph_id] = session.submit(flow, cell, futures)
+            futures[graph_id] = submit(session, flow, cell, futures)
     return futures
 
 
@@ -165,7 +166,7 @@ def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Fut
         done |= again
         for graph_id in session.cells.graph.topological_order():
             if graph_id in again:
-                futures[graph_id] = session.submit(flow, session.cells.by_id(graph_id), futures)
+                futures[graph_id] = submit(session, flow, session.cells.by_id(graph_id), futures)
                 futures[graph_id].wait()
 
 

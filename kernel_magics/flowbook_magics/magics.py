@@ -11,11 +11,10 @@ from IPython.core.error import UsageError as ShellUsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from flowbook import engine
 from flowbook.cells.cell_lines import FLOW_CELL, TASK, refuse_second_mark
 from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
 from flowbook.errors import NotFound, StoreError, UsageError, did_you_mean
-from flowbook_magics import commands, reports
+from flowbook_magics import commands
 from flowbook_magics.completion import hide_completions, show_completions
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import TaskOptions
@@ -62,7 +61,9 @@ class FlowbookMagics(Magics):
         if self.session.unattended is not None:
             self.session.unattended.submit(registered)
         elif not said.define:
-            self.session.run_one(registered)
+            from flowbook_magics.cell_runs import run_one
+
+            run_one(self.session, registered)
 
     @no_var_expand
     @cell_magic("flow")  # type: ignore[arg-type]
@@ -98,6 +99,8 @@ class FlowbookMagics(Magics):
     @friendly
     def tasks(self, line: str) -> Any:
         """List the tasks of the notebook."""
+        from flowbook_magics import reports
+
         self._parse(commands.TASKS, line)
         return reports.tasks_table(self.session)
 
@@ -106,6 +109,7 @@ class FlowbookMagics(Magics):
     @friendly
     def runs(self, line: str) -> Any:
         """List the last runs, open, retry or cancel one, or compare two."""
+        from flowbook_magics import reports
         from flowbook_magics.run_verbs import ACTS
 
         command, rest = _command_of("%runs", line)
@@ -119,6 +123,8 @@ class FlowbookMagics(Magics):
     @friendly
     def logs(self, line: str) -> Any:
         """Show what a run logged."""
+        from flowbook_magics import reports
+
         said = self._parse(commands.LOGS, line)
         run = said.run or self.session.last_run or "last"
         task = said.words[0] if said.words else None
@@ -156,6 +162,8 @@ class FlowbookMagics(Magics):
         return ACTS[command](said)
 
     def _flow_show(self, _said: Parsed) -> Any:
+        from flowbook_magics import reports
+
         display(reports.graph_bundle(self.session), raw=True)  # type: ignore[no-untyped-call]
 
     def _flow_check(self, said: Parsed) -> Any:
@@ -166,7 +174,8 @@ class FlowbookMagics(Magics):
         return check(self.session, said)
 
     def _flow_run(self, said: Parsed) -> Any:
-        from flowbook_magics import background, flow_run
+        from flowbook import engine
+        from flowbook_magics import background, flow_run, reports
         from flowbook_magics.selection import Wanted
 
         if self.session.unattended is not None:

@@ -7,33 +7,24 @@ import contextvars
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbook import engine
 from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.cells.naming import free_name
-from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError, UsageError
-from flowbook.run.flow_execution import FlowExecution
-from flowbook.run.future import Future
-from flowbook.run.task_execution import TaskExecution
-from flowbook.run.work import Work
-from flowbook.tasks import Task
-from flowbook_magics import commands, outputs
+from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
-from flowbook_magics.cell_task import task_of
-from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
-from flowbook_magics.places import Places
 from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.values import check_inputs, drop_unread
 
 if TYPE_CHECKING:
     from flowbook.promote.checks.runs import Ran
+    from flowbook.tasks import Task
     from flowbook_magics.background import BackgroundRun
 
 _OWN_MAGICS = (
@@ -69,10 +60,11 @@ class Session:
         """The last flow run that was begun with ``--background``; it may have ended."""
         self.notes = TaskNotes(shell)
         """What is noted of the task runs of the last flow run."""
-        self._codes: dict[str, CellCode] = {}
-        self._tasks: dict[str, tuple[NotebookCell, Task[..., Any]]] = {}
-        """What runs of cells are made from, by their keys: it holds until a cell is registered anew."""
-        self._at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
+        self.codes: dict[str, CellCode] = {}
+        self.tasks: dict[str, tuple[NotebookCell, Task[..., Any]]] = {}
+        """What runs are made from, by the keys of their cells: it holds for the very cell that stands beside it."""
+        self.at_home: Callable[[NotebookCell], NotebookCell | None] = lambda cell: cell
+        """The cell itself for one of `apart`; None if it was run again, edited or deleted since."""
 
     # What the shell tells
 
@@ -148,13 +140,15 @@ class Session:
         code = _compile(self.shell, cell, first)
         if code.is_empty:
             raise CellError(f"{title[0].upper()}{title[1:]} is empty; write below its first line what the task does.")
+        from flowbook_magics.cell_task import task_of
+
         task = task_of(self.shell, self.notebook, self.cells, cell, code)
         if known is not None and known.is_task:
             cell.last, cell.values, cell.tried = known.last, known.values, known.tried
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
         self.put(cell)
-        self._codes[key] = code
+        self.codes[key] = code
         self._bind_name(cell, task)
         return cell
 
@@ -172,8 +166,8 @@ class Session:
             known = self.cells.by_key(key)
             if known is not None:
                 self._unbind_name(known)
-                self._codes.pop(key, None)
-                self._tasks.pop(key, None)
+                self.codes.pop(key, None)
+                self.tasks.pop(key, None)
         self.cells.retire(keys)
 
     def modules(self) -> dict[str, str]:
@@ -196,91 +190,30 @@ class Session:
         for cell in copies.values():
             cell.values, cell.dropped = dict(cell.values), set(cell.dropped)
         originals = {cell.key: cell for cell in mine}
-        taken.cells, taken._codes = mine.with_cells(copies.values()), dict(self._codes)
-        taken._tasks = {}
-        taken._at_home = lambda cell: home if (home := mine.by_key(cell.key)) is originals.get(cell.key) else None
+        taken.cells, taken.codes = mine.with_cells(copies.values()), dict(self.codes)
+        taken.tasks = {}
+        taken.at_home = lambda cell: home if (home := mine.by_key(cell.key)) is originals.get(cell.key) else None
         return taken
-
-    def run_one(self, cell: NotebookCell) -> None:
-        """Run the task of the cell being executed, as one task run; its failure is raised as it is."""
-        self.check_inputs(cell)
-        _warn_of_limit(cell)
-        run = engine.new_task_run(self._task(cell, here=True).work, (), {})
-        state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
-        self._took(cell, run, state, alone=True)
-        error = state.result(raise_on_failure=False) if not state.is_completed() else None
-        if isinstance(error, BaseException):
-            raise error if cell.options.over else outputs.begins_in_cell(self.shell, error)
-
-    def submit(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> Future[Any]:
-        """Have the task of a cell run in `flow` after those cells among `futures` that it waits for."""
-        _warn_of_limit(cell)
-        run = self._new_run(flow, cell, futures)
-        run.future.add_done_callback(lambda future: self._took(cell, run, future.state))
-        return engine.submit_task(run)
-
-    def reuse(
-        self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]], why: str
-    ) -> Future[Any]:
-        """Record in `flow` that the result of the task of a cell is used again, and `why`."""
-        run = self._new_run(flow, cell, futures)
-        run.enter(completed(cell.values, name="Cached", message=why))
-        self.publish(cell)
-        return run.future
-
-    def refuse(
-        self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]], error: CellError
-    ) -> Future[Any]:
-        """Record in `flow` that the task of a cell cannot run, because of `error`."""
-        run = self._new_run(flow, cell, futures)
-        run.end_as(failed(error))
-        return run.future
 
     def publish(self, cell: NotebookCell, *, always: bool = False) -> None:
         """Bind what the task of a cell wrote, where the notebook has no later version; `always` does so anyway."""
-        if self._at_home(cell) is not None:
+        if self.at_home(cell) is not None:
             self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
-
-    def _new_run(self, flow: FlowExecution, cell: NotebookCell, futures: Mapping[str, Future[Any]]) -> TaskExecution:
-        before = [futures[task.graph_id] for task in self.cells.tasks_before(cell, among=futures)]
-        return engine.new_task_run(self._work(cell), (), {}, wait_for=before, flow=flow)
-
-    def _work(self, cell: NotebookCell) -> Work:
-        known = self._tasks.get(cell.key)
-        if known is None or known[0] is not cell or cell.options.over:  # the elements of one run have things in common
-            known = self._tasks[cell.key] = cell, self._task(cell)
-        return known[1].work
-
-    def _task(self, cell: NotebookCell, *, here: bool = False) -> Task[..., Any]:
-        return task_of(self.shell, self.notebook, self.cells, cell, self._codes[cell.key], here=here)
-
-    def _took(self, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
-        """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
-        cell.failure = None if state.is_completed() else state.name
-        if state.name != "NotReady":
-            cell.tried = input_tokens(self.cells, cell)
-        if state.is_completed():
-            cell.values = state.data
-            remember(self.cells, cell, run.id, run.seconds())
-        home = self._at_home(cell)
-        if home is None:
-            return
-        home.failure, home.tried, home.values, home.last = cell.failure, cell.tried, cell.values, cell.last
-        if state.is_completed():
-            if self.unfinished is not None:
-                self.unfinished.discard(cell.key)
-            self.publish(cell, always=alone)
 
     # Names
 
     def _bind_name(self, cell: NotebookCell, task: Task[..., Any]) -> None:
         """The task's name is bound to the task, unless the name is taken by something else, built-in or not."""
+        from flowbook.tasks import Task
+
         name, names = cell.label, self.notebook
         is_variable = hasattr(builtins, name) or any(name in other.analysis.writes for other in self.cells)
         if name.isidentifier() and not is_variable and isinstance(names.get(name), Task | type(None)):
             names[name] = task
 
     def _unbind_name(self, cell: NotebookCell) -> None:
+        from flowbook.tasks import Task
+
         bound = self.notebook.get(cell.label)
         if isinstance(bound, Task) and bound.work.key == f"cell.{cell.label}":
             del self.notebook[cell.label]
@@ -314,23 +247,6 @@ def _compile(shell: Any, cell: NotebookCell, first: int) -> CellCode:
         return compile_cell(shell, cell.source, first)
     except SyntaxError as error:
         raise CellError(f"Task {cell.label!r}, line {error.lineno}: {error.msg}. It was not registered.") from None
-
-
-def _warn_of_limit(cell: NotebookCell) -> None:
-    """Say that the concurrency limit that a cell names does not exist."""
-    if cell.options.limit is not None:
-        from flowbook.concurrency import warn_of_missing
-
-        warn_of_missing(cell.options.limit[:1])
-
-
-def _run_elsewhere(run: TaskExecution) -> State:
-    """The final state of a task run that is executed by another process."""
-    with Places() as runner:
-        runner.submit(run, run.awaits)
-        run.future.wait()
-    run.recorder.flush()
-    return run.future.state
 
 
 def _check_place(cell: NotebookCell) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.jsonable import to_json_value
 from flowbook.core.plain import one_line, shorten
 from flowbook_magics.outputs import of_user
-from flowbook_magics.tracebacks import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +58,8 @@ class TaskNotes:
         if run.work.cell is None:
             found["inputs"] = listed(run.parameters)
         if isinstance(state.data, BaseException):
+            from flowbook_magics.tracebacks import frames_of
+
             frames = frames_of(self._shell, state.data, of_user(state.data))
             found["frames"] = [{"where": f.where, "code": f.code, "own": f.own} for f in frames]
         elif state.is_completed():

@@ -77,8 +77,15 @@ def test_a_failed_run_says_why_and_is_run_again_from_its_output(lab: Any, page: 
     page.keyboard.press("t")
     expect(card.get_by_text("parse_float=within").first).to_be_visible()
     expect(card.get_by_role("button", name="Debug here")).to_have_attribute("title", "%flow debug last check (d)")
+    card.get_by_role("button", name="Debug here").click()
+    inserted = page.locator(".jp-Notebook .jp-CodeCell").nth(len(CELLS))
+    expect(inserted.locator(".cm-content")).to_have_text("%flow debug last check")
+    expect(inserted).to_contain_text("Bound here as check had them in run", timeout=20_000)
+    expect(inserted).to_contain_text("total 1347.5 above limit 1000")
+    expect(inserted).to_contain_text("`%debug` opens the frames.")
+    shot(page, "debugged")
     card.get_by_role("button", name="Rerun from here (2 of 4)").click()
-    rerun = page.locator(".jp-Notebook .jp-CodeCell").nth(len(CELLS))
+    rerun = page.locator(".jp-Notebook .jp-CodeCell").nth(len(CELLS))  # right below, too
     expect(rerun.locator(".cm-content")).to_have_text("%flow run --from-failed")
     expect(rerun.locator(".flowbook-failure")).to_contain_text("attempt 2 of 2", timeout=20_000)
     card = page.locator(".flowbook-failure").first

@@ -26,6 +26,9 @@ class Collision(StrEnum):
     """The others are cancelled, and it begins when they have ended."""
 
 
+#: What may become of fires that were missed.
+CATCHUPS = ("one", "all", "skip")
+
 #: What ``overlap`` means for a run that is due while another one of its deployment is executed.
 OVERLAPS = {
     "queue": Collision.ENQUEUE,

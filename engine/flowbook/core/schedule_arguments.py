@@ -12,9 +12,6 @@ from flowbook.core.schedule_errors import InvalidSchedule
 from flowbook.core.wallclock import LAST_YEAR
 from flowbook.errors import did_you_mean
 
-#: What may become of fires that were missed.
-CATCHUPS = ("one", "all", "skip")
-
 _SHORTEST = timedelta(seconds=1)
 _LONGEST = timedelta(days=36525)  # a century
 

@@ -1,0 +1,108 @@
+"""Runs of the tasks of cells, and what of them reaches the notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flowbook import engine
+from flowbook.core.states import State, completed, failed
+from flowbook.errors import CellError
+from flowbook.run.flow_execution import FlowExecution
+from flowbook.run.future import Future
+from flowbook.run.task_execution import TaskExecution
+from flowbook.run.work import Work
+from flowbook_magics import outputs
+from flowbook_magics.cell_task import task_of
+from flowbook_magics.freshness import input_tokens, remember
+from flowbook_magics.notebook_cells import NotebookCell
+from flowbook_magics.places import Places
+from flowbook_magics.session import Session
+
+Futures = Mapping[str, Future[Any]]
+
+
+def run_one(session: Session, cell: NotebookCell) -> None:
+    """Run the task of the cell being executed, as one task run; its failure is raised as it is."""
+    session.check_inputs(cell)
+    _warn_of_limit(cell)
+    task = task_of(session.shell, session.notebook, session.cells, cell, session.codes[cell.key], here=True)
+    run = engine.new_task_run(task.work, (), {})
+    state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
+    _took(session, cell, run, state, alone=True)
+    error = state.result(raise_on_failure=False) if not state.is_completed() else None
+    if isinstance(error, BaseException):
+        raise error if cell.options.over else outputs.begins_in_cell(session.shell, error)
+
+
+def submit(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures) -> Future[Any]:
+    """Have the task of a cell run in `flow` after those cells among `futures` that it waits for."""
+    _warn_of_limit(cell)
+    run = _new_run(session, flow, cell, futures)
+    run.future.add_done_callback(lambda future: _took(session, cell, run, future.state))
+    return engine.submit_task(run)
+
+
+def reuse(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, why: str) -> Future[Any]:
+    """Record in `flow` that the result of the task of a cell is used again, and `why`."""
+    run = _new_run(session, flow, cell, futures)
+    run.enter(completed(cell.values, name="Cached", message=why))
+    session.publish(cell)
+    return run.future
+
+
+def refuse(
+    session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, error: CellError
+) -> Future[Any]:
+    """Record in `flow` that the task of a cell cannot run, because of `error`."""
+    run = _new_run(session, flow, cell, futures)
+    run.end_as(failed(error))
+    return run.future
+
+
+def _new_run(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures) -> TaskExecution:
+    before = [futures[task.graph_id] for task in session.cells.tasks_before(cell, among=futures)]
+    return engine.new_task_run(_work_of(session, cell), (), {}, wait_for=before, flow=flow)
+
+
+def _work_of(session: Session, cell: NotebookCell) -> Work:
+    known = session.tasks.get(cell.key)
+    if known is None or known[0] is not cell or cell.options.over:  # the elements of one run have things in common
+        task = task_of(session.shell, session.notebook, session.cells, cell, session.codes[cell.key])
+        known = session.tasks[cell.key] = cell, task
+    return known[1].work
+
+
+def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
+    """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
+    cell.failure = None if state.is_completed() else state.name
+    if state.name != "NotReady":
+        cell.tried = input_tokens(session.cells, cell)
+    if state.is_completed():
+        cell.values = state.data
+        remember(session.cells, cell, run.id, run.seconds())
+    home = session.at_home(cell)
+    if home is None:
+        return
+    home.failure, home.tried, home.values, home.last = cell.failure, cell.tried, cell.values, cell.last
+    if state.is_completed():
+        if session.unfinished is not None:
+            session.unfinished.discard(cell.key)
+        session.publish(cell, always=alone)
+
+
+def _warn_of_limit(cell: NotebookCell) -> None:
+    """Say that the concurrency limit that a cell names does not exist."""
+    if cell.options.limit is not None:
+        from flowbook.concurrency import warn_of_missing
+
+        warn_of_missing(cell.options.limit[:1])
+
+
+def _run_elsewhere(run: TaskExecution) -> State:
+    """The final state of a task run that is executed by another process."""
+    with Places() as runner:
+        runner.submit(run, run.awaits)
+        run.future.wait()
+    run.recorder.flush()
+    return run.future.state
