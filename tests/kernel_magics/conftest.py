@@ -23,6 +23,7 @@ from IPython import get_ipython as _shell
 import gc, os, sys
 if "flowbook_magics" in sys.modules:
     sys.modules["flowbook_magics"].unload(_shell())
+if "flowbook.engine" in sys.modules:
     sys.modules["flowbook.engine"].close_engines()
 _shell().reset(new_session=False, aggressive=False)
 import os

@@ -81,6 +81,5 @@ def test_jitter_makes_the_delay_longer(nb: Notebook) -> None:
     nb.ok("tries = []", "a")
     nb.ok("%%task t --retries 1 --retry-delay 20ms --jitter 1 --define\ntries.append(1)\nassert len(tries) > 1", "b")
     nb.ok("%flow run", "run")
-    task = "get_ipython().magics_manager.registry['FlowbookMagics'].session"
-    rules = f"[{task}._task(c).work.rules for c in {task}.cells.tasks][0]"
+    rules = "get_ipython().magics_manager.registry['FlowbookMagics'].session.tasks['b'][1].work.rules"
     assert nb.value(f"({rules}.jitter, {rules}.delays, len(tries))") == (1.0, (0.02,), 2)

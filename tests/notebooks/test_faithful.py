@@ -49,7 +49,7 @@ def _run_in_order(seed):
     # Cells run one by one: of those that may run now the last one of the notebook, or with a seed any.
     import random
     from flowbook.cells import NotebookGraph
-    from flowbook_magics.session import Session
+    from flowbook_magics import flow_run
     pick = max if seed is None else random.Random(seed).choice
     def order(graph):
         ids, left, done = list(graph.nodes), set(graph.nodes), []
@@ -62,12 +62,12 @@ def _run_in_order(seed):
         future = plain_submit(*args)
         future.wait()
         return future
-    plain_submit, plain_order = Session.submit, NotebookGraph.topological_order
-    Session.submit, NotebookGraph.topological_order = submit, order
+    plain_submit, plain_order = flow_run.submit, NotebookGraph.topological_order
+    flow_run.submit, NotebookGraph.topological_order = submit, order
     try:
         get_ipython().run_line_magic("flow", "run --all")
     finally:
-        Session.submit, NotebookGraph.topological_order = plain_submit, plain_order
+        flow_run.submit, NotebookGraph.topological_order = plain_submit, plain_order
 """
 
 
