@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from flowbook.core.events import Event, state_from_json
 from flowbook.core.states import State, StateType
@@ -140,9 +140,6 @@ class RunView:
         return min(broken, key=lambda n: n.ended or 0.0, default=None)
 
 
-_V = TypeVar("_V", NodeView, RunView)
-
-
 class RunReducer:
     """Folds the events of one flow run into a `RunView`; `changed` collects the ids of nodes that an event touched.
 
@@ -224,9 +221,9 @@ class RunReducer:
     def _state(self, event: Event) -> None:
         state = state_from_json(event.data, event.time)
         if event.task_run_id is None:
-            self._view = _advanced(self._view, state)
+            self._view = replace(self._view, **_advanced(self._view, state))
         elif (node := self._nodes.get(event.task_run_id)) is not None:
-            self._put(replace(_advanced(node, state), attempts=max(node.attempts, state.attempt)))
+            self._put(replace(node, **_advanced(node, state), attempts=max(node.attempts, state.attempt)))
 
     def _log(self, event: Event) -> None:
         if self._keep_logs:
@@ -252,10 +249,10 @@ class RunReducer:
     }
 
 
-def _advanced(view: _V, state: State) -> _V:
-    """The view in its new state, with the start of its first attempt and its end."""
+def _advanced(view: NodeView | RunView, state: State) -> dict[str, Any]:
+    """What changes of a view with its new state: also the start of its first attempt, and its end."""
     begun = state.time if view.started is None and state.is_running() else view.started
-    return replace(view, state=state, started=begun, ended=state.time if state.is_final() else None)
+    return {"state": state, "started": begun, "ended": state.time if state.is_final() else None}
 
 
 def reduce_run(flow_run_id: str, events: Iterable[Event], *, keep_logs: int = 0) -> RunView:
