@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 @click.option("--lock/--no-lock", default=None, help="Keep a full lock of this environment (default: as before).")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
+@click.option("--follow", "follows", is_flag=True, help="Make a version at each save of the notebook, until Ctrl-C.")
 @output_option
-def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...], **said: Any) -> None:
+def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...], follows: bool, **said: Any) -> None:
     """Make a notebook, or a flow of a Python file, a deployment, or the next version of one.
 
     Of a notebook, what is not given stays as it was deployed. A Python flow is deployed as its file and these options
@@ -48,6 +49,8 @@ def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...],
     given["parameter_texts"] = said["params"]
     if tags:
         given["tags"] = tuple(tag.strip() for text in tags for tag in text.split(",") if tag.strip())
+    if follows:
+        _check_that_it_can_be_followed(notebook, output, given)
     if _is_python(notebook):
         if flow is not None:
             raise click.UsageError(f"--flow is for notebooks; write {notebook.partition(':')[0]}:{flow} instead.")
@@ -60,6 +63,33 @@ def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...],
         print_json({**asdict(made), "next_fires": [fire.isoformat() for fire in made.next_fires]})
         return
     _say(made)
+    if follows:
+        _follow(Path(notebook).expanduser(), made, flow=flow, force=given["force"])
+
+
+def _check_that_it_can_be_followed(notebook: str, output: str, given: dict[str, Any]) -> None:
+    if _is_python(notebook):
+        raise click.UsageError("--follow is for notebooks; promote a Python flow when you want its next version.")
+    if given["dry_run"]:
+        raise click.UsageError("--dry-run stores nothing, so there is nothing to --follow; leave one of them out.")
+    if output == "json":
+        raise click.UsageError("--follow says what it does as text; leave out --output json.")
+
+
+def _follow(path: Path, made: Promoted, *, flow: str | None, force: bool) -> None:
+    """Deploy the notebook at each save, until Ctrl-C."""
+    from flowbook.promote.following import Followed, wait_for_save
+
+    followed = Followed(path, made, flow=flow, force=force)
+    seen = None  # so it looks at once: what was saved while it was being deployed is not missed
+    click.echo(f"Each save of {path.name} is deployed now. Ctrl-C ends that.")
+    try:
+        while True:
+            seen = wait_for_save(path, seen)
+            for line in followed.saved():
+                click.echo(line)
+    except KeyboardInterrupt:
+        click.echo(f"{path.name} is not followed any more. Version {followed.made.version} stays deployed.")
 
 
 def _checked(promote: Callable[..., Promoted], path: Path, **given: Any) -> Promoted:
