@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbook.cells.grammar import Parsed
@@ -36,17 +37,27 @@ class Findings(Table):
 
 def check(session: Session, said: Parsed) -> Findings:
     """Check the notebook as it is saved; where its file is not known, the cells that have run."""
-    from flowbook.promote.checks.checking import check_file, check_notebook
-
     flow = said.words[0] if said.words else None
     path = notebook_path()
     if path is None:
-        found, note, called = check_notebook(as_run(session), flow=flow), _NO_FILE, "What has run here"
+        found, note, called = _check_what_ran(session, flow), _NO_FILE, "What has run here"
     else:
-        found, called = check_file(path, flow=flow, ran=session.ran_so_far()), path.name
+        found, called = _check_file(session, path, flow), path.name
         saved = is_saved(session, path)
         note = "" if saved else f"This cell is not in {path.name} as it is saved, and that is what was checked."
     return Findings([*found, *_stale(session)], called, note)
+
+
+def _check_file(session: Session, path: Path, flow: str | None) -> list[Finding]:
+    from flowbook.promote.checks.checking import check_file
+
+    return check_file(path, flow=flow, ran=session.ran_so_far(), values=session.shell.user_ns)
+
+
+def _check_what_ran(session: Session, flow: str | None) -> list[Finding]:
+    from flowbook.promote.checks.checking import check_notebook
+
+    return check_notebook(as_run(session), folder=Path.cwd(), flow=flow, values=session.shell.user_ns)
 
 
 _NO_FILE = "The notebook's file is not known, so the cells that have run were checked, in the order of their first run."

@@ -169,6 +169,13 @@ DEPLOY = Command(
         ),
         Option(name="--lock", help="keep a full lock of this environment, as its next versions will too"),
         Option(name="--no-lock", help="keep no lock any more"),
+        Option(
+            name="--data",
+            metavar="FILE",
+            repeat=True,
+            help="a file that its runs need, seen from the notebook's folder (may be repeated)",
+        ),
+        Option(name="--no-data", help="its runs need none of the files that were declared before"),
         Option(name="--dry-run", help="check everything and show what would be stored, and store nothing"),
         Option(name="--force", help="deploy it although `%flow check` finds that its runs will certainly fail"),
     ),

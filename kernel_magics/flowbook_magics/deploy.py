@@ -46,10 +46,12 @@ def deploy(session: Session, said: Parsed) -> Text:
         overlap=said.overlap,
         pool=said.pool,
         lock=_lock(said),
+        data=_data(said),
         parameter_texts=[f"{name}={value}" for name, value in said.set],
         dry_run=bool(said.dry_run),
         force=bool(said.force),
         ran=session.ran_so_far(),
+        values=session.shell.user_ns,
     )
     done = "Deployed" if promoted.is_stored else "Nothing was stored. It would be deployed:"
     lines = [f"{done} {promoted.name!r}, version {promoted.version}: {promoted.captured}."]
@@ -70,6 +72,13 @@ def _lock(said: Parsed) -> bool | None:
     if said.lock and said.no_lock:
         raise UsageError("%deploy was given both --lock and --no-lock; keep one of them.")
     return True if said.lock else False if said.no_lock else None
+
+
+def _data(said: Parsed) -> tuple[str, ...] | None:
+    """The data files that are declared; None leaves those of the version before."""
+    if said.data and said.no_data:
+        raise UsageError("%deploy was given both --data and --no-data; keep one of them.")
+    return tuple(said.data) if said.data or said.no_data else None
 
 
 def listed(fires: Iterable[datetime]) -> str:

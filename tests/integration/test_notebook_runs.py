@@ -300,11 +300,35 @@ def test_a_folder_that_is_gone_is_said(make_notebook: Any, tmp_path: Path) -> No
     path = make_notebook("report", "x = 1")
     promote(path)
     path.parent.rename(tmp_path / "elsewhere")
-    asked = request_run("report")
-    Worker(limit=1, pool="default").run_once()
-    state = run_view(asked.id).state
+    state = run_again().state
     assert state is not None
     assert "is gone; runs are executed in it." in (state.message or "")
+
+
+def test_data_files_that_are_gone_are_said(make_notebook: Any) -> None:
+    path = make_notebook("report", "x = open('rates.csv').read()")
+    rates, prices = path.parent / "rates.csv", path.parent / "prices"
+    rates.write_text("1")
+    prices.mkdir()
+    promote(path, data=("prices",))
+    rates.unlink()
+    view = run_again()
+    assert view.state is not None
+    assert "No such file or directory: 'rates.csv'" in (view.state.message or "")
+    log = (run_folder(view.id) / "output.log").read_text()
+    assert f"Warning: rates.csv, which the notebook reads, is gone from {path.parent}." in log
+    prices.rmdir()
+    view = run_again()
+    assert view.state is not None
+    assert f"The data file prices, which the notebook needs, is gone from {path.parent}." in (view.state.message or "")
+    assert not view.nodes  # no cell was executed
+
+
+def run_again() -> RunView:
+    """Execute one more run of the notebook ``report``."""
+    asked = request_run("report")
+    Worker(limit=1, pool="default").run_once()
+    return run_view(asked.id)
 
 
 def test_endless_output_is_cut_and_said(make_notebook: Any) -> None:

@@ -116,3 +116,21 @@ def test_export_of_a_kernel_without_a_file_writes_what_has_run(nb: Notebook, tmp
     (tmp_path / "mine.py").write_text("mine = 1")
     assert "was not written by %flow export" in nb.fails(f"%flow export {tmp_path}/mine.py", "d")
     nb.ok(f"%flow export {tmp_path}/mine.py --force", "d")
+
+
+def test_what_cannot_go_to_another_process_is_found_as_it_fails(nb: Notebook, tmp_path: Path) -> None:
+    made = "import threading\nlock = threading.Lock()\nguards = dict(first=lock)"
+    first = "%%task first --isolate process\nwith lock:\n    x = 1"
+    second = "%%task second --isolate process\ny = guards"
+    save(nb, tmp_path / "report.ipynb", "%load_ext flowbook", made, first, second, "%flow check")
+    nb.ok(made, "c1")
+    for number, source in ((2, first), (3, second)):
+        assert "cannot be pickled" in nb.fails(source, f"c{number}")
+    said = nb.ok("%flow check", "c4")
+    assert (
+        "error    Cell 3, line 2: 'lock' is sent to the process of this cell; cell 2, line 2, makes it a lock" in said
+    )
+    assert (
+        "warning  Cell 4, line 2: 'guards' is sent to the process of this cell, and it holds at guards['first'] a"
+        in said
+    )

@@ -21,6 +21,8 @@ MISTAKES = {
     "--every 15m --schedule '0 7 * * *'": "Both `cron` and `interval` are given",
     "--every 15m --catchup some": "it must be one, all or skip",
     "--overlap skp": "Did you mean 'skip'?",
+    "--data gone.csv": "The data file 'gone.csv' of deployment 'report' is not there",
+    "--data gone.csv --no-data": "both --data and --no-data",
     "--pool nihgtly": "There is no work pool 'nihgtly'.",
     "--set 'day={{ schedule_time }}'": "Did you mean 'scheduled_time'?",
 }

@@ -32,11 +32,22 @@ if TYPE_CHECKING:
 @click.option("--description", help="What it is for.")
 @click.option("--paused/--no-paused", default=None, help="Whether its schedules make runs (default: as before).")
 @click.option("--lock/--no-lock", default=None, help="Keep a full lock of this environment (default: as before).")
+@click.option("--data", multiple=True, metavar="FILE", help="A file its runs need, seen from the notebook's folder.")
+@click.option("--no-data", is_flag=True, help="Its runs need none of the files that were declared before.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
 @click.option("--follow", "follows", is_flag=True, help="Make a version at each save of the notebook, until Ctrl-C.")
 @output_option
-def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...], follows: bool, **said: Any) -> None:
+def promote(
+    notebook: str,
+    flow: str | None,
+    output: str,
+    tags: tuple[str, ...],
+    follows: bool,
+    data: tuple[str, ...],
+    no_data: bool,
+    **said: Any,
+) -> None:
     """Make a notebook, or a flow of a Python file, a deployment, or the next version of one.
 
     Of a notebook, what is not given stays as it was deployed. A Python flow is deployed as its file and these options
@@ -49,6 +60,8 @@ def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...],
     given["parameter_texts"] = said["params"]
     if tags:
         given["tags"] = tuple(tag.strip() for text in tags for tag in text.split(",") if tag.strip())
+    if data or no_data:
+        given["data"] = _declared(notebook, data, no_data)
     if follows:
         _check_that_it_can_be_followed(notebook, output, given)
     if _is_python(notebook):
@@ -65,6 +78,14 @@ def promote(notebook: str, flow: str | None, output: str, tags: tuple[str, ...],
     _say(made)
     if follows:
         _follow(Path(notebook).expanduser(), made, flow=flow, force=given["force"])
+
+
+def _declared(notebook: str, data: tuple[str, ...], no_data: bool) -> tuple[str, ...]:
+    if _is_python(notebook):
+        raise click.UsageError("--data and --no-data are for notebooks; a Python flow opens its files itself.")
+    if data and no_data:
+        raise click.UsageError("Both --data and --no-data are given; keep one of them.")
+    return data
 
 
 def _check_that_it_can_be_followed(notebook: str, output: str, given: dict[str, Any]) -> None:

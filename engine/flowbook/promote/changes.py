@@ -21,7 +21,7 @@ def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[
         found.append("the code")
     if before["source"] != after["source"]:
         found.append(f"the file: {after['source'] or 'none, the flow itself was kept'}")
-    for title, key in (("parameters", "parameters"), ("local files", "local_imports")):
+    for title, key in (("parameters", "parameters"), ("local files", "local_imports"), ("data files", "data_files")):
         if names := _differing(before.get(key, {}), after.get(key, {})):
             found.append(f"{title} {_some(names)}")
     if before["schedules"] != after["schedules"]:

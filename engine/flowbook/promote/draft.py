@@ -112,12 +112,12 @@ def draft(path: Path, now: float, *, name: str | None = None, flow: str | None =
     fields: tuple[ParameterField, ...] = ()
     dropped: list[str] = []
     if reading is None:
-        found = check_notebook(notebook, flow=flow)
+        found = check_notebook(notebook, folder=path.parent, flow=flow)
     else:
         sha, _ = snapshot(notebook)
         manifest = make_manifest(path=path, sha=sha, reading=reading, parameters={}, schedules=())
         variables = (before or {}).get("job_variables", {}).get("env", {})
-        found = findings(reading, variables=variables)
+        found = findings(reading, folder=path.parent, variables=variables)
         fields, dropped = _fields(reading, before, called)
         names = {known.cell.number: known.name for known in reading.cells}
         captured = _captured(manifest, _executed(reading, notebook), names)

@@ -13,6 +13,9 @@ from flowbook.cells import NotebookGraph
 from flowbook.cells.freshness import cell_hash
 from flowbook.errors import NotebookError
 from flowbook.promote.cells import KnownCell, parsed
+from flowbook.promote.checks.certainty import used_in
+from flowbook.promote.checks.data_reads import DataRead, data_reads
+from flowbook.promote.data_files import read_files
 from flowbook.promote.local_code import environment_names, installed, local_imports
 from flowbook.promote.parameters import schema_to_json
 from flowbook.promote.reading import Reading
@@ -37,6 +40,7 @@ def make_manifest(
         "schedules": [dict(spec) for spec in schedules],
         "environment": environment_names(trees),
         "local_imports": _local_imports(trees, path.parent),
+        "data_files": read_files(_reads(reading), path.parent),
         "distributions": installed(),
     }
 
@@ -68,6 +72,11 @@ def _cell(known: KnownCell, graph: NotebookGraph | None) -> dict[str, Any]:
     return said
 
 
+def _reads(reading: Reading) -> list[DataRead]:
+    cells = reading.slice_ or reading.cells
+    return data_reads(cells, used_in(cells, reading.flow))
+
+
 def _local_imports(trees: list[ast.Module], folder: Path) -> dict[str, str]:
     try:
         return local_imports(trees, folder)
@@ -83,6 +92,7 @@ def summary_of(manifest: Mapping[str, Any]) -> str:
         f"kernel {manifest['kernel']}, Python {manifest['python']}",
         _counted(manifest["schema"], "parameter"),
         _counted(manifest["local_imports"], "local file"),
+        _counted(manifest["data_files"], "data file"),
         _counted(manifest["distributions"], "distribution")
         + (f" ({', '.join(editable)} editable)" if editable else ""),
         f"lock {manifest['lock'][:12]}" if manifest.get("lock") else "",

@@ -14,6 +14,7 @@ from flowbook.core.states import FINAL_TYPES, cancelled
 from flowbook.errors import CancelRequested, FlowbookError, NotebookError
 from flowbook.promote.called import snapshot_of_called
 from flowbook.promote.claimed import as_flow_run, execution_folder, fail
+from flowbook.promote.data_files import DECLARED, gone
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.kernel import kernel_of
 from flowbook.promote.kinds import Kind
@@ -49,9 +50,21 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
         raise NotebookError(f"The folder of the notebook, {folder}, may not be opened by the user of the worker.")
     for name in changed_imports(manifest["local_imports"], folder):
         print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
+    _check_data_files(manifest, folder)
     notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
     return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
+
+
+def _check_data_files(manifest: Mapping[str, Any], folder: Path) -> None:
+    """Raise NotebookError if one is gone that was declared. Of one that the code reads it is said beforehand."""
+    for name, why in gone(manifest.get("data_files", {}), folder):
+        if why == DECLARED:
+            raise NotebookError(
+                f"The data file {name}, which the notebook needs, is gone from {folder}. Bring it back, or promote the "
+                "notebook without it (--data, --no-data)."
+            )
+        print(f"Warning: {name}, which the notebook reads, is gone from {folder}.")  # noqa: T201 - this is the log
 
 
 def _content(run: QueuedRun, sha: str) -> bytes:

@@ -34,6 +34,8 @@ class DeployOptions:
     overlap: str | None = None
     job_variables: Mapping[str, Any] | None = None
     lock: bool | None = None
+    data: tuple[str, ...] | None = None
+    """Data files that a notebook needs, seen from its folder."""
 
     def settings(self, before: DeploymentSettings, title: str) -> DeploymentSettings:
         """The settings of the new version, which come after `before`. Raises UsageError for one that does not fit."""

@@ -18,13 +18,14 @@ _SIGNED = 32
 
 def pickle_flow(flow: Flow[..., Any], home: Path) -> bytes:
     """The flow by value, signed with the key of the home folder. Raises UsageError if it cannot be pickled."""
-    from flowbook.run.pickles import dumps
+    from flowbook.run.pickles import dumps, why_not_by_value
 
     try:
         content = dumps(flow)
     except Exception as error:
+        why = why_not_by_value(flow.fn) or f"it cannot be pickled: {error}"
         raise UsageError(
-            f"Flow {flow.name!r} cannot be deployed from here, because it cannot be pickled: {error}. "
+            f"Flow {flow.name!r} cannot be deployed from here, because {why}. "
             "Define it at the top of a Python file, or promote its notebook."
         ) from error
     signed = signature(home, _TITLE)

@@ -12,6 +12,7 @@ from flowbook.core.deploying import settings_from_json
 from flowbook.errors import UsageError
 from flowbook.promote.checks import Ran, findings
 from flowbook.promote.checks.finding import refuse_errors
+from flowbook.promote.data_files import declared_files
 from flowbook.promote.lock import make_lock
 from flowbook.promote.manifest import make_manifest, summary_of
 from flowbook.promote.notebook import read_notebook, snapshot
@@ -48,6 +49,7 @@ def promote(
     dry_run: bool = False,
     force: bool = False,
     ran: Mapping[str, Ran] | None = None,
+    values: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Promoted:
     """Make the notebook at `path` a deployment, or the next version of the one called `name`.
@@ -55,8 +57,9 @@ def promote(
     `flow` chooses among several flows of a notebook. `cron` (or any other schedule) in `timezone` says when it runs
     by itself; `parameters` are given to each run, as are `parameter_texts` of the form ``name=value``. The other
     options are those of `DeployOptions`. What is not given stays as it was deployed. `ran` is what a kernel knows of
-    the cells. Raises NotebookError, ParameterError, InvalidSchedule or NotFound, and then nothing was stored; with
-    `dry_run` it never is. UnfitNotebook is raised for a notebook whose runs would certainly fail, unless `force`.
+    the cells, and `values` are those of their names in it. Raises NotebookError, ParameterError, InvalidSchedule or
+    NotFound, and then nothing was stored; with `dry_run` it never is. UnfitNotebook is raised for a notebook whose runs
+    would certainly fail, unless `force`.
     """
     schedules = planned_schedules(
         cron=cron,
@@ -74,7 +77,7 @@ def promote(
         parameter_texts=tuple(parameter_texts),
         **options,
     )
-    return promote_notebook(path, flow, said, dry_run=dry_run, force=force, ran=ran)
+    return promote_notebook(path, flow, said, dry_run=dry_run, force=force, ran=ran, values=values)
 
 
 def promote_notebook(
@@ -85,6 +88,7 @@ def promote_notebook(
     dry_run: bool = False,
     force: bool = False,
     ran: Mapping[str, Ran] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> Promoted:
     """As `promote`, with options that are checked already."""
     path = Path(path).expanduser().absolute()
@@ -96,9 +100,9 @@ def promote_notebook(
     before = manifest_of(engine.engine().database, known.id, known.version) if known else None
     given = {**from_texts(reading.schema, options.parameter_texts, title), **options.parameters}
     kept, dropped = kept_parameters(reading.schema, before, given, title)
-    values = {**kept, **plain_parameters(reading.schema, given, title)}
+    fixed = {**kept, **plain_parameters(reading.schema, given, title)}
     schedules = chosen_schedules(options, before)
-    settings, variables = checked_settings(
+    settings, job_variables = checked_settings(
         options, settings_from_json(before.get("settings", {})) if before else OF_NOTEBOOKS, title
     )
     settings = replace(
@@ -111,17 +115,19 @@ def promote_notebook(
         path=path,
         sha=sha,
         reading=reading,
-        parameters=values,
-        schedules=checked_schedules(reading.schema, schedules, values, title),
+        parameters=fixed,
+        schedules=checked_schedules(reading.schema, schedules, fixed, title),
     )
     manifest |= {
         "settings": settings.to_json(),
-        "job_variables": variables or (before or {}).get("job_variables", {}),
+        "job_variables": job_variables or (before or {}).get("job_variables", {}),
         "label": options.version,
     }
     lock = make_lock() if _is_locked(options, before, reading, title) else None
     manifest["lock"] = lock.sha if lock else None
-    found = findings(reading, variables=manifest["job_variables"].get("env", {}), ran=ran)
+    manifest["data_files"] |= declared_files(options.data, before, path.parent, title)
+    variables = manifest["job_variables"].get("env", {})
+    found = findings(reading, folder=path.parent, variables=variables, ran=ran, values=values)
     if not force:
         refuse_errors(found)
     return store(

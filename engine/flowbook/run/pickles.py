@@ -164,6 +164,18 @@ def cannot_be_sent(title: str, function: Callable[..., Any], arguments: Mapping[
     )
 
 
+def why_not_pickled(subject: str, name: str, value: Any) -> str | None:
+    """Why the value of `name` cannot be pickled, as in ``it is a _thread.lock, which …``; None if it can."""
+    error = _error_of(value)
+    return None if error is None else f"{_what(subject, name, value)}, which cannot be pickled ({_said(error)})"
+
+
+def why_not_by_value(function: Callable[..., Any]) -> str | None:
+    """Which name that a function uses keeps it from being pickled, and why; None if none does."""
+    reasons = (why_not_pickled(f"{name!r}, which it uses,", name, value) for name, value in _used_by(function))
+    return next((reason for reason in reasons if reason is not None), None)
+
+
 def cannot_be_returned(title: str, value: Any, error: Exception) -> NotPicklable:
     """The error that says that the result of a call cannot be pickled."""
     return NotPicklable(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import threading
+from contextlib import closing, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from flowbook.promote import promote
 from flowbook.promote.checks import Ran
 from flowbook.promote.checks.checking import check_file
 from flowbook.promote.checks.finding import UnfitNotebook
+from flowbook.promote.checks.pickling import UNPICKLABLE
 from flowbook.promote.checks.places import SourceLines
+from flowbook.run.pickles import why_not_pickled
 from flowbook.store.deployments import all_deployments, find_deployment, manifest_of
 
 LOAD = "%load_ext flowbook"
@@ -80,6 +86,30 @@ FOUND: list[tuple[tuple[str, ...], tuple[str, int | None, int | None], str]] = [
         ("warning", 3, None),
         r"^It waits without reading from there, because it shares random state with a\.",
     ),
+    # Modules.
+    (("import math\nimport rates_of_ours as r",), ("warning", 0, 2), r"^'rates_of_ours' is imported, and is nei"),
+    (("from rates_of_ours.swiss import day",), ("warning", 0, 1), r"as rates_of_ours/swiss\.py\. Bring it back"),
+    # Files.
+    (("import pandas as pd\nd = pd.read_csv('rates.csv')",), ("warning", 0, 2), r"^'rates\.csv' is read, and is"),
+    (("x = 1", "with open('in/rates.txt', 'rb') as f:\n    f.read()"), ("warning", 1, 1), r"^'in/rates\.txt' is read"),
+    (("from pathlib import Path\nt = (Path('in') / 'a.txt').read_text()",), ("warning", 0, 2), r"^'in/a\.txt' is read"),
+    (("import os, numpy\nn = numpy.load(os.path.join('a', 'b.npy'))",), ("warning", 0, 2), r"^'a/b\.npy' is read"),
+    # What goes to another process.
+    (
+        (LOAD, "import threading\nx = 1\nlock = threading.Lock()", "%%task a --isolate process\nwith lock:\n    y = 1"),
+        ("error", 2, 2),
+        r"^'lock' is sent to the process of this cell; cell 2, line 3, makes it a lock, which cannot be pickled\.",
+    ),
+    (
+        (LOAD, "file = open('log.txt', 'a')", "def log(text):\n    file.write(text)", "%%task --runner dask\nlog('x')"),
+        ("error", 3, None),
+        r"^'file' is sent .*cell 2, line 1, makes it an open file",
+    ),
+    (
+        (LOAD, "%%task a --isolate process\nnames = (str(n) for n in range(3))", "%%task b\nprint(list(names))"),
+        ("error", 1, 2),
+        r"^'names' is a generator, which cannot be sent back from the process of this cell, and cell 3 reads it\.",
+    ),
     # What cannot be read at all.
     (("x = 1", "y = (",), ("error", 1, 1), r"^'\(' was never closed"),
     (("%%task a --retires 3\nx = 1",), ("error", 0, 1), r"--retires"),
@@ -96,7 +126,7 @@ CLEAN: list[tuple[str, ...]] = [
     ("for i in range(3):\n    y = i", "print(y, i, _, _1, In)"),
     ("%env NOT_SET_HERE=1", "import os\nx = os.environ['NOT_SET_HERE']"),
     ("import os\nos.environ['NOT_SET_HERE'] = '1'", "x = os.environ['NOT_SET_HERE']"),
-    ("from dotenv import load_dotenv\nload_dotenv()", "import os\nx = os.environ['NOT_SET_HERE']"),
+    ("def load_dotenv():\n    pass\nload_dotenv()", "import os\nx = os.environ['NOT_SET_HERE']"),
     ('help = """\n%matplotlib qt\n%pip install x\n"""',),
     ("%%html\npip install pandas",),
     ("# parameters\nday: str = '2026-01-01'", "print(day)"),
@@ -105,6 +135,18 @@ CLEAN: list[tuple[str, ...]] = [
     (LOAD, "%%task a\nx = 1", "%%flow n --params day:str\nprint(day, x)"),
     (LOAD, "%%flow nightly-load --params day:str='a'\nprint(day)"),
     ("from flowbook import flow", "@flow\ndef f(n: int = 1):\n    return n", "exploring = undefined_name"),
+    ("try:\n    import rates_of_ours\nexcept ImportError:\n    rates_of_ours = None",),
+    ("import sys\nsys.path.append('lib')", "import rates_of_ours"),
+    ("from . import x\nfrom .part import y",),
+    ("def later():\n    import rates_of_ours",),
+    ("import pandas as pd\nd = pd.DataFrame()\nd.to_csv('made.csv')", "e = pd.read_csv('made.csv')"),
+    ("!curl -O https://example.org/got.csv", "t = open('got.csv').read()"),
+    ("import os\nif os.path.exists('old.csv'):\n    t = open('old.csv').read()",),
+    ("from pathlib import Path\nt = Path('old.csv').read_text() if Path('old.csv').exists() else ''",),
+    ("import os\nos.chdir('elsewhere')", "t = open('there.csv').read()"),
+    ("import pandas as pd\nd = pd.read_csv('https://example.org/x.csv')\nopen('made.txt', 'w').write('x')",),
+    (LOAD, "import threading\nlock = threading.Lock()", "%%task a\nwith lock:\n    y = 1"),
+    (LOAD, "f = open('made.txt', 'w')\nf = 1", "g = lambda: f", "%%task a --isolate process\ny = f + g()"),
     ("def helper():\n    return made_later", "made_later = 1", "helper()"),
 ]
 
@@ -146,6 +188,72 @@ def test_a_schedule_that_is_asked_about(make_notebook: Any, planning: dict[str, 
     (found,) = check_file(make_notebook("book", "x = 1"), planning=planning)
     assert (found.severity, found.title) == ("error", "Schedule")
     assert says in found.why
+
+
+def test_what_is_beside_the_notebook_is_found(make_notebook: Any) -> None:
+    reads = "t = open('data/x.csv').read()\nimport numpy as np\nn = np.loadtxt('data/y.txt')"
+    path = make_notebook("book", "import helpers\nfrom pack import part, anything\nimport pack.sub.deep", reads)
+    for name in ("data/x.csv", "data/y.txt", "pack/part.py", "pack/sub/deep.py"):
+        file = path.parent / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    helpers = path.parent / "helpers.py"
+    helpers.write_text(
+        "from pack.part import x\nfrom pack.gone import y\ntry:\n    import not_here\nexcept ImportError: ..."
+    )
+    (found,) = check_file(path)
+    assert (found.severity, found.cell, found.line) == ("warning", 0, 1)
+    assert found.why == (
+        "'pack.gone', which helpers.py imports, is neither installed nor beside the notebook, as pack/gone.py."
+    )
+    helpers.unlink()
+    (found,) = check_file(path)
+    assert (found.line, found.why.split(",")[0]) == (1, "'helpers' is imported")
+
+
+def test_a_file_outside_of_the_folder_is_told(make_notebook: Any) -> None:
+    path = make_notebook("book", "x = 1\nt = open('../rates.csv').read()")
+    (path.parents[1] / "rates.csv").write_text("")
+    (found,) = check_file(path)
+    assert (found.severity, found.cell, found.line) == ("warning", 0, 2)
+    assert found.why.startswith("'../rates.csv' is outside of the notebook's folder")
+
+
+#: How the constructors are called that need something; of these nobody is there to answer.
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "threading.Barrier": (2,),
+    "threading.Timer": (1, print),
+    "sqlite3.connect": (":memory:",),
+    "sqlalchemy.create_engine": ("sqlite://",),
+    "subprocess.Popen": (["true"],),
+    "gzip.open": (__file__,),
+    "csv.reader": ([],),
+    "csv.writer": (sys.stdout,),
+}
+CONNECT = {"psycopg.connect", "socket.create_connection"}
+
+
+@pytest.mark.parametrize("path", sorted(UNPICKLABLE.keys() - CONNECT))
+def test_what_is_said_to_be_unpicklable_is(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    value = getattr(import_module(module), name)(*ARGUMENTS.get(path, ()))
+    with closing(value) if hasattr(value, "close") else nullcontext():
+        assert why_not_pickled("it", "x", value) is not None
+    if path == "subprocess.Popen":
+        value.wait()
+
+
+def test_what_a_kernel_holds_counts_where_the_code_does_not_show_it(make_notebook: Any) -> None:
+    task = "%%task a --isolate process\nwith guard['lock']:\n    y = total"
+    path = make_notebook("book", LOAD, "import shared_of_ours as s\nguard = s.make()\ntotal = s.total()", task)
+    (path.parent / "shared_of_ours.py").write_text("")
+    assert check_file(path) == []
+    (found,) = check_file(path, values={"guard": {"lock": threading.Lock()}, "total": 1})
+    assert (found.severity, found.cell, found.line) == ("warning", 2, 2)
+    assert found.why == (
+        "'guard' is sent to the process of this cell, and it holds at guard['lock'] a _thread.lock, which cannot be "
+        "pickled (TypeError: cannot pickle '_thread.lock' object)."
+    )
 
 
 def counted(path: Path, *counts: int | None) -> Path:

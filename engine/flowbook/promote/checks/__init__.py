@@ -6,16 +6,19 @@ Each module finds one kind of thing; `findings` puts them in the order of the ce
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from flowbook.promote.cells import parsed
 from flowbook.promote.checks.calls import call_findings
-from flowbook.promote.checks.certainty import used_names
+from flowbook.promote.checks.certainty import used_in
 from flowbook.promote.checks.environment import environment_findings
+from flowbook.promote.checks.files import file_findings
 from flowbook.promote.checks.finding import Finding, Severity
 from flowbook.promote.checks.magic_lines import magic_findings
+from flowbook.promote.checks.modules import module_findings
 from flowbook.promote.checks.names import name_findings
 from flowbook.promote.checks.order import order_findings
+from flowbook.promote.checks.pickling import pickling_findings
 from flowbook.promote.checks.runs import Ran, run_findings
 
 if TYPE_CHECKING:
@@ -25,24 +28,30 @@ __all__ = ["Finding", "Ran", "Severity", "findings"]
 
 
 def findings(
-    reading: Reading, *, variables: Container[str] = (), ran: Mapping[str, Ran] | None = None
+    reading: Reading,
+    *,
+    folder: Path,
+    variables: Container[str] = (),
+    ran: Mapping[str, Ran] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
     """What is found in the cells that a run executes, in notebook order; what is about no cell comes first.
 
-    `variables` are environment variables that runs have beside those of this process; `ran` is what a kernel knows of
-    the cells that it has executed.
+    `folder` is that of the notebook; `variables` are environment variables that runs have beside those of this process;
+    `ran` is what a kernel knows of the cells that it has executed, and `values` are those of their names in it.
     """
     cells = reading.slice_ or reading.cells
     parameters = {parameter.name for parameter in reading.schema}
-    used = used_names(parsed(known.cell.source) for known in cells)
-    if reading.flow is not None:
-        used |= {reading.flow.variable}
+    used = used_in(cells, reading.flow)
     found = [
         *reading.findings,
         *name_findings(cells, parameters, used),
         *call_findings(cells, used),
         *magic_findings(cells),
         *environment_findings(cells, variables),
+        *file_findings(cells, used, folder),
+        *module_findings(cells, used, folder, reading.kernel),
+        *pickling_findings(cells, reading.graph, values or {}),
         *run_findings(cells, ran or {}),
         *order_findings(cells, reading.graph),
     ]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from flowbook.promote.cells import KnownCell, Role, parsed
+
+if TYPE_CHECKING:
+    from flowbook.promote.kinds import DefinedFlow
 
 
 def used_names(trees: Iterable[ast.Module]) -> frozenset[str]:
@@ -18,6 +22,12 @@ def used_names(trees: Iterable[ast.Module]) -> frozenset[str]:
         elif isinstance(node, ast.Attribute):
             found.add(node.attr)
     return frozenset(found)
+
+
+def used_in(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> frozenset[str]:
+    """As `used_names`, of cells that a run executes. The `flow` that it calls in the end is used too."""
+    used = used_names(parsed(known.cell.source) for known in cells)
+    return used if flow is None else used | {flow.variable}
 
 
 def cell_with_certainty(known: KnownCell, used: Collection[str]) -> Iterator[tuple[ast.AST, bool]]:

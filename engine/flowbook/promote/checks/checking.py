@@ -32,24 +32,27 @@ def check_file(path: Path, **options: Any) -> list[Finding]:
     notebook = read_notebook(path)
     if "orig_nbformat" in notebook.metadata:  # then its cells have other places than in the file
         raise NotebookError(f"{path} is in an old notebook format: open it in Jupyter and save it, which makes it 4.")
-    return check_notebook(notebook, **options)
+    return check_notebook(notebook, folder=path.absolute().parent, **options)
 
 
 def check_notebook(
     notebook: NotebookNode,
     *,
+    folder: Path,
     flow: str | None = None,
     planning: Mapping[str, Any] | None = None,
     ran: Mapping[str, Ran] | None = None,
+    values: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """What is found in a notebook, of which `flow` is meant, or its only one.
+    """What is found in a notebook in a `folder`, of which `flow` is meant, or its only one.
 
-    `planning` are arguments of `planned_schedules`, and `ran` is what a kernel knows of the cells.
+    `planning` are arguments of `planned_schedules`; `ran` is what a kernel knows of the cells, and `values` are
+    those of their names in it.
     """
     found = [*_planned(planning or {})]
     try:
         reading = read(notebook, flow)
-        return [*found, *_deploy_lines(reading.cells), *findings(reading, ran=ran)]
+        return [*found, *_deploy_lines(reading.cells), *findings(reading, folder=folder, ran=ran, values=values)]
     except CellMistake as mistake:
         return [*found, in_cell(Severity.ERROR, mistake.cell, mistake.line, _sentence(mistake.why), _CORRECT)]
     except FlowbookError as error:

@@ -78,6 +78,11 @@ def magic_findings(cells: Sequence[KnownCell]) -> Iterator[Finding]:
                 yield in_cell(Severity.WARNING, known.cell, number, why, fix)
 
 
+def installs(known: KnownCell) -> bool:
+    """Whether the cell installs packages by a magic or a shell command."""
+    return any(_INSTALL.match(text) for _, text in magic_lines(known))
+
+
 def _whatever_is_newest(match: re.Match[str]) -> str:
     separator = "=" if match["tool"] in ("conda", "mamba") else "=="
     loose = [name for name in _requirements(match["rest"]) if separator not in name and not _is_place(name)]
