@@ -420,6 +420,19 @@ def test_a_pickled_flow_that_was_tampered_with_is_not_loaded(home: Path, monkeyp
             unpickle_flow(bytes(changed), home)
 
 
+def test_what_keeps_a_flow_from_being_pickled_is_named(home: Path) -> None:
+    guard = threading.Lock()
+
+    @flow
+    def guarded() -> None:
+        with guard:
+            pass
+
+    with pytest.raises(UsageError, match=r"^Flow 'guarded' .* because 'guard', which it uses, is a _thread\.lock"):
+        guarded.deploy("d")
+    assert all_deployments(engine.engine().database) == []
+
+
 def test_run_deployment_asks_for_a_run_once_per_key() -> None:
     report.deploy("d", parameters={"env": "test"}, tags=["nightly"], print_next_steps=False)
     first = run_deployment(

@@ -137,6 +137,7 @@ CLEAN: list[tuple[str, ...]] = [
     ("from flowbook import flow", "@flow\ndef f(n: int = 1):\n    return n", "exploring = undefined_name"),
     ("try:\n    import rates_of_ours\nexcept ImportError:\n    rates_of_ours = None",),
     ("import sys\nsys.path.append('lib')", "import rates_of_ours"),
+    ("%%writefile rates_of_ours.py\nday = 1", "import rates_of_ours"),
     ("from . import x\nfrom .part import y",),
     ("def later():\n    import rates_of_ours",),
     ("import pandas as pd\nd = pd.DataFrame()\nd.to_csv('made.csv')", "e = pd.read_csv('made.csv')"),
@@ -209,6 +210,14 @@ def test_what_is_beside_the_notebook_is_found(make_notebook: Any) -> None:
     helpers.unlink()
     (found,) = check_file(path)
     assert (found.line, found.why.split(",")[0]) == (1, "'helpers' is imported")
+
+
+def test_a_folder_that_is_called_like_what_is_installed(make_notebook: Any) -> None:
+    path = make_notebook("book", "import nbformat.v4\nimport rates_of_ours.part")
+    for name in ("nbformat", "rates_of_ours"):
+        (path.parent / name).mkdir()
+    (found,) = check_file(path)
+    assert found.why.startswith("'rates_of_ours.part' is imported, and is neither installed nor")
 
 
 def test_a_file_outside_of_the_folder_is_told(make_notebook: Any) -> None:

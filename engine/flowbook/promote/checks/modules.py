@@ -25,7 +25,7 @@ def module_findings(cells: Sequence[KnownCell], used: Collection[str], folder: P
     of another one, or a cell installs or changes ``sys.path``, only parts of packages beside the notebook are missed.
     """
     sees_all = _is_our_python(kernel) and not any(map(_may_bring_modules, cells))
-    said: set[str] = set()
+    said = {name for known in cells for name in _written(known)}
     for known in cells:
         for node, certain in cell_with_certainty(known, used):
             if not certain or not isinstance(node, _Import):
@@ -34,6 +34,13 @@ def module_findings(cells: Sequence[KnownCell], used: Collection[str], folder: P
                 if module not in said:
                     said.add(module)
                     yield _finding(known, node.lineno, module, importer)
+
+
+def _written(known: KnownCell) -> Iterator[str]:
+    """The modules that the cell writes itself, with ``%%writefile`` for example."""
+    for resource in known.analysis.resources - known.analysis.resource_reads:
+        if resource.startswith("files:") and resource.endswith(".py"):
+            yield resource.removeprefix("files:").removesuffix(".py").replace("/", ".")
 
 
 def _is_our_python(kernel: str) -> bool:
@@ -95,8 +102,11 @@ def _is_found(parts: Sequence[str], folder: Path, sees_all: bool) -> bool:
     path: Sequence[str] = [str(folder)]
     for number, part in enumerate(parts):
         spec = PathFinder.find_spec(part, path)
+        # Before a folder of the same name that is no package, Python takes what is installed.
+        if number == 0 and (spec is None or spec.loader is None) and (not sees_all or _is_installed(part)):
+            return True
         if spec is None:
-            return number == 0 and (not sees_all or _is_installed(part))
+            return False
         if spec.submodule_search_locations is None:
             return True  # a module, whose attributes may be anything
         path = list(spec.submodule_search_locations)
