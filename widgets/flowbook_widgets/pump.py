@@ -107,8 +107,8 @@ class Pump:
                 self._wake.clear()
                 began = time.monotonic()
                 self._frame()
-                # a layout of seconds takes at most half of a processor
-                self._stop.wait(max(INTERVAL, time.monotonic() - began))
+                took = time.monotonic() - began
+                self._stop.wait(max(INTERVAL - took, took))  # a layout of seconds takes at most half of a processor
             self._frame(last=True)
         except Exception:  # a view that breaks must not break the run that it shows
             _log.warning("The live view of a run stopped; the run goes on.", exc_info=True)

@@ -6,7 +6,7 @@ import { Store } from "./store";
 import type { Delta, Header, NodeFace, Snapshot } from "./types";
 
 const node = (key: string, name: string) =>
-  `<g class="fb-node" data-node="${key}" transform="translate(0 0)"><title>${name}</title>` +
+  `<g class="fb-node" data-node="${key}"><title>${name}</title>` +
   `<rect class="fb-box" width="176" height="40"/><path class="fb-icon"/><text class="fb-name">${name}</text>` +
   `<text class="fb-detail"/></g>`;
 const SVG =

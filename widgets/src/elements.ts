@@ -24,7 +24,7 @@ export function svg(tag: string, attributes: Attributes = {}, ...children: Node[
   return made;
 }
 
-/** The outline of the icon of a look, on 16 by 16 pixels. */
+/** The outline of the icon of a look, on 16 by 16 pixels, its commands all relative: it may follow upon "M x y". */
 export function outline(look: string): string {
   return (outlines as Record<string, string>)[look] ?? outlines.waiting;
 }

@@ -7,6 +7,8 @@ import { Viewport } from "./viewport";
 
 /** Below this scale text cannot be read: icons take its place. */
 const FAR = 0.5;
+/** Below this one icons cannot be told apart either: boxes are dots of their colour. */
+const DOTS = 0.15;
 /** Only so many boxes move gently: more would keep the browser busy with painting. */
 const FEW = 100;
 
@@ -29,6 +31,7 @@ export class GraphPane {
     this.viewport = new Viewport(this.element, (scale, fitting) => {
       this.far = scale < FAR;
       this.drawing?.classList.toggle("fb-far", this.far);
+      this.drawing?.classList.toggle("fb-dots", scale < DOTS);
       rescaled(scale, fitting);
     });
     this.element.addEventListener("click", (event) => this.pick(event.target as Element));

@@ -35,6 +35,9 @@ export class NodeBox {
   private readonly detail: Element | null;
   private readonly tip: Element | null;
   private ring: SVGElement | undefined;
+  /** Where it is in the drawing. */
+  private readonly x: number;
+  private readonly y: number;
   /** How many characters of small print fit. */
   private readonly most: number;
 
@@ -43,7 +46,10 @@ export class NodeBox {
     this.name = group.querySelector(".fb-name");
     this.detail = group.querySelector(".fb-detail");
     this.tip = group.querySelector("title");
-    this.most = (Number(group.querySelector(".fb-box")?.getAttribute("width")) - 40) / 6.4;
+    const box = group.querySelector(".fb-box");
+    this.x = Number(box?.getAttribute("x"));
+    this.y = Number(box?.getAttribute("y"));
+    this.most = (Number(box?.getAttribute("width")) - 40) / 6.4;
     group.setAttribute("role", "listitem");
     group.setAttribute("tabindex", "-1");
   }
@@ -52,7 +58,7 @@ export class NodeBox {
     if (face.look !== this.face?.look) {
       if (this.face) this.group.classList.remove(`fb-${this.face.look}`);
       this.group.classList.add(`fb-${face.look}`);
-      this.shape?.setAttribute("d", outline(face.look));
+      this.shape?.setAttribute("d", `M${this.x + 11} ${this.y + 12}${outline(face.look)}`);
     }
     this.face = face;
     if (face.total !== undefined) this.showProgress((face.done ?? 0) / face.total);
@@ -68,13 +74,14 @@ export class NodeBox {
     const text = smallPrint(this.face, now, this.most);
     if (text === this.detail.textContent) return;
     this.detail.textContent = text;
-    this.name?.setAttribute("y", text ? "18" : "24");
+    this.name?.setAttribute("y", String(this.y + (text ? 18 : 24)));
   }
 
   private showProgress(part: number): void {
     if (!this.ring) {
-      const place = { cx: 19, cy: 20, r: RING };
-      this.ring = svg("circle", { ...place, class: "fb-ring", transform: "rotate(-90 19 20)" });
+      const [cx, cy] = [this.x + 19, this.y + 20];
+      const place = { cx, cy, r: RING };
+      this.ring = svg("circle", { ...place, class: "fb-ring", transform: `rotate(-90 ${cx} ${cy})` });
       this.shape?.before(svg("circle", { ...place, class: "fb-track" }), this.ring);
     }
     this.ring.setAttribute("stroke-dasharray", `${(AROUND * part).toFixed(1)} ${AROUND.toFixed(1)}`);

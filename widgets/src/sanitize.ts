@@ -3,10 +3,10 @@ import { SVG } from "./elements";
 /** All that the kernel's drawing consists of. Whatever else is in the text does not reach the page. */
 const ALLOWED: Record<string, readonly string[]> = {
   svg: ["width", "height", "viewBox"],
-  g: ["transform", "data-node"],
+  g: ["data-node"],
   title: [],
   rect: ["x", "y", "width", "height", "rx"],
-  path: ["d", "transform", "fill-rule", "data-from", "data-to"],
+  path: ["d", "fill-rule", "data-from", "data-to"],
   text: ["x", "y"],
 };
 
