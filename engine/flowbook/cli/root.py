@@ -90,9 +90,9 @@ for _command in (
 
 def main() -> None:
     """Run the command line of this process."""
-    from flowbook.promote.imports import skip_grammar_of_iris
+    from flowbook.promote.imports import spare_formats
 
-    skip_grammar_of_iris()
+    spare_formats()
     if hasattr(sys.stdout, "reconfigure"):  # names of runs and cells may hold any character
         sys.stdout.reconfigure(errors="replace")
     root(prog_name="flowbook")

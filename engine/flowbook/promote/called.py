@@ -142,9 +142,9 @@ def _check_is_there(path: Path) -> None:
 
 
 def _check_kernel(kernel: str) -> None:
-    from jupyter_client.kernelspec import KernelSpecManager
+    from flowbook.promote.kernels import kernel_specs
 
-    known = sorted(KernelSpecManager().find_kernel_specs())
+    known = sorted(kernel_specs().find_kernel_specs())
     if kernel not in known:
         installed = ", ".join(known) or "none"
         raise NotebookError(f"There is no kernel {kernel!r} here.{did_you_mean(kernel, known)} Installed: {installed}.")

@@ -23,6 +23,7 @@ from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 
 from flowbook.errors import FlowbookError
+from flowbook.promote.kernels import kernel_specs
 from flowbook.promote.outputs import add_output, is_left_out
 
 _ALIVE_EVERY = 0.5  # seconds
@@ -84,7 +85,9 @@ class RunClient(NotebookClient):
         """Start the kernel, and end it when the block ends; raises KernelDied if it does not start."""
         with tempfile.TemporaryDirectory(prefix="flowbook-", ignore_cleanup_errors=True) as folder:
             self.sockets = folder
-            _connect_in(folder, self.create_kernel_manager())
+            manager = self.create_kernel_manager()
+            manager.kernel_spec_manager = kernel_specs()
+            _connect_in(folder, manager)
             process = None
             try:
                 await self.async_start_new_kernel(cwd=cwd, env=dict(env))

@@ -68,7 +68,10 @@ def _execute_to_end(run: QueuedRun, module: Sequence[str] = (), env: Mapping[str
         if manifest["kind"] in ("python", "pickle"):
             from flowbook.promote.flow_run import execute
         else:
+            from flowbook.promote.imports import spare_formats
             from flowbook.promote.notebook_run import execute
+
+            spare_formats()
         gc.freeze()
         gc.enable()
         execute(run, manifest)
@@ -143,7 +146,4 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    from flowbook.promote.imports import skip_grammar_of_iris
-
-    skip_grammar_of_iris()
     sys.exit(main(sys.argv[1:]))

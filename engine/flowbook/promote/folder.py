@@ -40,9 +40,7 @@ class RunFolder:
 
     def write_snapshot(self) -> Path:
         """``snapshot.ipynb``: the notebook as it was promoted, for the kernel to read; returns its path."""
-        import nbformat
-
-        self._write("snapshot.ipynb", nbformat.writes(self.notebook))  # type: ignore[no-untyped-call]
+        self._write("snapshot.ipynb", _text_of(self.notebook))
         return self.path / "snapshot.ipynb"
 
     def write_kernel(self, pid: int | None, sockets: str = "") -> None:
@@ -74,11 +72,9 @@ class RunFolder:
 
     def save(self) -> None:
         """``notebook.ipynb``: the executed notebook as far as it is. Raises NotebookError if that cannot be kept."""
-        import nbformat
-
         began = time.monotonic()
         self._changed = False
-        content: str = nbformat.writes(self.notebook)  # type: ignore[no-untyped-call]
+        content = _text_of(self.notebook)
         self._write("notebook.ipynb", content)
         if self.output is not None:
             with suppress(OSError):  # whoever named the file says so in the end; the run goes on
@@ -113,3 +109,11 @@ class RunFolder:
                 f"{name} cannot be written to the folder of the run, {self.path}: {error.strerror}. Free space on "
                 f"that disk, or see that the folder can be written to, and run it again."
             ) from None
+
+
+def _text_of(notebook: NotebookNode) -> str:
+    """The notebook as a file has it. That it is one is known: `nbformat.writes` would look at all of it each time."""
+    from nbformat import v4
+
+    text: str = v4.writes(notebook)  # type: ignore[no-untyped-call]
+    return text

@@ -39,6 +39,8 @@ async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> As
     try:
         async with client.started(cwd=plan.manifest["cwd"], env=env):
             folder.write_kernel(client.kernel_pid, client.sockets)
+            # nbclient looks at each output by a part of the schema; by default nbformat first compiles all of it.
+            os.environ.setdefault("NBFORMAT_VALIDATOR", "jsonschema")  # and the kernel does not inherit it
             yield
     finally:
         folder.write_kernel(None)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from flowbook.promote.checks.finding import Finding, Severity
 from flowbook.promote.notebook import language_of
 
 if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpecManager
     from nbformat import NotebookNode
 
 _PYTHON = "python3"
+
+
+def kernel_specs() -> KernelSpecManager:
+    """What knows the installed kernels. It looks where Jupyter does, which would import IPython to learn one folder."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_core.paths import jupyter_path
+
+    of_ipython = os.path.expanduser(os.environ.get("IPYTHONDIR") or "~/.ipython")  # noqa: PTH111 - may have no home
+    return KernelSpecManager(kernel_dirs=[*jupyter_path("kernels"), os.path.join(of_ipython, "kernels")])  # noqa: PTH118
 
 
 def choose_kernel(notebook: NotebookNode) -> tuple[str, Finding | None]:
@@ -19,10 +30,8 @@ def choose_kernel(notebook: NotebookNode) -> tuple[str, Finding | None]:
     A notebook that names none, or one that is not installed here (editors write private names), runs in another kernel
     of its language, which for Python is ``python3``; without any, that is an error.
     """
-    from jupyter_client.kernelspec import KernelSpecManager
-
     wanted = str(notebook.metadata.get("kernelspec", {}).get("name") or "")
-    specs = KernelSpecManager()
+    specs = kernel_specs()
     known = sorted(specs.find_kernel_specs())
     if wanted in known:
         return wanted, None

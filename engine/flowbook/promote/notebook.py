@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotebookError
+from flowbook.promote.imports import import_nbformat
 from flowbook.promote.notebook_file import checked_format, give_ids, parsed_file, why_invalid
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # Left out of a snapshot: they say when and how the cell ran last, not what it is.
 _VOLATILE = ("execution", "ExecuteTime", "collapsed", "scrolled", "flowbook")
+
+# To compile the schema takes as long as looking at some sixty cells without; then it is two hundred times as fast.
+_COMPILED_FROM = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,18 +65,33 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def parse_notebook(content: bytes, called: str) -> NotebookNode:
     """The notebook of a file's content, without outputs; `called` is the file's name in messages."""
+    plain = parsed_file(content, called)
+    import_nbformat()
     import nbformat
 
-    plain = parsed_file(content, called)
     major = checked_format(plain, called)
     try:
         typed = nbformat.versions[major].to_notebook_json(plain)
         notebook: NotebookNode = nbformat.convert(typed, nbformat.current_nbformat)  # type: ignore[no-untyped-call]
         give_ids(notebook, has_ids=major == nbformat.current_nbformat)
-        nbformat.validate(notebook)
+        _validate(notebook)
     except Exception as error:
         raise NotebookError(f"{called} is not a valid notebook: {why_invalid(error)}") from None
     return notebook
+
+
+def _validate(notebook: NotebookNode) -> None:
+    """Raise the ValidationError of nbformat for a notebook that is none."""
+    from nbformat.validator import better_validation_error, get_validator
+
+    def errors(validator: str) -> Iterator[Exception]:
+        found = get_validator(notebook.nbformat, notebook.nbformat_minor, name=validator)  # type: ignore[no-untyped-call]
+        return iter(found.iter_errors(notebook))
+
+    if len(notebook.cells) >= _COMPILED_FROM and next(errors("fastjsonschema"), None) is None:
+        return
+    for error in errors("jsonschema"):
+        raise better_validation_error(error, notebook.nbformat, notebook.nbformat_minor)  # type: ignore[no-untyped-call]
 
 
 def code_cells(notebook: NotebookNode) -> Iterator[CodeCell]:
