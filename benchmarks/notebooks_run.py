@@ -1,9 +1,9 @@
-"""What it takes to run a notebook from a shell: ``flowbook run`` beside nbclient's ``jupyter execute`` and papermill.
+"""What it takes to run a notebook unattended, beside nbclient (``jupyter execute``) and papermill.
 
-``python benchmarks/notebooks_run.py [CELLS...] [--peers FOLDER] [--best-of N]``
+``python benchmarks/notebooks_run.py [CELLS...] [--peer-python PYTHON] [--best-of N]``
 
-The peers are installed into a virtual environment of their own, which `--peers` keeps for the next time. The cells are
-trivial, so what is measured is the way around them: from the start of the process to its end, its kernel included.
+`--peer-python` is the Python of an environment with papermill, nbclient and ipykernel. The cells are trivial, so what
+is measured is the way around them: from the start of the process to its end, its kernel included.
 """
 
 from __future__ import annotations
@@ -14,26 +14,31 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
+import time
 from pathlib import Path
 
 from measuring import Cost, best, cost_of_process, header, heading, new_home, row
 
-PACKAGES = ("papermill", "nbclient", "ipykernel", "jupyter-core")
+NBCLIENT = "from nbclient.cli import main; main()"  # the command, whichever `jupyter` the path has first
+CLI = [sys.executable, "-m", "flowbook.cli"]
+# What the kernel and the process that has started it have used until its first cell. That comes in steps of 10 ms.
+CPU_UNTIL_NOW = """
+import psutil
+kernel = psutil.Process()
+print(sum(sum(each.cpu_times()[:2]) for each in (kernel, kernel.parent())))
+"""
 
 
-def peers_in(folder: Path) -> Path:
-    """The folder with the commands of the peers, which are installed if they are not there."""
-    commands = folder / "bin"
-    if not (commands / "papermill").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(commands / "python"), "-m", "pip", "install", "--quiet", *PACKAGES]
-        subprocess.run(pip, check=True, stdout=sys.stderr)
-    return commands
+def has_papermill(python: str) -> bool:
+    """Whether it can be measured; if not, that is said."""
+    found = subprocess.run([python, "-c", "import papermill"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+    if not found:
+        print(f"papermill is left out: {python} cannot import it; name a Python that can by --peer-python.\n")
+    return found
 
 
-def notebook(path: Path, cells: int) -> Path:
-    """A notebook of so many small cells."""
+def notebook(path: Path, *sources: str) -> Path:
+    """A notebook of these cells."""
     plain = {
         "nbformat": 4,
         "nbformat_minor": 5,
@@ -45,52 +50,120 @@ def notebook(path: Path, cells: int) -> Path:
                 "metadata": {},
                 "outputs": [],
                 "execution_count": None,
-                "source": f"x{number} = {number}\nprint(x{number})",
+                "source": source,
             }
-            for number in range(cells)
+            for number, source in enumerate(sources)
         ],
     }
     path.write_text(json.dumps(plain), encoding="utf-8")
     return path
 
 
-def commands(peers: Path, source: Path, out: Path) -> dict[str, list[str]]:
-    """The command lines that do the same."""
+def small_cells(count: int) -> list[str]:
+    """Sources of cells that do next to nothing."""
+    return [f"x{number} = {number}\nprint(x{number})" for number in range(count)]
+
+
+def commands(python: str, source: Path, out: Path) -> dict[str, list[str]]:
+    """The command lines that do the same; `python` is that of the peers."""
     return {
-        "flowbook run": [sys.executable, "-m", "flowbook.cli", "run", str(source), str(out), "--quiet"],
-        "jupyter execute": [str(peers / "jupyter"), "execute", str(source), f"--output={out}"],
-        "papermill": [str(peers / "papermill"), str(source), str(out), "--no-progress-bar", "--log-level", "ERROR"],
+        "flowbook run": [*CLI, "run", str(source), str(out), "--quiet"],
+        "jupyter execute": [python, "-c", NBCLIENT, str(source), f"--output={out}"],
+        "papermill": [python, "-m", "papermill", str(source), str(out), "--no-progress-bar", "--log-level", "ERROR"],
     }
 
 
-def measure(peers: Path, cells: int, times: int) -> dict[str, Cost]:
+def cost(name: str, line: list[str]) -> Cost:
+    """What one of them takes; the peers find nothing of flowbook's in their path."""
+    return cost_of_process(*line, PYTHONPATH=os.environ.get("PYTHONPATH", "") if name == "flowbook run" else "")
+
+
+def measure(python: str, cells: int, times: int, *, papermill: bool) -> dict[str, Cost]:
     """The best of some runs of each, which take turns."""
     costs: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory() as folder, new_home():
-        source = notebook(Path(folder, "source.ipynb"), cells)
-        lines = commands(peers, source, Path(folder, "out.ipynb"))
+        source = notebook(Path(folder, "source.ipynb"), *small_cells(cells))
+        lines = commands(python, source, Path(folder, "out.ipynb"))
         for _ in range(times):
             for name, line in lines.items():
-                own = {"PYTHONPATH": os.environ.get("PYTHONPATH", "") if name == "flowbook run" else ""}
-                costs.setdefault(name, []).append(cost_of_process(*line, **own))
+                if papermill or name != "papermill":
+                    costs.setdefault(name, []).append(cost(name, line))
     return {name: best(found) for name, found in costs.items()}
 
 
+def until_first_cell(python: str, times: int) -> tuple[float, float]:
+    """CPU until the first cell, in seconds: of the process of a deployed run and its kernel, and of nbclient's two."""
+    from flowbook.engine import close_engines
+    from flowbook.runs import run_folder
+
+    ours, theirs = [], []
+    with tempfile.TemporaryDirectory() as folder, new_home():
+        source, out = notebook(Path(folder, "source.ipynb"), CPU_UNTIL_NOW), Path(folder, "out.ipynb")
+        cost_of_process(*CLI, "promote", str(source))
+        for _ in range(times):
+            run_id, line = _claimed()
+            cost("flowbook run", line)
+            ours.append(_printed(run_folder(run_id) / "notebook.ipynb"))
+            cost("jupyter execute", commands(python, source, out)["jupyter execute"])
+            theirs.append(_printed(out))
+        close_engines()
+    return min(ours), min(theirs)
+
+
+def _claimed() -> tuple[str, list[str]]:
+    """A run of the deployment that was claimed, and the process that a worker starts for it."""
+    from flowbook.engine import engine
+    from flowbook.promote import request_run
+    from flowbook.store.claiming import Claimant, claim_due
+    from flowbook.store.processes import this_process
+
+    request_run("source")
+    (run,) = claim_due(engine().database, Claimant(process=this_process(), pool="default"), time.time() + 1, 1)
+    return run.id, [sys.executable, "-m", "flowbook.promote.execute", run.id, str(run.fence)]
+
+
+def _printed(path: Path) -> float:
+    (cell,) = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return float("".join(cell["outputs"][0]["text"]))
+
+
+def check_and_promote(times: int, cells: int = 300) -> tuple[Cost, Cost]:
+    """The cost of both commands for a notebook of so many cells, each of which reads what the one before writes."""
+    with tempfile.TemporaryDirectory() as folder, new_home():
+        chain = [f"x{number} = x{number - 1} + 1" for number in range(1, cells)]
+        source = str(notebook(Path(folder, "source.ipynb"), "x0 = 0", *chain))
+        checks = [cost_of_process(*CLI, "check", source) for _ in range(times)]
+        return best(checks), best([cost_of_process(*CLI, "promote", source) for _ in range(times)])
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", type=int, default=[1, 20, 200])
-    parser.add_argument("--peers", type=Path, help="where the peers are installed, or are to be")
+    parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--best-of", type=int, default=3)
     said = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        peers = peers_in((said.peers or Path(folder, "peers")).absolute())
-        heading("Notebooks run from a shell")
-        header("cells", "command", "CPU s", "wall s", "CPU, of papermill's", "wall, of papermill's")
-        for cells in said.cells:
-            found = measure(peers, cells, said.best_of)
-            least = found["papermill"]
-            for name, cost in found.items():
-                row(cells, name, cost.cpu, cost.wall, cost.cpu / least.cpu, cost.wall / least.wall)
+    heading("Notebooks run from a shell")
+    papermill = has_papermill(said.peer_python)
+    header("cells", "command", "CPU s", "wall s", "CPU, of nbclient's", "CPU, of papermill's", "wall, of papermill's")
+    found: dict[int, dict[str, Cost]] = {}
+    for cells in said.cells:
+        found[cells] = measure(said.peer_python, cells, said.best_of, papermill=papermill)
+        least, peer = found[cells]["jupyter execute"], found[cells].get("papermill")
+        for name, each in found[cells].items():
+            of_peer = (each.cpu / peer.cpu, each.wall / peer.wall) if peer else (None, None)
+            row(cells, name, each.cpu, each.wall, each.cpu / least.cpu, *of_peer)
+    print()
+    header("what", "measured")
+    few, many = min(found), max(found)
+    if few != many:
+        more = {name: (each.cpu - found[few][name].cpu) / (many - few) for name, each in found[many].items()}
+        ours, theirs = more["flowbook run"], more["jupyter execute"]
+        said_of = f"{ours / theirs:.2f} ({1000 * ours:.1f} and {1000 * theirs:.1f} ms)"
+        row(f"CPU of each cell from {few} to {many}, of nbclient's", said_of)
+    ours, theirs = until_first_cell(said.peer_python, said.best_of)
+    row("CPU from a claim to the first cell, kernel included; nbclient's", f"{ours:.2f} s; {theirs:.2f} s")
+    check, promote = check_and_promote(said.best_of)
+    row("CPU of `flowbook check` and of `flowbook promote`, 300 cells", f"{check.cpu:.2f} s and {promote.cpu:.2f} s")
 
 
 if __name__ == "__main__":

@@ -122,3 +122,21 @@ def test_a_run_has_what_was_installed_where_its_version_was_deployed(
     promote(path, pool="default")
     (own,) = executed("book", "default", at_worker)
     assert f"tiny 2 in {sys.prefix}" in executed_notebook(own)
+
+
+@pytest.mark.timeout(300)
+def test_a_python_flow_has_what_was_installed_where_it_was_deployed(tmp_path: Path, home: Path, index: Path) -> None:
+    at_worker = unpacked(tiny(tmp_path / "wheels", "2"), tmp_path / "at-worker")
+    tiny(index, "1")
+    file = tmp_path / "locked_flow.py"
+    file.write_text(
+        "import sys\nfrom flowbook import flow\n\n@flow\ndef told():\n"
+        "    import tiny_locked\n    print('tiny', tiny_locked.VERSION, 'in', sys.prefix)\n"
+    )
+    cli("work-pool", "create", "locked", "--environment", "locked")
+    cli("promote", f"{file}:told", "--lock", "--pool", "locked", "--name", "told")
+
+    (run,) = executed("told", "locked", at_worker)
+    assert run.look == "succeeded", output(run)
+    (environment,) = [each for each in (home / "environments").iterdir() if each.is_dir()]
+    assert f"tiny 1 in {environment}" in output(run)

@@ -1,12 +1,16 @@
 """A notebook gives the same values as tasks as it does cell by cell.
 
 Each file of the corpus is a small notebook of a kind that people write. Its cells are separated by ``# %%``; one that
-is marked ``plain`` stays a plain cell, all others become tasks.
+is marked ``plain`` stays a plain cell, all others become tasks. And a run of it puts out what plain Jupyter does.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,3 +126,50 @@ def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
         kernel.ok(f"#| task t{number}\n{source}" if is_task else source, f"cell-{number}")
     kernel.ok(VALUES, silent=True)
     assert _different(kernel, expected) == {}
+
+
+@pytest.fixture(scope="module")
+def book() -> list[tuple[str, str]]:
+    """All notebooks of the corpus in one: (where it is from, its source) for each cell. Each ends with its values."""
+    cells = []
+    for path in CORPUS:
+        if all(importlib.util.find_spec(each) for each in ("networkx", "sklearn") if each in path.read_text()):
+            sources = [*(source for _, source in cells_of(path)), VALUES + "_values(dict(globals()))", "%reset -f"]
+            cells += [(f"{path.stem}, cell {number}", source) for number, source in enumerate(sources, 1)]
+    return cells
+
+
+# What differs from run to run: how long something took, addresses, the process of the kernel.
+_BY_CHANCE = re.compile(r"\d[\d.e+]* ?(?:n|µ|μ|u|m|)s\b|\b0x[0-9a-f]+|\bipykernel_\d+")
+
+
+def _shown(path: Path) -> list[dict[str, Any]]:
+    """What each cell put out, and the number of its prompt."""
+    text = _BY_CHANCE.sub("…", path.read_text(encoding="utf-8").replace(str(path.parent), "FOLDER"))
+    cells = json.loads(text)["cells"]
+    return [{"outputs": cell["outputs"], "count": cell["execution_count"]} for cell in cells]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_puts_out_what_plain_jupyter_does(
+    book: list[tuple[str, str]], make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    path = make_notebook("book", *(source for _, source in book))
+    expected, ran = tmp_path / "plain" / "book.ipynb", tmp_path / "run" / "book.ipynb"
+    for each in (expected, ran):
+        each.parent.mkdir()
+    plain = nbformat.read(path, as_version=4)
+    client = NotebookClient(plain, coalesce_streams=True, resources={"metadata": {"path": str(expected.parent)}})
+    nbformat.write(client.execute(), expected)
+
+    command = [sys.executable, "-m", "flowbook.cli", "run", str(path), str(ran), "--cwd", str(ran.parent), "--quiet"]
+    done = subprocess.run(command, env={**os.environ}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    both = zip(book, _shown(expected), _shown(ran), strict=True)
+    assert [(where, plain, run) for (where, _), plain, run in both if plain != run] == []
+    assert sum(bool(cell["outputs"]) for cell in _shown(expected)) > len(CORPUS), "most cells put something out"

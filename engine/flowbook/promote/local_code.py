@@ -10,7 +10,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
 
-from flowbook.promote.lock import direct_url
+from flowbook.promote.lock import direct_url, name_and_version
 
 _ENVIRON_CALLS = frozenset({"getenv", "environ.get", "environ.pop", "environ.setdefault"})
 
@@ -59,9 +59,9 @@ def installed() -> list[dict[str, Any]]:
     """The installed distributions: name, version, and whether they are editable."""
     found: dict[str, dict[str, Any]] = {}
     for each in distributions():
-        name = each.metadata["Name"]
+        name, number = name_and_version(each)
         if name:
-            found.setdefault(name.lower(), {"name": name, "version": each.version, "editable": _is_editable(each)})
+            found.setdefault(name.lower(), {"name": name, "version": number, "editable": _is_editable(each)})
     return [found[name] for name in sorted(found)]
 
 

@@ -19,6 +19,7 @@ from flowbook.store.database import Database
 from flowbook.store.deployments import find_deployment, manifest_of
 from flowbook.store.snapshots import load_snapshot, sha_of
 
+_NAMED = re.compile(r"^(Name|Version):(.*)$", re.MULTILINE)
 _LEFT_OUT = frozenset({"flowbook", "pip"})  # an environment has a pip of its own
 
 
@@ -40,17 +41,24 @@ def make_lock(found: Iterable[Distribution] | None = None, python: str | None = 
     lines: dict[str, str] = {}
     warnings: dict[str, str] = {}
     for each in distributions() if found is None else found:
-        name = each.metadata["Name"]
-        key = _key(name or "")
+        name, number = name_and_version(each)
+        key = _key(name)
         if not key or key in _LEFT_OUT or key in lines:  # the first one of a name is what is imported
             continue
         direct = direct_url(each)
-        lines[key] = requirement(name, each.version, direct)
+        lines[key] = requirement(name, number, direct)
         if direct.get("url", "").startswith("file:"):
             warnings[key] = _elsewhere(name, direct)
     head = f"# Python {python or platform.python_version()}"
     text = "\n".join([head, *(lines[key] for key in sorted(lines))]) + "\n"
     return Lock(content=text.encode(), warnings=tuple(warnings[key] for key in sorted(warnings)))
+
+
+def name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """What its metadata says first; empty texts if it is none. `Distribution` itself parses all of it, each time."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
+    said = {key: value.strip() for key, value in reversed(_NAMED.findall(text))}  # the first of each counts
+    return said.get("Name", ""), said.get("Version", "")
 
 
 def direct_url(distribution: Distribution) -> dict[str, Any]:
