@@ -30,6 +30,7 @@ class RunFolder:
         self.output = None if output is None else Path(output)
         self.notebook = notebook
         self._changed = False
+        self._kept = False  # as it is, but for what has changed
         self._next_save = 0.0
         self._told = ""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,11 +72,17 @@ class RunFolder:
                 print(error)  # noqa: T201 - this is the log
 
     def save(self) -> None:
-        """``notebook.ipynb``: the executed notebook as far as it is. Raises NotebookError if that cannot be kept."""
+        """``notebook.ipynb``: the executed notebook as far as it is. Raises NotebookError if that cannot be kept.
+
+        Nothing is done if it is kept, and has not changed since.
+        """
+        if self._kept and not self._changed:
+            return
         began = time.monotonic()
-        self._changed = False
+        self._changed = self._kept = False
         content = _text_of(self.notebook)
         self._write("notebook.ipynb", content)
+        self._kept = True
         if self.output is not None:
             with suppress(OSError):  # whoever named the file says so in the end; the run goes on
                 replace_file(self.output, content.encode())

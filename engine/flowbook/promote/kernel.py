@@ -44,4 +44,5 @@ async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> As
             yield
     finally:
         folder.write_kernel(None)
+        folder.changed()  # by the state of widgets, and of tasks that the kernel has run
         folder.save_if_possible()
