@@ -76,7 +76,7 @@ class DagPage:
         self.answer = lambda question: answer_of(view, question, details=self.details)
         self.page.evaluate(
             "(traits) => { Object.assign(window.traits, traits); window.tell('change:snapshot'); }",
-            {"graph": screen.graph, "snapshot": screen.snapshot},
+            {"graph": screen.graph, "snapshot": json.dumps(screen.snapshot)},
         )
 
     def node(self, name: str) -> Locator:

@@ -33,7 +33,7 @@ interface Answered {
 const TICK = 200;
 const ZOOM = 1.25;
 /** Seconds within which a kernel that hears at all while a cell runs has answered. */
-const HEARS = 0.6;
+const HEARS = 0.3;
 const LATER = "That is possible once the run has ended.";
 type View = "Graph" | "Timeline" | "Table" | "Logs";
 
@@ -248,7 +248,8 @@ export class DagView {
 function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   const view = new DagView(new Store(), new Kernel((message) => model.send(message)));
   el.append(view.element);
-  const reset = () => view.reset(model.get("graph") as Graph, model.get("snapshot") as Snapshot);
+  const reset = () =>
+    view.reset(model.get("graph") as Graph, JSON.parse(model.get("snapshot") as string) as Snapshot);
   const receive = (message: Delta | Answered) => view.receive(message);
   if (model.get("can_cancel")) view.offerCancel(String(model.get("run") ?? ""));
   reset();
