@@ -21,8 +21,8 @@ _Import = ast.Import | ast.ImportFrom
 def module_findings(cells: Sequence[KnownCell], used: Collection[str], folder: Path, kernel: str) -> Iterator[Finding]:
     """Modules that certainly are imported, by a cell or by a module beside the notebook, and that nobody has.
 
-    What is installed is known only of the Python that checks it: where the `kernel` is
-    of another one, or a cell installs or changes ``sys.path``, only parts of packages beside the notebook are missed.
+    What is installed is known only of the Python that checks it: where the `kernel` is of another one, or a cell installs
+    or changes ``sys.path``, only parts of packages beside the notebook are missed.
     """
     sees_all = _is_our_python(kernel) and not any(map(_may_bring_modules, cells))
     said = {name for known in cells for name in _written(known)}
@@ -44,10 +44,12 @@ def _written(known: KnownCell) -> Iterator[str]:
 
 
 def _is_our_python(kernel: str) -> bool:
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    from flowbook.promote.kernels import kernel_specs
 
     try:
-        program = KernelSpecManager().get_kernel_spec(kernel).argv[0]
+        program = kernel_specs().get_kernel_spec(kernel).argv[0]
     except (NoSuchKernel, IndexError):
         return False
     return program in (sys.executable, "python", "python3")  # of the latter two jupyter_client makes our own
