@@ -21,8 +21,8 @@ _Import = ast.Import | ast.ImportFrom
 def module_findings(cells: Sequence[KnownCell], used: Collection[str], folder: Path, kernel: str) -> Iterator[Finding]:
     """Modules that certainly are imported, by a cell or by a module beside the notebook, and that nobody has.
 
-    What is installed is known only of the Python that checks it: where the `kernel` is of another one, or a cell installs
-    or changes ``sys.path``, only parts of packages beside the notebook are missed.
+    What is installed is known only of the Python that checks it: where the `kernel` is of another one, or a cell
+    installs or changes ``sys.path``, only parts of packages beside the notebook are missed.
     """
     sees_all = _is_our_python(kernel) and not any(map(_may_bring_modules, cells))
     said = {name for known in cells for name in _written(known)}
