@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import pytest
 
 from flowbook.cells import to_python
 from flowbook.errors import UsageError
+from flowbook.flows import Flow
 from flowbook.promote.export.exporting import export_notebook
 from flowbook.promote.export.module_text import Module
 
@@ -381,6 +383,13 @@ def test_notebooks_that_only_ipython_understands(tmp_path: Path, name: str) -> N
     with pytest.raises(UsageError) as refused:
         export_notebook(notebook(*corpus_cells(CORPUS / f"{name}.py")), "book", str(tmp_path / "book.py"), flow=None)
     assert str(refused.value).startswith(IPYTHON_ONLY[name])
+
+
+def test_a_flow_has_the_name_of_its_notebook_whatever_stands_in_it(tmp_path: Path) -> None:
+    name = """it's "1 of 2"\\ü"""
+    export_notebook(notebook("%%task\nx = 1"), name, str(tmp_path / "x.py"), flow=None)
+    flows = [each for each in runpy.run_path(str(tmp_path / "x.py"), run_name="x").values() if isinstance(each, Flow)]
+    assert [each.name for each in flows] == [name]
 
 
 def test_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -48,7 +49,7 @@ class FlowText:
             else:
                 self._do(segment[0])
         self._end()
-        title = f"@{self.words.api('flow')}(name={name!r})".replace("'", '"')
+        title = f"@{self.words.api('flow')}(name={json.dumps(name, ensure_ascii=False)})"
         head = [title, f"def {function}({', '.join(self._parameters())}):"]
         if self.globals:
             head.append(f"{INDENT}global {', '.join(sorted(self.globals))}")
