@@ -56,11 +56,13 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(SHOTS) / f"cells-{name}.png"))
 
 
+@pytest.mark.parametrize("front_end", ["JupyterLab", "Notebook 7"])
 def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_under_its_own_cell(
-    lab: Any, page: Page
+    lab: Any, page: Page, front_end: str
 ) -> None:
-    lab.write_notebook("report.ipynb", CELLS)
-    lab.open(page, "report.ipynb")
+    in_lab = front_end == "JupyterLab"
+    name = lab.write_notebook("report.ipynb" if in_lab else "report7.ipynb", CELLS).name
+    (lab.open if in_lab else lab.open_in_notebook_7)(page, name)
     page.wait_for_function(READY)
     page.evaluate(WATCH)
     page.evaluate(RUN_ALL)
