@@ -399,3 +399,10 @@ def test_as_json_pictures_are_counted_and_not_copied() -> None:
         "pixels": {"changed": 1, "total": 12},
     }
     assert (cells["kind"], cells["rows"][0]["cells"]) == ("table", (("1", "2"),))
+
+
+@pytest.mark.parametrize("piece", ["1", "1.", "[1", "at ", "x per loop "])
+def test_a_line_of_any_length_is_compared(piece: str) -> None:
+    long = piece * (200_000 // len(piece))
+    found = outputs_of([stream(long)], [stream(long + "!")])
+    assert not found.is_same

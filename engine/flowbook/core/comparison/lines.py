@@ -15,8 +15,8 @@ _LONGEST = 1000  # columns of a line
 
 _VOLATILE = re.compile(
     r"(?<=\bat )0x[0-9a-fA-F]{6,}\b"  # where an object lies
-    r"|^(?:CPU times|Wall time): .*|.* per loop \(mean ± std\. dev\. .*"  # %time and %timeit
-    r"|\d+(?:\.\d+)?%\|.*\[[\d:]+<[^\]]*\]|\[[\d:]+<[^\]]*\]"  # progress bars of tqdm
+    r"|^(?:CPU times|Wall time): .*|^.* per loop \(mean ± std\. dev\. .*"  # %time and %timeit
+    r"|(?<![\d.])\d+(?:\.\d+)?%\|.*\[[\d:]+<[^\]]*\]|\[[\d:]+<[^\]]*\]"  # progress bars of tqdm
 )
 
 

@@ -35,8 +35,8 @@ def grid_of(html: str) -> Grid | None:
     if any(sum(cell.across for cell in row) > _MOST_COLUMNS for row in reader.rows):
         return None
     rows = _spread(reader.rows)
-    width = max(map(len, rows))
-    if not 0 < width <= _MOST_COLUMNS:
+    width = max(map(len, rows), default=0)
+    if width == 0:
         return None
     named = [_is_head(row) for row in reader.rows]
     first = next((i for i, is_head in enumerate(named) if not is_head), len(rows))
@@ -197,16 +197,18 @@ def _span(said: str | None) -> int:
 
 
 def _spread(rows: Sequence[Sequence[_Cell]]) -> list[dict[int, str]]:
-    """The texts by their columns: a cell that spans several columns or rows stands in each."""
+    """The texts by their columns: a cell that spans several columns or rows stands in each. Empty if it is too wide."""
     found: list[dict[int, str]] = [{} for _ in rows]
     for i, row in enumerate(rows):
         column = 0
         for cell in row:
             while column in found[i]:
                 column += 1
+            inside = dict.fromkeys(range(column, column + cell.across), cell.text)
             for down in range(min(cell.down, len(rows) - i)):
-                if len(found[i + down]) <= _MOST_COLUMNS:  # a row that is wider makes the table too large anyway
-                    found[i + down].update(dict.fromkeys(range(column, column + cell.across), cell.text))
+                found[i + down].update(inside)
+                if len(found[i + down]) > _MOST_COLUMNS:
+                    return []
             column += cell.across
     return found
 
