@@ -25,7 +25,7 @@ _HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A run</ti
 <link rel="stylesheet" href="dag.css"><body style="margin: 8px"><main id="host"></main><script type="module">
 import dag from "./dag.js";
 const heard = {};
-window.traits = {};
+window.traits = { snapshot: "{}" };
 const model = {
   get: (name) => window.traits[name],
   on: (event, call) => { (heard[event] ??= new Set()).add(call); },
