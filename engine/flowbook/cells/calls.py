@@ -14,7 +14,8 @@ from flowbook.cells.state import NOTHING, Value
 
 __all__ = ["CallVisitor"]
 
-_DYNAMIC = frozenset({"builtins.exec", "builtins.eval", "builtins.globals"})
+#: They look names up in the namespace of the code that calls them.
+_DYNAMIC = frozenset({"builtins.exec", "builtins.eval", "builtins.globals", "pandas.eval", "numexpr.evaluate"})
 _OF_SCOPE = frozenset({"builtins.locals", "builtins.vars", "builtins.dir"})
 _FORMULA_MODULES = ("statsmodels.formula.", "patsy.")
 _PATH_KEYWORDS = frozenset(
@@ -118,7 +119,7 @@ class CallVisitor(ExpressionVisitor):
         if isinstance(text, ast.Constant) and isinstance(text.value, str):
             for name in _QUERY_NAME.findall(text.value):
                 self.load(name)
-        elif method == "query":
+        else:
             self.facts.flags.add("dynamic")
 
     # Functions of the cell, and of other cells
