@@ -62,7 +62,7 @@ class CellNamespace:
         """The value of a name that does not stand in it. Raises KeyError if it has none."""
         # Code that an earlier task defined is called by another one: it sees what that one sees.
         caller = running.get()
-        if caller is not None and caller is not self and name in caller.names:
+        if caller is not None and caller is not self and dict.__contains__(caller.names, name):
             return caller.names[name]
         if caller is None or name in caller.seen:
             return self._last(name)

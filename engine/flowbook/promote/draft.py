@@ -15,6 +15,7 @@ from flowbook.errors import FlowbookError, UsageError
 from flowbook.promote.changes import changed_cells
 from flowbook.promote.checks import Finding, findings
 from flowbook.promote.checks.checking import check_notebook
+from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.fields import ParameterField, fields_of, problems
 from flowbook.promote.manifest import make_manifest
 from flowbook.promote.notebook import CodeCell, code_cells, read_notebook, snapshot
@@ -115,9 +116,10 @@ def draft(path: Path, now: float, *, name: str | None = None, flow: str | None =
         found = check_notebook(notebook, folder=path.parent, flow=flow)
     else:
         sha, _ = snapshot(notebook)
-        manifest = make_manifest(path=path, sha=sha, reading=reading, parameters={}, schedules=())
+        reads = reads_of(reading)
+        manifest = make_manifest(path=path, sha=sha, reading=reading, reads=reads, parameters={}, schedules=())
         variables = (before or {}).get("job_variables", {}).get("env", {})
-        found = findings(reading, folder=path.parent, variables=variables)
+        found = findings(reading, folder=path.parent, reads=reads, variables=variables)
         fields, dropped = _fields(reading, before, called)
         names = {known.cell.number: known.name for known in reading.cells}
         captured = _captured(manifest, _executed(reading, notebook), names)

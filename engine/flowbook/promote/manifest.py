@@ -13,8 +13,7 @@ from flowbook.cells import NotebookGraph
 from flowbook.cells.freshness import cell_hash
 from flowbook.errors import NotebookError
 from flowbook.promote.cells import KnownCell, parsed
-from flowbook.promote.checks.certainty import used_in
-from flowbook.promote.checks.data_reads import DataRead, data_reads
+from flowbook.promote.checks.data_reads import DataRead
 from flowbook.promote.data_files import read_files
 from flowbook.promote.local_code import environment_names, installed, local_imports
 from flowbook.promote.parameters import schema_to_json
@@ -26,10 +25,11 @@ def make_manifest(
     path: Path,
     sha: str,
     reading: Reading,
+    reads: Sequence[DataRead],
     parameters: Mapping[str, Any],
     schedules: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The manifest of the notebook at `path`, whose snapshot has the hash `sha`."""
+    """The manifest of the notebook at `path`, whose snapshot has the hash `sha`; `reads` are its data files."""
     trees = [parsed(known.cell.source) for known in reading.cells]
     return {
         **what_runs(path, sha, reading),
@@ -40,7 +40,7 @@ def make_manifest(
         "schedules": [dict(spec) for spec in schedules],
         "environment": environment_names(trees),
         "local_imports": _local_imports(trees, path.parent),
-        "data_files": read_files(_reads(reading), path.parent),
+        "data_files": read_files(reads, path.parent),
         "distributions": installed(),
     }
 
@@ -70,11 +70,6 @@ def _cell(known: KnownCell, graph: NotebookGraph | None) -> dict[str, Any]:
         said["after"] = [int(edge.upstream) for edge in graph.incoming(known.id)]
         said["hash"] = cell_hash(graph, known.id)
     return said
-
-
-def _reads(reading: Reading) -> list[DataRead]:
-    cells = reading.slice_ or reading.cells
-    return data_reads(cells, used_in(cells, reading.flow))
 
 
 def _local_imports(trees: list[ast.Module], folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from flowbook import engine
 from flowbook.core.deploying import settings_from_json
 from flowbook.errors import UsageError
 from flowbook.promote.checks import Ran, findings
+from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.checks.finding import refuse_errors
 from flowbook.promote.data_files import declared_files
 from flowbook.promote.lock import make_lock
@@ -111,10 +112,12 @@ def promote_notebook(
         retry_delay=reading.flow.retry_delay if reading.flow else 0.0,
     )
     sha, content = snapshot(notebook)
+    reads = reads_of(reading)
     manifest = make_manifest(
         path=path,
         sha=sha,
         reading=reading,
+        reads=reads,
         parameters=fixed,
         schedules=checked_schedules(reading.schema, schedules, fixed, title),
     )
@@ -127,7 +130,7 @@ def promote_notebook(
     manifest["lock"] = lock.sha if lock else None
     manifest["data_files"] |= declared_files(options.data, before, path.parent, title)
     variables = manifest["job_variables"].get("env", {})
-    found = findings(reading, folder=path.parent, variables=variables, ran=ran, values=values)
+    found = findings(reading, folder=path.parent, reads=reads, variables=variables, ran=ran, values=values)
     if not force:
         refuse_errors(found)
     return store(

@@ -5,12 +5,13 @@ Each module finds one kind of thing; `findings` puts them in the order of the ce
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook.promote.checks.calls import call_findings
 from flowbook.promote.checks.certainty import used_in
+from flowbook.promote.checks.data_reads import DataRead
 from flowbook.promote.checks.environment import environment_findings
 from flowbook.promote.checks.files import file_findings
 from flowbook.promote.checks.finding import Finding, Severity
@@ -31,14 +32,16 @@ def findings(
     reading: Reading,
     *,
     folder: Path,
+    reads: Sequence[DataRead],
     variables: Container[str] = (),
     ran: Mapping[str, Ran] | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
     """What is found in the cells that a run executes, in notebook order; what is about no cell comes first.
 
-    `folder` is that of the notebook; `variables` are environment variables that runs have beside those of this process;
-    `ran` is what a kernel knows of the cells that it has executed, and `values` are those of their names in it.
+    `folder` is that of the notebook, and `reads` are the data files that it reads; `variables` are environment
+    variables that runs have beside those of this process; `ran` is what a kernel knows of the cells that it has
+    executed, and `values` are those of their names in it.
     """
     cells = reading.slice_ or reading.cells
     parameters = {parameter.name for parameter in reading.schema}
@@ -49,7 +52,7 @@ def findings(
         *call_findings(cells, used),
         *magic_findings(cells),
         *environment_findings(cells, variables),
-        *file_findings(cells, used, folder),
+        *file_findings(reads, folder),
         *module_findings(cells, used, folder, reading.kernel),
         *pickling_findings(cells, reading.graph, values or {}),
         *run_findings(cells, ran or {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,18 @@ if TYPE_CHECKING:
     from flowbook.promote.kinds import DefinedFlow
 
 
-def used_names(trees: Iterable[ast.Module]) -> frozenset[str]:
-    """Names and attributes that are looked up somewhere: a function among them is taken to be called."""
-    found = set()
-    for node in chain.from_iterable(map(ast.walk, trees)):
+def used_in(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> frozenset[str]:
+    """Names and attributes that cells look up somewhere: a function among them is taken to be called.
+
+    The `flow` that a run calls in the end is one.
+    """
+    found = set() if flow is None else {flow.variable}
+    for node in chain.from_iterable(ast.walk(parsed(known.cell.source)) for known in cells):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             found.add(node.id)
         elif isinstance(node, ast.Attribute):
             found.add(node.attr)
     return frozenset(found)
-
-
-def used_in(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> frozenset[str]:
-    """As `used_names`, of cells that a run executes. The `flow` that it calls in the end is used too."""
-    used = used_names(parsed(known.cell.source) for known in cells)
-    return used if flow is None else used | {flow.variable}
 
 
 def cell_with_certainty(known: KnownCell, used: Collection[str]) -> Iterator[tuple[ast.AST, bool]]:

@@ -12,6 +12,7 @@ from flowbook.core.durations import seconds
 from flowbook.errors import FlowbookError, NotebookError
 from flowbook.promote.cells import KnownCell
 from flowbook.promote.checks import Ran, findings
+from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.promote.checks.magic_lines import magic_lines
 from flowbook.promote.notebook import CellMistake, read_notebook
@@ -52,7 +53,8 @@ def check_notebook(
     found = [*_planned(planning or {})]
     try:
         reading = read(notebook, flow)
-        return [*found, *_deploy_lines(reading.cells), *findings(reading, folder=folder, ran=ran, values=values)]
+        in_cells = findings(reading, folder=folder, reads=reads_of(reading), ran=ran, values=values)
+        return [*found, *_deploy_lines(reading.cells), *in_cells]
     except CellMistake as mistake:
         return [*found, in_cell(Severity.ERROR, mistake.cell, mistake.line, _sentence(mistake.why), _CORRECT)]
     except FlowbookError as error:

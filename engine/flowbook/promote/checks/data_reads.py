@@ -8,11 +8,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from flowbook.cells.effects import of_function
 from flowbook.promote.cells import KnownCell, parsed
-from flowbook.promote.checks.certainty import cell_with_certainty, dotted_path
+from flowbook.promote.checks.certainty import cell_with_certainty, dotted_path, used_in
 from flowbook.promote.checks.magic_lines import magic_lines
+
+if TYPE_CHECKING:
+    from flowbook.promote.reading import Reading
 
 #: Index of a cell, line and column.
 Place = tuple[int, int, int]
@@ -34,6 +38,12 @@ class DataRead:
     cell: KnownCell
     line: int
     path: str
+
+
+def reads_of(reading: Reading) -> list[DataRead]:
+    """What the cells read that a run executes."""
+    cells = reading.slice_ or reading.cells
+    return data_reads(cells, used_in(cells, reading.flow))
 
 
 def data_reads(cells: Sequence[KnownCell], used: Collection[str]) -> list[DataRead]:

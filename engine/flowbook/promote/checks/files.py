@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flowbook.promote.cells import KnownCell
-from flowbook.promote.checks.data_reads import data_reads
+from flowbook.promote.checks.data_reads import DataRead
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.promote.data_files import is_there
 
 
-def file_findings(cells: Sequence[KnownCell], used: Collection[str], folder: Path) -> Iterator[Finding]:
-    """Files that are missing, and files outside of the `folder` of the notebook."""
-    for read in data_reads(cells, used):
+def file_findings(reads: Iterable[DataRead], folder: Path) -> Iterator[Finding]:
+    """Files that are missing, and files outside of the `folder` of the notebook, among those that it reads."""
+    for read in reads:
         if not is_there(folder / read.path):
             why = f"{read.path!r} is read, and is not there: runs look for it from the notebook's folder, {folder}."
             fix = "Bring it there, or make its path a parameter."
