@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 from sqlalchemy import event, func, select
 
 from flowbook.core.deploying import settings_from_json
@@ -16,7 +17,7 @@ from flowbook.run.ids import new_id
 from flowbook.schedules import Schedule, coerce_schedule, to_dict
 from flowbook.store.database import Database
 from flowbook.store.deployments import Deployment, save_version
-from flowbook.store.processes import Process
+from flowbook.store.processes import Process, is_gone
 from flowbook.store.queue import NewRun, QueuedRun, queued_run, request_run
 from flowbook.store.schema import fire, flow_run
 
@@ -50,6 +51,14 @@ def deploy(
         paused=paused,
         now=since,
     )
+
+
+def process_of_run(database: Database, run_id: str) -> psutil.Process | None:
+    """The living process that executes the run."""
+    with database.read() as connection:
+        row = connection.execute(select(flow_run).where(flow_run.c.id == run_id)).one()
+    process = Process(host=row.host, pid=row.pid, started=row.pid_started)
+    return None if is_gone(process) else psutil.Process(process.pid)
 
 
 def fires(database: Database) -> list[tuple[Any, ...]]:

@@ -131,7 +131,7 @@ class HostedWorker:
         return needs_worker(engine.engine().database, DEFAULT_POOL, time.time())
 
     def _launch(self, settings: Settings) -> None:
-        from flowbook.run.lifeline import VARIABLE
+        from flowbook.run.lifeline import lifeline_to
 
         lifeline, self._lifeline = os.pipe()
         command = [sys.executable, "-m", "flowbook.cli", "worker", "start"]
@@ -146,7 +146,7 @@ class HostedWorker:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C in the terminal of the server is for the server
                     pass_fds=(lifeline,),
-                    env={**os.environ, VARIABLE: str(lifeline)},
+                    env={**os.environ, **lifeline_to(lifeline)},
                 )
         except BaseException:
             self._let_go()

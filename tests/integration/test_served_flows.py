@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.deployed import process_of_run
 
 from flowbook import engine
 from flowbook.deployments import run_deployment
@@ -106,10 +107,11 @@ def worker(start: Start) -> Callable[..., subprocess.Popen[str]]:
 
 def processes_of(run_id: str) -> list[psutil.Process]:
     """The living processes that were started for a run."""
-    found = []
+    executing = process_of_run(engine.engine().database, run_id)
+    found = [executing] if executing is not None else []
     for process in psutil.process_iter():
         try:
-            if run_id in process.cmdline() or run_id in process.environ().get("MARK", ""):
+            if run_id in process.environ().get("MARK", ""):
                 found.append(process)
         except psutil.Error:
             continue

@@ -15,7 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.deployed import process_of_run
 
+from flowbook.engine import engine
 from flowbook.promote import promote, request_run
 from flowbook.runs import RunSummary, find_run, recent_runs, run_folder
 
@@ -115,7 +117,9 @@ def test_killing_the_executing_process_leaves_the_run_crashed(
     process = worker()
     until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
     until(lambda: printed_in_first_cell(asked.id) == "begun\n")
-    (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
+    executing = process_of_run(engine().database, asked.id)
+    assert executing is not None
+    assert executing.pid != process.pid
     sockets = Path(until(lambda: told_kernel(asked.id))["sockets"])
     assert sockets.is_dir()
     executing.kill()
@@ -152,7 +156,9 @@ def test_a_worker_that_is_killed_takes_its_run_with_it(
     process = worker()
     until(lambda: find_run(asked.id).total == 2 and kernels_of(asked.id))
     until(lambda: printed_in_first_cell(asked.id) == "begun\n")
-    (executing,) = [each for each in psutil.Process(process.pid).children() if asked.id in each.cmdline()]
+    executing = process_of_run(engine().database, asked.id)
+    assert executing is not None
+    assert executing.pid != process.pid
     process.kill()
     run = until(lambda: next(iter(finished("crashed")), None))
     assert (run.id, run.why) == (asked.id, f"Its worker, process {process.pid}, is gone.")

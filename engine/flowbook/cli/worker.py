@@ -43,7 +43,7 @@ def start(pool: str, queues: tuple[str, ...], limit: int, name: str | None, run_
     for queue in queues:
         queue_named(engine.engine().database, pool, queue)
     with stopped_by_signals(made.stop):
-        when_cut(made.stop)
+        when_cut(lambda _process: made.stop())
         if run_once:
             count = hearing_signals(made.run_once)
             click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")

@@ -114,9 +114,8 @@ def _let_go(run: QueuedRun) -> None:
 
 def _end_with_worker(run: QueuedRun) -> None:
     """End the run as Crashed, and this process with all of its group, when the worker that started it is gone."""
-    worker = os.getppid()
 
-    def end() -> None:
+    def end(worker: int) -> None:
         try:
             whose = "Its worker" if run.deployment_id is not None else "Whoever called it"
             _give_up(run, f"{whose}, process {worker}, is gone.")

@@ -14,13 +14,15 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flowbook.errors import UsageError, refuse_unknown
 from flowbook.run.leftovers import end_kernel, signal_group
-from flowbook.run.lifeline import VARIABLE
+from flowbook.run.lifeline import lifeline_to
 from flowbook.run.unattended import RUN_FOLDER
 from flowbook.runs import run_folder
+from flowbook.schedule.forked import IS_POSSIBLE, UNKNOWN, ForkedProcess, ForkServers, Server
 from flowbook.schedule.output import Output
 from flowbook.store.queue import QueuedRun
 
@@ -43,7 +45,10 @@ class ProcessSettings:
 
 
 class ProcessWorker:
-    """Executes runs as processes of this machine."""
+    """Executes runs as processes of this machine, which are forked where that is possible."""
+
+    def __init__(self) -> None:
+        self._servers = ForkServers()
 
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         """The settings as they are kept. Raises UsageError naming the one that does not fit."""
@@ -68,23 +73,37 @@ class ProcessWorker:
             checked["environment"] = environment
         return checked
 
-    def launch(self, run: QueuedRun, settings: Mapping[str, Any], ended: Callable[[], None]) -> RunProcess:
+    def launch(
+        self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
+    ) -> RunProcess:
         """Start the process that executes a claimed run."""
         known = {name: settings.get(name) for name in ("working_dir", "memory_mb", "environment")}
-        return RunProcess(run, ProcessSettings(env=settings.get("env") or {}, **known), ended)
+        checked = ProcessSettings(env=settings.get("env") or {}, **known)
+        kind = "python" if manifest["kind"] in ("python", "pickle") else "notebook"
+        return RunProcess(run, checked, ended, partial(self._servers.server_for, kind) if IS_POSSIBLE else None)
+
+    def close(self) -> None:
+        """Called when the worker ends."""
+        self._servers.close()
 
 
 class RunProcess:
-    """The process that executes `run`."""
+    """The process that executes `run`: forked from what `server_for` an environment gives, else a fresh one."""
 
-    def __init__(self, run: QueuedRun, settings: ProcessSettings, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        run: QueuedRun,
+        settings: ProcessSettings,
+        ended: Callable[[], None],
+        server_for: Callable[[Mapping[str, str]], Server | None] | None = None,
+    ) -> None:
         self.run = run
         self.folder = run_folder(run.id)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.output = Output(run.id, self.folder / "output.log")
         lifeline, self._held = os.pipe()
         try:
-            self.process = self._start(settings, lifeline)
+            self.process = self._start(settings, lifeline, server_for)
         except BaseException:
             os.close(self._held)
             raise
@@ -101,7 +120,9 @@ class RunProcess:
         status = self.process.returncode
         last = self.output.last_line()
         said = f"it exited with status {status}" + (f" ({last.rstrip('.')})" if last else "")
-        if status is not None and status < 0:
+        if status == UNKNOWN:
+            said = "how it ended is not known, since the process that had started it is gone as well"
+        elif status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 said = f"it was killed by {signal.Signals(-status).name}"
                 said += ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
@@ -110,34 +131,46 @@ class RunProcess:
     def ask_to_end(self) -> None:
         """Send SIGTERM, upon which the process records why the run ends."""
         if not self.is_over():
-            signal_group(self.process.pid, signal.SIGTERM)
+            self._signal(signal.SIGTERM)
 
     def end_at_once(self) -> None:
         """Kill the process, if it still lives, what it left in its group, and its kernel."""
-        signal_group(self.process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self.process.wait()
         end_kernel(self.folder)
 
-    def _start(self, settings: ProcessSettings, lifeline: int) -> subprocess.Popen[bytes]:
-        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1", VARIABLE: str(lifeline)}
-        env.pop(RUN_FOLDER, None)  # that of a run around this one
-        for name, value in (
-            ("FLOWBOOK_WORKING_DIR", settings.working_dir),
-            ("FLOWBOOK_MEMORY_MB", settings.memory_mb),
-            ("FLOWBOOK_ENVIRONMENT", settings.environment),
-        ):
+    def _signal(self, number: int) -> None:
+        if (group := self.process.pid) is not None:
+            signal_group(group, number)
+
+    def _start(
+        self,
+        settings: ProcessSettings,
+        lifeline: int,
+        server_for: Callable[[Mapping[str, str]], Server | None] | None,
+    ) -> subprocess.Popen[bytes] | ForkedProcess:
+        own = {
+            "FLOWBOOK_WORKING_DIR": settings.working_dir,
+            "FLOWBOOK_MEMORY_MB": settings.memory_mb,
+            "FLOWBOOK_ENVIRONMENT": settings.environment,
+        }
+        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
+        for name in (*own, RUN_FOLDER):  # those of a run around this one
             env.pop(name, None)
-            if value is not None:
-                env[name] = str(value)
+        variables = {name: str(value) for name, value in own.items() if value is not None}
+        arguments = (self.run.id, str(self.run.fence))
         with self.output.opened() as log:
+            if server_for is not None and (server := server_for(env)) is not None:
+                with contextlib.suppress(OSError):  # it ended just now
+                    return server.start(f"run {self.run.number}", arguments, variables, log.fileno(), lifeline)
             return subprocess.Popen(
-                [sys.executable, "-m", "flowbook.promote.execute", self.run.id, str(self.run.fence)],
+                [sys.executable, "-m", "flowbook.promote.execute", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(lifeline,),
-                env=env,
+                env={**env, **variables, **lifeline_to(lifeline)},
             )
 
     def _wait(self, ended: Callable[[], None]) -> None:
@@ -153,6 +186,6 @@ class RunProcess:
         finally:  # whatever came in between, the worker must hear of the end
             self.process.wait()
             os.close(self._held)
-            signal_group(self.process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             end_kernel(self.folder)
             ended()

@@ -161,9 +161,10 @@ class Worker:
             pool = pool_named(self.database, run.pool).settings if run.pool is not None else {}
             assert run.deployment_id is not None  # only runs of deployments wait for workers
             assert run.version is not None
-            own = manifest_of(self.database, run.deployment_id, run.version).get("job_variables", {})
+            manifest = manifest_of(self.database, run.deployment_id, run.version)
+            own = manifest.get("job_variables", {})
             merged = {**pool, **own, "env": {**pool.get("env", {}), **own.get("env", {})}}
-            self.launched.append(self.type.launch(run, merged, self._wake.set))
+            self.launched.append(self.type.launch(run, manifest, merged, self._wake.set))
         except Exception as error:
             crash(self.database, run.id, f"The run could not be started: {error}", fence=run.fence)
             self.said(f"Run {run.number} of {run.flow!r} could not be started: {error}")
@@ -205,3 +206,4 @@ class Worker:
                 self._wake.clear()
             each.end_at_once()
         self._collect()
+        self.type.close()

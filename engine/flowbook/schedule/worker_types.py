@@ -39,8 +39,16 @@ class WorkerType(Protocol):
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         """The settings of a pool, or of a deployment for it, as they are kept. Raises UsageError naming the setting."""
 
-    def launch(self, run: QueuedRun, settings: Mapping[str, Any], ended: Callable[[], None]) -> Launched:
-        """Begin to execute a claimed run; `ended` is called, in any thread, when that has ended. Raises OSError."""
+    def launch(
+        self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
+    ) -> Launched:
+        """Begin to execute a claimed run of the version that `manifest` describes.
+
+        `ended` is called, in any thread, when that has ended. Raises OSError.
+        """
+
+    def close(self) -> None:
+        """Let go of what it holds: the worker ends, and everything that was launched is over."""
 
 
 def worker_type(name: str) -> WorkerType:

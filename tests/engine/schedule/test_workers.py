@@ -116,9 +116,14 @@ class Executing:
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         return dict(settings)
 
-    def launch(self, run: QueuedRun, settings: Mapping[str, Any], ended: Callable[[], None]) -> Executed:
+    def launch(
+        self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
+    ) -> Executed:
         self.begun.append(Executed(run, settings, ended))
         return self.begun[-1]
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""Processes of runs that are forked from a server, which has already imported what each of them imports.
+
+So a run costs neither the start of an interpreter nor these imports. See `flowbook.promote.fork_server`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+#: Whether processes are forked on this system: elsewhere its libraries do not bear it, or there is no such thing.
+IS_POSSIBLE = sys.platform == "linux"
+#: The status of a process of which nobody can say how it ended.
+UNKNOWN = 256
+_MOST_SERVERS = 4  # of some 60 MB each
+
+
+class ForkServers:
+    """The servers of this process: one for each kind of run and environment, started when the first run needs it."""
+
+    def __init__(self) -> None:
+        self._servers: dict[tuple[str, frozenset[tuple[str, str]]], Server] = {}
+        self._retired: list[Server] = []
+
+    def server_for(self, kind: str, env: Mapping[str, str]) -> Server | None:
+        """The server for runs of a `kind` (``python``, ``notebook``) in this environment; None if there are many."""
+        key = kind, frozenset(env.items())
+        known = self._servers.get(key)
+        if known is not None:
+            if known.is_usable():
+                return known
+            known.retire()
+            self._retired.append(known)
+        elif len(self._servers) >= _MOST_SERVERS:
+            return None
+        made = self._servers[key] = Server(kind, env)
+        return made
+
+    def close(self) -> None:
+        """End them, now that all their processes have ended."""
+        for server in (*self._servers.values(), *self._retired):
+            server.end()
+        self._servers.clear()
+        self._retired.clear()
+
+
+class Server:
+    """One of them, begun as the process of a run would be. It ends with this process, too."""
+
+    def __init__(self, kind: str, env: Mapping[str, str]) -> None:
+        self._installed = _installed()
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flowbook.promote.fork_server", str(theirs.fileno()), kind],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(theirs.fileno(),),
+                env=env,
+            )
+
+    def is_usable(self) -> bool:
+        """Whether it lives, and what is installed is what it has imported."""
+        return self._process.poll() is None and self._installed == _installed()
+
+    def start(
+        self, name: str, arguments: Sequence[str], variables: Mapping[str, str], output: int, lifeline: int
+    ) -> ForkedProcess:
+        """Start a process that writes to the descriptor `output`; returns at once. Raises OSError if it is gone."""
+        told, pipe = os.pipe()
+        try:
+            order = json.dumps({"name": name, "arguments": arguments, "variables": variables, "worker": os.getpid()})
+            socket.send_fds(self._orders, [order.encode()], [output, lifeline, pipe])
+        except BaseException:
+            os.close(told)
+            raise
+        finally:
+            os.close(pipe)
+        return ForkedProcess(told)
+
+    def retire(self) -> None:
+        """Give it no more orders: it ends with its last process."""
+        self._orders.close()
+
+    def end(self) -> None:
+        """End it at once."""
+        self.retire()
+        self._process.kill()
+        self._process.wait()
+
+
+class ForkedProcess:
+    """A process that a server was asked to start. What is known of it comes through the pipe that `told` reads."""
+
+    def __init__(self, told: int) -> None:
+        os.set_blocking(told, False)
+        self._told = told
+        self._said: dict[str, int] = {}
+        self._begun = b""
+        self._reading = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, and its group; None if it could not be started. Waits for a server that is starting."""
+        while "pid" not in self._said and self.poll() is None:
+            self._await_news(None)
+        return self._said.get("pid")
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, as `subprocess.Popen` has it, or UNKNOWN; None while nothing is known of an end."""
+        return self._said.get("status")
+
+    def poll(self) -> int | None:
+        """Take in what is told; returns how it ended, if it has."""
+        with self._reading:
+            while self._told >= 0:
+                try:
+                    read = os.read(self._told, 100)
+                except BlockingIOError:
+                    break
+                *lines, self._begun = (self._begun + read).split(b"\n")
+                for line in lines:
+                    word, number = line.split()
+                    self._said[word.decode()] = int(number)
+                if not read:  # without a status, the server is gone, or had none to start
+                    self._said.setdefault("status", UNKNOWN)
+                    os.close(self._told)
+                    self._told = -1
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; raises subprocess.TimeoutExpired after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired("flowbook.promote.execute", timeout or 0.0)
+            self._await_news(left)
+        return status
+
+    def _await_news(self, seconds: float | None) -> None:
+        with contextlib.suppress(OSError, ValueError):  # another thread has read the last of it
+            select.select([self._told], [], [], seconds)
+
+
+def _installed() -> tuple[int, ...]:
+    """What changes whenever a distribution is installed, upgraded or removed."""
+    folders = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    return tuple(os.stat(folder).st_mtime_ns for folder in sorted(folders))  # noqa: PTH116
