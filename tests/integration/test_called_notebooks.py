@@ -78,6 +78,7 @@ def test_a_notebook_is_run_from_the_shell(make_notebook: Any, tmp_path: Path) ->
     done = run(path, out, "-p", "n", "4", "-p", "day='); raise SystemExit #", "--name", "first", "--tag", "a")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert outputs(out)[1:] == ["'); raise SystemExit # 8\n", f"{path.parent}\n"]
+    assert json.loads(out.read_text())["metadata"]["language_info"]["pygments_lexer"] == "ipython3"
     first, second, _, where, last = done.stderr.splitlines()
     assert first.startswith("cell 1 · parameters: succeeded (")
     assert second.startswith("cell 2 · print(day, n * 2): succeeded (")

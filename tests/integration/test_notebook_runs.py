@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import sys
 import threading
@@ -30,7 +31,12 @@ def execute(path: Path, parameters: dict[str, Any] | None = None, **options: Any
 
 
 def cells(view: RunView) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((run_folder(view.id) / "notebook.ipynb").read_text())["cells"]
+    found: list[dict[str, Any]] = executed(view)["cells"]
+    return found
+
+
+def executed(view: RunView) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((run_folder(view.id) / "notebook.ipynb").read_text())
     return found
 
 
@@ -67,6 +73,8 @@ def test_the_executed_notebook_holds_each_cells_output_state_and_duration(make_n
     assert text(made[2]) == "datetime.date(2026, 2, 3) '); raise SystemExit #\nto stderr\n"
     assert "image/png" in made[3]["outputs"][0]["data"]
     assert text(made[4]) == "6"
+    language = executed(view)["metadata"]["language_info"]
+    assert (language["name"], language["version"]) == ("python", platform.python_version())
     assert text(made[0]).splitlines()[:2] == ["Parameters of this run:", "day = datetime.date(2026, 2, 3)"]
     assert [name for name, _ in looks(view)] == [
         "cell 1 · parameters",

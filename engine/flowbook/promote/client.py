@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_core.utils import ensure_async
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
@@ -67,6 +68,16 @@ class _Request:
     """How many messages have come that tell its output."""
 
 
+class _Channels(AsyncKernelClient):
+    """The channels to a kernel. What it tells of itself to show that it is ready is kept, and not asked for again."""
+
+    language_info: Mapping[str, Any] | None = None
+
+    def _handle_kernel_info_reply(self, msg: dict[str, Any]) -> None:
+        super()._handle_kernel_info_reply(msg)
+        self.language_info = msg["content"].get("language_info")
+
+
 class RunClient(NotebookClient):
     """Executes cells of a notebook in a kernel of its own. `changed` is called whenever the notebook has changed."""
 
@@ -88,6 +99,7 @@ class RunClient(NotebookClient):
             manager = self.create_kernel_manager()
             manager.kernel_spec_manager = kernel_specs()
             _connect_in(folder, manager)
+            manager.client_factory = _Channels
             process = None
             try:
                 await self.async_start_new_kernel(cwd=cwd, env=dict(env))
@@ -96,8 +108,15 @@ class RunClient(NotebookClient):
             except Exception as error:
                 why = _why_not_ready(error, process)
                 raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {why}.") from error
+            self._keep_language()
             async with self._reading():
                 yield
+
+    def _keep_language(self) -> None:
+        """Note in the notebook what the kernel says of its language, as Jupyter does: viewers colour code by it."""
+        if isinstance(self.kc, _Channels) and self.kc.language_info:
+            self.nb.metadata["language_info"] = dict(self.kc.language_info)
+            self._changed()
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
