@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--no-data", is_flag=True, help="Its runs need none of the files that were declared before.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
-@click.option("--follow", "follows", is_flag=True, help="Make a version at each save of the notebook, until Ctrl-C.")
+@click.option("--follow", "follows", is_flag=True, help="Make a version at each save of it or its modules.")
 @output_option
 def promote(
     notebook: str,
@@ -99,14 +99,14 @@ def _check_that_it_can_be_followed(notebook: str, output: str, given: dict[str, 
 
 def _follow(path: Path, made: Promoted, *, flow: str | None, force: bool) -> None:
     """Deploy the notebook at each save, until Ctrl-C."""
-    from flowbook.promote.following import Followed, wait_for_save
+    from flowbook.promote.following import Followed, Stamp, wait_for_save
 
     followed = Followed(path, made, flow=flow, force=force)
-    seen = None  # so it looks at once: what was saved while it was being deployed is not missed
-    click.echo(f"Each save of {path.name} is deployed now. Ctrl-C ends that.")
+    seen: dict[Path, Stamp] = {}  # so it looks at once: what was saved while it was being deployed is not missed
+    click.echo(f"Each save of {path.name}, or of a file beside it that it imports, is deployed now. Ctrl-C ends that.")
     try:
         while True:
-            seen = wait_for_save(path, seen)
+            seen = wait_for_save(followed.files, seen)
             for line in followed.saved():
                 click.echo(line)
     except KeyboardInterrupt:

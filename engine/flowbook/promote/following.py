@@ -1,9 +1,9 @@
-"""A notebook that is deployed anew each time it is saved, until somebody has had enough."""
+"""A notebook that is deployed anew each time it, or a module beside it, is saved, until somebody has had enough."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from flowbook import engine
 from flowbook.errors import FlowbookError
 from flowbook.promote.changes import changed_cells, changes
 from flowbook.promote.checks.finding import Severity, UnfitNotebook
+from flowbook.promote.manifest import imported_files
 from flowbook.promote.notebook import read_notebook, snapshot
 from flowbook.promote.promotion import promote
+from flowbook.promote.reading import read
 from flowbook.promote.saving import Promoted
 from flowbook.store.deployments import manifest_of
 
@@ -22,12 +24,12 @@ _LOOK_EVERY = 0.5  # seconds
 Stamp = tuple[int, int, int] | None
 
 
-def wait_for_save(path: Path, seen: Stamp) -> Stamp:
-    """Wait until the file is another one than that which was `seen`, and nobody writes to it any more."""
-    now = seen
+def wait_for_save(files: Callable[[], Iterable[Path]], seen: Mapping[Path, Stamp]) -> dict[Path, Stamp]:
+    """Wait until the `files` are other ones than were `seen`, and nobody writes to any of them any more."""
+    now = dict(seen)
     while True:
         time.sleep(_LOOK_EVERY)
-        before, now = now, _stamp(path)
+        before, now = now, {path: _stamp(path) for path in files()}
         if now == before != seen:
             return now
 
@@ -41,7 +43,10 @@ def _stamp(path: Path) -> Stamp:
 
 
 class Followed:
-    """A deployed notebook whose saves are deployed. What was said when it was deployed first stays, as ever."""
+    """A deployed notebook whose saves are deployed, as are those of the modules beside it that it imports.
+
+    What was said when it was deployed first stays, as ever.
+    """
 
     def __init__(self, path: Path, made: Promoted, *, flow: str | None, force: bool) -> None:
         self.path = path
@@ -51,10 +56,16 @@ class Followed:
         self._manifest = manifest_of(engine.engine().database, made.id, made.version)
         self._is_behind = False
 
+    def files(self) -> set[Path]:
+        """The files whose saves may matter: the notebook's, those of its modules, and what a missing one would be."""
+        folder = self.path.parent
+        known = {folder / name for name in self._manifest["local_imports"]}
+        return {self.path, *known, *folder.glob("*.py"), *folder.glob("*/__init__.py")}
+
     def saved(self) -> list[str]:
         """Deploy what was saved if its code is another; the lines that say so, or why the deployed version stays."""
         try:
-            if snapshot(read_notebook(self.path))[0] == self._manifest["snapshot"]:
+            if not self._is_another():
                 return self._back_again()
             made = promote(self.path, name=self.made.name, flow=self._flow, force=self._force)
         except FlowbookError as error:
@@ -67,6 +78,14 @@ class Followed:
             f"Deployed {made.name!r}, version {made.version}: {_what_changed(before, self._manifest)}.",
             *(f"Warning: {warning}" for warning in new),
         ]
+
+    def _is_another(self) -> bool:
+        """Whether the notebook, or a module beside it that it imports, is not as it was deployed."""
+        notebook = read_notebook(self.path)
+        if snapshot(notebook)[0] != self._manifest["snapshot"]:
+            return True
+        recorded: Mapping[str, str] = self._manifest["local_imports"]
+        return imported_files(read(notebook, self._flow), self.path.parent) != recorded
 
     def _back_again(self) -> list[str]:
         was_behind, self._is_behind = self._is_behind, False

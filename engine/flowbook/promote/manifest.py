@@ -30,7 +30,6 @@ def make_manifest(
     schedules: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The manifest of the notebook at `path`, whose snapshot has the hash `sha`; `reads` are its data files."""
-    trees = [parsed(known.cell.source) for known in reading.cells]
     return {
         **what_runs(path, sha, reading),
         "cells": [_cell(known, reading.graph) for known in reading.cells],
@@ -38,8 +37,8 @@ def make_manifest(
         "interpreter": sys.executable,
         "parameters": dict(parameters),
         "schedules": [dict(spec) for spec in schedules],
-        "environment": environment_names(trees),
-        "local_imports": _local_imports(trees, path.parent),
+        "environment": environment_names(_trees(reading)),
+        "local_imports": imported_files(reading, path.parent),
         "data_files": read_files(reads, path.parent),
         "distributions": installed(),
     }
@@ -72,11 +71,19 @@ def _cell(known: KnownCell, graph: NotebookGraph | None) -> dict[str, Any]:
     return said
 
 
-def _local_imports(trees: list[ast.Module], folder: Path) -> dict[str, str]:
+def imported_files(reading: Reading, folder: Path) -> dict[str, str]:
+    """The files beside the notebook that it imports, directly or not: path from `folder` -> SHA-256.
+
+    Raises NotebookError for one that cannot be read.
+    """
     try:
-        return local_imports(trees, folder)
+        return local_imports(_trees(reading), folder)
     except OSError as error:
         raise NotebookError(f"A module beside the notebook cannot be read: {error}.") from None
+
+
+def _trees(reading: Reading) -> list[ast.Module]:
+    return [parsed(known.cell.source) for known in reading.cells]
 
 
 def summary_of(manifest: Mapping[str, Any]) -> str:
