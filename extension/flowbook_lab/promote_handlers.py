@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowbook.promote.options import DeployOptions
     from flowbook.schedules import Schedule
 
-_TEXTS = ("path", "name", "when", "text", "timezone", "catchup", "overlap", "pool")
+_TEXTS = ("path", "name", "flow", "when", "text", "timezone", "catchup", "overlap", "pool")
 
 
 class DraftHandler(FlowbookHandler):
@@ -34,8 +34,8 @@ class DraftHandler(FlowbookHandler):
         from flowbook.promote.draft import draft
 
         path = self.file_at(self.get_query_argument("path", ""))
-        name = self.get_query_argument("name", "") or None
-        found = await asyncio.to_thread(draft, path, time.time(), name=name)
+        name, flow = (self.get_query_argument(key, "") or None for key in ("name", "flow"))
+        found = await asyncio.to_thread(draft, path, time.time(), name=name, flow=flow)
         self.finish(json.dumps(asdict(found), default=str))
 
 
@@ -64,7 +64,8 @@ class ParametersHandler(FlowbookHandler):
         from flowbook.promote.draft import parameter_problems
 
         asked = asked_for(self.request.body)
-        found = await asyncio.to_thread(parameter_problems, self.file_at(asked.path), asked.parameters)
+        path = self.file_at(asked.path)
+        found = await asyncio.to_thread(parameter_problems, path, asked.parameters, asked.flow or None)
         self.finish(json.dumps({"problems": found}))
 
 
@@ -104,11 +105,13 @@ class PromoteHandler(FlowbookHandler):
 class Asked:
     """What a request says. Empty texts are what was not said: it stays as it was deployed.
 
-    `when` is ``demand`` (no schedule), ``cron`` or ``interval`` (with the `text` that was typed).
+    `flow` is one of the notebook, if it defines several. `when` is ``demand`` (no schedule), ``cron`` or ``interval``
+    (with the `text` that was typed). `data` are the files that are declared, or None for what was.
     """
 
     path: str
     name: str
+    flow: str
     when: str
     text: str
     timezone: str
@@ -116,6 +119,7 @@ class Asked:
     overlap: str
     pool: str
     parameters: dict[str, Any]
+    data: tuple[str, ...] | None
     force: bool
     run_once: bool
 
@@ -135,9 +139,13 @@ def asked_for(body: bytes) -> Asked:
     parameters = said.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise UsageError("parameters must be an object: names with their values.")
+    data = said.get("data")
+    if data is not None and not (isinstance(data, list) and all(isinstance(name, str) for name in data)):
+        raise UsageError("data must be a list of the names of files.")
     return Asked(
         **{key: value.strip() for key, value in texts.items()},
         parameters=parameters,
+        data=None if data is None else tuple(data),
         force=said.get("force") is True,
         run_once=said.get("run_once") is True,
     )
@@ -147,7 +155,7 @@ def promoted_as(path: Path, asked: Asked) -> Promoted:
     """The deployment that is asked for, made. Raises what `promote_notebook` raises."""
     from flowbook.promote.promotion import promote_notebook
 
-    return promote_notebook(path, None, _options(path, asked), force=asked.force)
+    return promote_notebook(path, asked.flow or None, _options(path, asked), force=asked.force)
 
 
 def _options(path: Path, asked: Asked) -> DeployOptions:
@@ -156,13 +164,16 @@ def _options(path: Path, asked: Asked) -> DeployOptions:
     from flowbook.promote.options import DeployOptions
     from flowbook.promote.reading import read
 
-    values = typed_values(read(read_notebook(path), None).schema, asked.parameters) if asked.parameters else {}
+    values = {}
+    if asked.parameters:
+        values = typed_values(read(read_notebook(path), asked.flow or None).schema, asked.parameters)
     return DeployOptions(
         name=asked.name or None,
         schedules=_schedules(asked),
         parameters=values,
         overlap=asked.overlap or None,
         pool=asked.pool or None,
+        data=asked.data,
     )
 
 

@@ -110,9 +110,12 @@ export class FlowbookClient {
     return (await this.request<{ deployments: DeploymentSummary[] }>("deployments")).deployments;
   }
 
-  /** What is asked, and told, before the notebook at `path` becomes a deployment; `name` is its own unless given. */
-  draft(path: string, name = ""): Promise<Draft> {
-    return this.request<Draft>(`promote/draft?${new URLSearchParams({ path, name })}`);
+  /**
+   * What is asked, and told, before the notebook at `path` becomes a deployment; `name` is its own unless given, and
+   * `flow` that which `flowbook promote` takes.
+   */
+  draft(path: string, name = "", flow = ""): Promise<Draft> {
+    return this.request<Draft>(`promote/draft?${new URLSearchParams({ path, name, flow })}`);
   }
 
   /** What a schedule means that is being typed; refused with the field that does not fit. */
@@ -120,9 +123,9 @@ export class FlowbookClient {
     return this.request<SchedulePreview>(`promote/schedule?${new URLSearchParams({ kind, text, timezone })}`);
   }
 
-  /** Why values do not fit the parameters of a notebook, by name; empty if all do. */
-  async parameterProblems(path: string, parameters: Values): Promise<Record<string, string>> {
-    const body = JSON.stringify({ path, parameters });
+  /** Why values do not fit the parameters of a notebook or its flow, by name; empty if all do. */
+  async parameterProblems(path: string, flow: string, parameters: Values): Promise<Record<string, string>> {
+    const body = JSON.stringify({ path, flow, parameters });
     const answer = await this.request<{ problems: Record<string, string> }>("promote/parameters", {
       method: "POST",
       body,

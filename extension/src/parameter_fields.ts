@@ -59,6 +59,11 @@ export class ParameterFields {
     this.node.hidden = fields.length === 0;
   }
 
+  /** Let the next fields be shown, whatever was typed. */
+  forget(): void {
+    this.isTouched = false;
+  }
+
   /** The values that are other than they stood. */
   get values(): Values {
     const changed = this.typed.filter(({ row, first }) => raw(row.control) !== first);

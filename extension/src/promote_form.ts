@@ -3,11 +3,12 @@
 import { Debouncer } from "@lumino/polling";
 import { Widget } from "@lumino/widgets";
 import { type FlowbookClient, Refused } from "./api";
+import { DataFields } from "./data_fields";
 import { element } from "./dom";
 import { choice, FieldRow, line } from "./field_row";
 import { findingsList, type GoTo } from "./findings";
 import { ParameterFields } from "./parameter_fields";
-import type { Captured, Draft, Finding, PromoteRequest } from "./promoting";
+import type { Captured, Draft, Finding, PromoteRequest, Values } from "./promoting";
 import { WhenFields } from "./when_fields";
 import { capturedText, counted, stem, where } from "./words";
 
@@ -27,10 +28,15 @@ export class PromoteForm extends Widget {
   ) {
     super();
     this.addClass("flowbook-promote");
-    this.parameters = new ParameterFields((values) => client.parameterProblems(path, values), settled);
+    const check = (values: Values) => client.parameterProblems(path, this.flow, values);
+    this.parameters = new ParameterFields(check, settled);
+    this.data = new DataFields(settled);
     this.when = new WhenFields(client, settled);
     this.drafting = new Debouncer(() => this.draw(), 250);
-    this.name.control.addEventListener("input", () => void this.drafting.invoke());
+    this.name.control.addEventListener("input", () => {
+      this.isNamed = true;
+      void this.drafting.invoke();
+    });
     this.force.addEventListener("change", settled);
     this.name.control.value = stem(path);
     this.rest.hidden = true;
@@ -38,22 +44,22 @@ export class PromoteForm extends Widget {
       this.parameters.node,
       this.when.node,
       this.settings,
+      this.data.node,
       this.found,
       this.anyway,
       this.captured,
     );
-    this.node.append(this.name.node, this.trouble, this.rest);
+    this.node.append(this.name.node, this.flows, this.trouble, this.rest);
   }
 
   /** Ask the server what there is to ask, and show it. */
   async draw(): Promise<void> {
-    const asked = this.name.control.value.trim();
+    const [asked, flow] = [this.name.control.value.trim(), this.flow];
     try {
       // A flow of the notebook may have a name of its own.
-      const isOwn = !this.draft && asked === stem(this.path);
-      const draft = await this.client.draft(this.path, isOwn ? "" : asked);
-      if (!this.isDisposed && this.name.control.value.trim() === asked) {
-        if (isOwn) {
+      const draft = await this.client.draft(this.path, this.isNamed ? asked : "", flow);
+      if (!this.isDisposed && this.name.control.value.trim() === asked && this.flow === flow) {
+        if (!this.isNamed) {
           this.name.control.value = draft.name;
         }
         this.showDraft(draft);
@@ -71,10 +77,12 @@ export class PromoteForm extends Widget {
     return {
       path: this.path,
       name: this.name.control.value.trim(),
+      flow: this.flow,
       ...this.when.request,
       overlap: this.overlap.control.value,
       pool: this.pool.control.value,
       parameters: this.parameters.values,
+      data: this.data.declared,
       force: this.force.checked,
     };
   }
@@ -83,6 +91,9 @@ export class PromoteForm extends Widget {
   get obstacle(): string {
     if (!this.draft) {
       return this.trouble.textContent ? "The notebook cannot be promoted." : "Reading the notebook…";
+    }
+    if (isUnclear(this.draft)) {
+      return "Choose the flow.";
     }
     if (!this.draft.captured) {
       return "The notebook cannot be read: correct the error.";
@@ -99,6 +110,10 @@ export class PromoteForm extends Widget {
     }
     if (this.when.isWrong) {
       return "Correct the schedule.";
+    }
+    const [gone] = this.data.gone;
+    if (gone) {
+      return `The data file ${gone} is not there: bring it back, or untick it.`;
     }
     const errors = this.draft.findings.filter(({ severity }) => severity === "error");
     if (errors.length === 0 || this.force.checked) {
@@ -137,12 +152,36 @@ export class PromoteForm extends Widget {
     this.draft = draft;
     this.trouble.textContent = draft.warnings.join(" ");
     this.name.problem = draft.name_problem ?? "";
+    this.showFlows(draft);
     this.parameters.show(draft.parameters);
     this.when.show(draft.schedules);
     this.showSettings(draft);
-    this.showFindings(draft.findings);
+    this.data.show(draft.data_files);
+    this.showFindings(isUnclear(draft) ? [] : draft.findings);
     this.captured.replaceChildren(...(draft.captured ? [disclosure(draft.captured)] : []));
-    this.rest.hidden = false;
+    this.rest.hidden = isUnclear(draft);
+  }
+
+  /** The choice among the flows; it stays the same control, so that it keeps the focus. */
+  private showFlows(draft: Draft): void {
+    this.flow = draft.flow;
+    const options = draft.flows.map(({ flow, name }) => [flow, name] as const);
+    const shown = JSON.stringify(options);
+    if (shown !== this.flows.dataset.shown) {
+      const none = isUnclear(draft) ? [["", "Choose one"] as const] : [];
+      const control = choice([...none, ...options], draft.flow);
+      control.addEventListener("change", () => this.chooseFlow(control.value));
+      this.flows.replaceChildren(...(options.length ? [new FieldRow("Flow", control).node] : []));
+      this.flows.dataset.shown = shown;
+    }
+  }
+
+  /** Another flow has its own name, parameters and files, whatever was typed for the one before. */
+  private chooseFlow(flow: string): void {
+    this.flow = flow;
+    this.parameters.forget();
+    this.data.forget();
+    void this.draw();
   }
 
   /** The settings as they stand, unless a person has chosen already. */
@@ -178,10 +217,15 @@ export class PromoteForm extends Widget {
     }
   }
 
+  private isNamed = false;
+  /** The one that was chosen, empty for what `flowbook promote` takes. */
+  private flow = "";
   private readonly name = new FieldRow("Name", line(""));
+  private readonly flows = element("div", {});
   private readonly trouble = element("p", { class: "flowbook-problem", role: "alert" });
   private readonly rest = element("div", {});
   private readonly parameters: ParameterFields;
+  private readonly data: DataFields;
   private readonly when: WhenFields;
   private readonly settings = element("div", {});
   private overlap = new FieldRow("If still running", choice(OVERLAPS, "queue"));
@@ -191,6 +235,11 @@ export class PromoteForm extends Widget {
   private readonly anyway = element("label", { class: "flowbook-anyway" }, this.force, " Promote it anyway");
   private readonly captured = element("div", {});
   private readonly drafting: Debouncer;
+}
+
+/** Whether a person has to say which of the flows is meant. */
+function isUnclear({ flow, flows }: Draft): boolean {
+  return flows.length > 0 && !flows.some((each) => each.flow === flow);
 }
 
 function disclosure(captured: Captured): HTMLElement {

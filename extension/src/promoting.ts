@@ -9,6 +9,8 @@ export type TypedKind = "cron" | "interval";
 export interface PromoteRequest {
   path: string;
   name: string;
+  /** One of those of the draft; empty where there is none to choose. */
+  flow: string;
   /** Empty: as it was deployed; `demand`: no schedule. */
   when: "" | "demand" | TypedKind;
   text: string;
@@ -19,6 +21,8 @@ export interface PromoteRequest {
   pool: string;
   /** Only those that are to be other than they stand. */
   parameters: Values;
+  /** The files that are declared; null: as it was deployed. */
+  data: string[] | null;
   /** Also a notebook whose runs will certainly fail. */
   force: boolean;
   /** Ask for a run at once. */
@@ -72,6 +76,22 @@ export interface Captured {
   python: string;
 }
 
+/** What can be promoted of a notebook that defines flows: one of them, or with an empty `flow` all of its tasks. */
+export interface FlowChoice {
+  flow: string;
+  name: string;
+}
+
+/** A file that a cell reads, or that is declared for the version before. */
+export interface DataFile {
+  /** Seen from the notebook's folder. */
+  path: string;
+  declared: boolean;
+  is_there: boolean;
+  /** `cell 3, line 2`; empty for one that no code names. */
+  read_in: string;
+}
+
 /** The deployment that a notebook would become. */
 export interface Draft {
   name: string;
@@ -81,6 +101,10 @@ export interface Draft {
   /** How many cells are different from the version before; null where there is none, or it is not known. */
   changed: number | null;
   is_paused: boolean;
+  /** The one of `flows` that it is about; none of them where a person has to choose. */
+  flow: string;
+  /** Empty where there is nothing to choose. */
+  flows: FlowChoice[];
   parameters: ParameterField[];
   schedules: StandingSchedule[];
   /** null where something stands that has no word. */
@@ -88,6 +112,7 @@ export interface Draft {
   concurrency_limit: number | null;
   pool: string;
   pools: { name: string; workers: number; paused: boolean }[];
+  data_files: DataFile[];
   /** null for a notebook that cannot be read. */
   captured: Captured | null;
   findings: Finding[];

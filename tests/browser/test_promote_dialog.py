@@ -232,3 +232,54 @@ def test_a_notebook_that_was_deployed_before(lab: Any, page: Page, in_lab: Path)
     assert (found["parameters"], found["schedules"]) == ({"limit": 6}, [])
     assert found["settings"]["collision"] == "CANCEL_NEW"
     assert [run.deployment for run in recent_runs(50)].count("again") == 1
+
+
+def test_data_files_and_the_flow_are_chosen_by_keyboard(
+    lab: Any, page: Page, in_lab: Path, barriers: Callable[[str], list[str]]
+) -> None:
+    first = "@flow\ndef first(a: int = 1):\n    return open('a.csv').read(), open('gone.csv').read()"
+    second = "@flow\ndef second(b: int = 2):\n    return open('b.csv').read()"
+    path = lab.write_notebook("flows.ipynb", ["from flowbook import flow", first, second])
+    for name in ("a.csv", "b.csv", "c.csv"):
+        path.with_name(name).write_text("")
+    promote(path, flow="first", data=["c.csv"])
+    path.with_name("c.csv").unlink()
+    lab.open(page, "flows.ipynb")
+    page.get_by_role("button", name="Promote", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    which = dialog.get_by_label("Flow", exact=True)
+    expect(which).to_be_visible(timeout=20_000)
+    expect(dialog).to_contain_text("Choose the flow.")
+    expect(dialog.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
+    tab_to(page, which)
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("first")
+    expect(which).to_be_focused()
+    expect(dialog.get_by_label("a int")).to_have_value("1")
+    expect(dialog.get_by_role("region", name="Check")).to_contain_text("gone.csv")
+
+    files = dialog.get_by_role("group", name="Data files")
+    names = ["a.csv", "c.csv", "gone.csv"]
+    assert [files.get_by_label(name, exact=True).is_checked() for name in names] == [False, True, False]
+    expect(files.get_by_label("gone.csv")).to_be_disabled()
+    expect(files.get_by_label("a.csv")).to_have_accessible_description("read in cell 2, line 3")
+    expect(files.get_by_label("c.csv")).to_have_accessible_description(re.compile("bring it back, or untick it"))
+    expect(dialog).to_contain_text("The data file c.csv is not there: bring it back, or untick it.")
+    assert barriers(".jp-Dialog-content") == []
+    keep_picture(page, "data_files")
+    tab_to(page, files.get_by_label("a.csv"))
+    page.keyboard.press("Space")
+    tab_to(page, files.get_by_label("c.csv"))
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    assert stored("first")["data_files"] == {"a.csv": "declared"}
+
+    page.get_by_role("button", name="Promote", exact=True).click()
+    which.select_option("second")
+    expect(dialog.get_by_label("b int")).to_have_value("2")
+    expect(files.get_by_role("checkbox")).to_have_count(1)
+    dialog.get_by_role("button", name="Promote", exact=True).click()
+    expect(dialog).to_have_count(0)
+    found = stored("second")
+    assert (found["entrypoint"], found["data_files"]) == ("flows.ipynb:second", {"b.csv": "read"})

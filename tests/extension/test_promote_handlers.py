@@ -100,6 +100,29 @@ def test_a_run_is_asked_for_at_once(client: httpx.Client, notebook: Path) -> Non
     assert (answer["run"], answer["no_run"]) == (run.number, None)
 
 
+def test_data_files_are_declared_and_stay_until_others_are(client: httpx.Client, notebook: Path) -> None:
+    notebook.with_name("rows.csv").write_text("")
+    for said, stands in (({"data": ["./rows.csv"]}, {"rows.csv": "declared"}), ({}, {"rows.csv": "declared"})):
+        assert client.post("flowbook/api/promote", json={"path": "nightly.ipynb", **said}).status_code == 200
+        assert stored()["data_files"] == stands
+    assert client.post("flowbook/api/promote", json={"path": "nightly.ipynb", "data": []}).status_code == 200
+    assert stored()["data_files"] == {}
+
+
+def test_one_of_several_flows_is_promoted(client: httpx.Client, notebook: Path) -> None:
+    cell = "from flowbook import flow\n@flow\ndef first(a: int): pass\n@flow\ndef second(b: int): pass"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)]), notebook)
+    assert "Say which one to promote" in refusal(client)["message"]
+    body = {"path": "nightly.ipynb", "flow": "second", "parameters": {"b": "x"}}
+    found = client.post("flowbook/api/promote/parameters", json=body).json()["problems"]
+    assert list(found) == ["b"]
+    answer = client.post("flowbook/api/promote", json={**body, "parameters": {"b": "3"}})
+    assert answer.json()["deployment"] == {"name": "second", "version": 1}
+    assert (stored("second")["entrypoint"], stored("second")["parameters"]) == ("nightly.ipynb:second", {"b": 3})
+    drafted = client.get("flowbook/api/promote/draft", params={"path": "nightly.ipynb", "flow": "first"}).json()
+    assert (drafted["name"], drafted["flow"]) == ("first", "first")
+
+
 REFUSED = [
     ({"when": "cron", "text": "0 25 * * *", "timezone": "UTC"}, "cron", "hour"),
     ({**WEEKDAYS, "timezone": "Europe/Zurch"}, "timezone", "did you mean Europe/Zurich"),
@@ -108,6 +131,9 @@ REFUSED = [
     ({"parameters": {"lmit": "3"}}, "parameters.lmit", "Did you mean 'limit'"),
     ({"name": "a/b"}, None, "cannot name a deployment"),
     ({"overlap": "never"}, None, "overlap"),
+    ({"data": ["gone.csv"]}, None, "The data file 'gone.csv' of deployment 'nightly' is not there"),
+    ({"data": "rows.csv"}, None, "data must be a list"),
+    ({"flow": "weekly"}, None, "defines no flow 'weekly'"),
     ({"schedule": "0 7 * * *"}, None, "schedule"),
 ]
 

@@ -31,17 +31,22 @@ def declared_files(
     for name in names:
         if not is_there(folder / name):
             raise UsageError(_not_there(name, folder, title, kept=said is None))
-    return {Path(os.path.normpath(name)).as_posix(): DECLARED for name in names}
+    return {plain_name(name): DECLARED for name in names}
 
 
 def read_files(reads: Sequence[DataRead], folder: Path) -> dict[str, str]:
     """The files that cells read and that are there."""
-    return {Path(os.path.normpath(each.path)).as_posix(): READ for each in reads if is_there(folder / each.path)}
+    return {plain_name(each.path): READ for each in reads if is_there(folder / each.path)}
 
 
 def gone(files: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str]]:
     """Those of the recorded files that are not there any more, and why each is recorded."""
     return ((name, why) for name, why in files.items() if not is_there(folder / name))
+
+
+def plain_name(path: str) -> str:
+    """The one way to write a path: ``data/x.csv`` for ``./data//x.csv``."""
+    return Path(os.path.normpath(path)).as_posix()
 
 
 def is_there(path: Path) -> bool:

@@ -12,13 +12,16 @@ from flowbook import engine
 from flowbook.core.deploying import OVERLAPS, DeploymentSettings, settings_from_json
 from flowbook.core.durations import duration_text
 from flowbook.errors import FlowbookError, UsageError
+from flowbook.promote.cells import Role, understand
 from flowbook.promote.changes import changed_cells
 from flowbook.promote.checks import Finding, findings
 from flowbook.promote.checks.checking import check_notebook
-from flowbook.promote.checks.data_reads import reads_of
+from flowbook.promote.checks.data_reads import DataRead, reads_of
+from flowbook.promote.data_files import DECLARED, is_there, plain_name
 from flowbook.promote.fields import ParameterField, fields_of, problems
+from flowbook.promote.kinds import flows_in
 from flowbook.promote.manifest import make_manifest
-from flowbook.promote.notebook import CodeCell, code_cells, read_notebook, snapshot
+from flowbook.promote.notebook import CodeCell, code_cells, language_of, read_notebook, snapshot
 from flowbook.promote.options import OF_NOTEBOOKS, checked_name
 from flowbook.promote.parameters import cell_of_parameters
 from flowbook.promote.previous import deployed_as, kept_parameters, other_source
@@ -69,9 +72,31 @@ class Captured:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FlowChoice:
+    """What can be promoted of a notebook that defines flows: one of them, or with "" as `flow` all of its tasks."""
+
+    flow: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFile:
+    """A file that a cell reads, or that is declared for the version before; `path` is seen from the notebook's folder.
+
+    `read_in` says where it is read first, as in ``cell 3, line 2``.
+    """
+
+    path: str
+    declared: bool
+    is_there: bool
+    read_in: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
     """A deployment that a notebook would become. `version` is the number it would get.
 
+    `flow` is the one of `flows` that it is about; it is none of them where somebody has to choose.
     `changed` is how many cells differ from the version before, None where there is none or it is not known.
     `overlap` is None if something else stands that has no word, such as several runs at a time. What cannot be read
     has findings, and `captured` is None: then it cannot be promoted, not even with force.
@@ -82,12 +107,15 @@ class Draft:
     version: int
     changed: int | None
     is_paused: bool
+    flow: str
+    flows: tuple[FlowChoice, ...]
     parameters: tuple[ParameterField, ...]
     schedules: tuple[StandingSchedule, ...]
     overlap: str | None
     concurrency_limit: int | None
     pool: str
     pools: tuple[PoolChoice, ...]
+    data_files: tuple[DataFile, ...]
     captured: Captured | None
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
@@ -112,6 +140,7 @@ def draft(path: Path, now: float, *, name: str | None = None, flow: str | None =
     captured: Captured | None = None
     fields: tuple[ParameterField, ...] = ()
     dropped: list[str] = []
+    reads: list[DataRead] = []
     if reading is None:
         found = check_notebook(notebook, folder=path.parent, flow=flow)
     else:
@@ -129,12 +158,15 @@ def draft(path: Path, now: float, *, name: str | None = None, flow: str | None =
         version=known.version + 1 if known else 1,
         changed=changed_cells(before, manifest) if before and manifest else None,
         is_paused=bool(known and known.paused),
+        flow=(flow or "") if reading is None else reading.flow.variable if reading.flow else "",
+        flows=_flows(notebook),
         parameters=fields,
         schedules=tuple(map(_standing, before["schedules"] if before else ())),
         overlap=_overlap(settings),
         concurrency_limit=settings.concurrency_limit,
         pool=settings.pool or "",
         pools=_pools(database, settings.pool, now),
+        data_files=_data_files(reads, before, path.parent),
         captured=captured,
         findings=tuple(found),
         warnings=(*other_source(before, path, called), *dropped),
@@ -155,6 +187,29 @@ def _known(database: Database, name: str) -> tuple[Deployment | None, str | None
         return deployed_as(database, checked_name(name)), None
     except UsageError as error:
         return None, str(error)
+
+
+def _flows(notebook: NotebookNode) -> tuple[FlowChoice, ...]:
+    """What `choose_flow` can choose, if that is more than one thing; none if the cells cannot be understood."""
+    if language_of(notebook) != "python":
+        return ()
+    try:
+        cells = understand(list(code_cells(notebook)))
+        flows = [FlowChoice(flow=each.variable, name=each.name) for each in flows_in(cells)]
+    except FlowbookError:
+        return ()  # there is a finding
+    if any(known.role is Role.TASK for known in cells):
+        flows.insert(0, FlowChoice(flow="", name="All tasks of the notebook"))
+    return tuple(flows) if len(flows) > 1 else ()
+
+
+def _data_files(reads: Iterable[DataRead], before: Mapping[str, Any] | None, folder: Path) -> tuple[DataFile, ...]:
+    declared = {name for name, why in (before or {}).get("data_files", {}).items() if why == DECLARED}
+    read_in = {plain_name(each.path): f"{each.cell.cell.title}, line {each.line}" for each in reads}
+    return tuple(
+        DataFile(path=name, declared=name in declared, is_there=is_there(folder / name), read_in=read_in.get(name, ""))
+        for name in sorted({*read_in, *declared})
+    )
 
 
 def _fields(

@@ -12,7 +12,7 @@ import pytest
 from flowbook import engine
 from flowbook.core.durations import duration_text, seconds
 from flowbook.promote import promote
-from flowbook.promote.draft import draft, parameter_problems
+from flowbook.promote.draft import DataFile, draft, parameter_problems
 from flowbook.promote.fields import ParameterField, fields_of, problems
 from flowbook.promote.parameters import Parameter
 from flowbook.store.pools import create_pool
@@ -130,6 +130,39 @@ def test_another_name_is_another_deployment(make_notebook: Any) -> None:
     other = draft(make_notebook("other", "x = 1"), time.time(), name="nightly")
     assert other.version == 2
     assert "was made from" in other.warnings[0]
+
+
+def test_the_files_that_are_read_or_were_declared_may_be_declared(make_notebook: Any) -> None:
+    path = make_notebook("nightly", "x = 1\na = open('./data/a.csv').read()\nb = open('gone.csv').read()")
+    for name in ("data/a.csv", "config.toml"):
+        (path.parent / name).parent.mkdir(exist_ok=True)
+        (path.parent / name).write_text("")
+    promote(path, data=["config.toml"])
+    (path.parent / "config.toml").unlink()
+    assert draft(path, time.time()).data_files == (
+        DataFile(path="config.toml", declared=True, is_there=False, read_in=""),
+        DataFile(path="data/a.csv", declared=False, is_there=True, read_in="cell 1, line 2"),
+        DataFile(path="gone.csv", declared=False, is_there=False, read_in="cell 1, line 3"),
+    )
+
+
+FLOWS = "from flowbook import flow\n@flow\ndef first(a: int): pass\n@flow(name='the second')\ndef second(b: int): pass"
+
+
+def test_of_several_flows_one_is_chosen(make_notebook: Any) -> None:
+    path = make_notebook("flows", FLOWS)
+    unclear = draft(path, time.time())
+    choices = [("first", "first"), ("second", "the second")]
+    assert ([(each.flow, each.name) for each in unclear.flows], unclear.flow, unclear.captured) == (choices, "", None)
+    chosen = draft(path, time.time(), flow="second")
+    assert (chosen.flow, chosen.name, [each.name for each in chosen.parameters]) == ("second", "the second", ["b"])
+    assert chosen.flows == unclear.flows
+
+    with_tasks = draft(make_notebook("both", "%%flow nightly\npass", "%%task\nx = 1"), time.time())
+    assert [each.flow for each in with_tasks.flows] == ["", "nightly"]
+    assert with_tasks.flow == ""
+    one = draft(make_notebook("one", FLOWS.partition("@flow(")[0]), time.time())
+    assert (one.flow, one.flows) == ("first", ())
 
 
 def test_a_notebook_that_cannot_be_read_has_a_finding_and_captures_nothing(make_notebook: Any) -> None:
