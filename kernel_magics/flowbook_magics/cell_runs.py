@@ -35,10 +35,15 @@ def run_one(session: Session, cell: NotebookCell) -> None:
         raise error if cell.options.over else outputs.begins_in_cell(session.shell, error)
 
 
-def submit(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures) -> Future[Any]:
-    """Have the task of a cell run in `flow` after those cells among `futures` that it waits for."""
+def submit(
+    session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, *, from_failed: bool = False
+) -> Future[Any]:
+    """Have the task of a cell run in `flow` after those cells among `futures` that it waits for.
+
+    `from_failed` leaves out the elements of a mapped cell that completed in its last run.
+    """
     _warn_of_limit(cell)
-    run = _new_run(session, flow, cell, futures)
+    run = _new_run(session, flow, cell, futures, from_failed=from_failed)
     run.future.add_done_callback(lambda future: _took(session, cell, run, future.state))
     return engine.submit_task(run)
 
@@ -60,15 +65,18 @@ def refuse(
     return run.future
 
 
-def _new_run(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures) -> TaskExecution:
+def _new_run(
+    session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, *, from_failed: bool = False
+) -> TaskExecution:
     before = [futures[task.graph_id] for task in session.cells.tasks_before(cell, among=futures)]
-    return engine.new_task_run(_work_of(session, cell), (), {}, wait_for=before, flow=flow)
+    return engine.new_task_run(_work_of(session, cell, from_failed), (), {}, wait_for=before, flow=flow)
 
 
-def _work_of(session: Session, cell: NotebookCell) -> Work:
+def _work_of(session: Session, cell: NotebookCell, from_failed: bool) -> Work:
     known = session.tasks.get(cell.key)
     if known is None or known[0] is not cell or cell.options.over:  # the elements of one run have things in common
-        task = task_of(session.shell, session.notebook, session.cells, cell, session.codes[cell.key])
+        code = session.codes[cell.key]
+        task = task_of(session.shell, session.notebook, session.cells, cell, code, from_failed=from_failed)
         known = session.tasks[cell.key] = cell, task
     return known[1].work
 
@@ -85,6 +93,7 @@ def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State
     if home is None:
         return
     home.failure, home.tried, home.values, home.last = cell.failure, cell.tried, cell.values, cell.last
+    home.elements = cell.elements
     if state.is_completed():
         if session.unfinished is not None:
             session.unfinished.discard(cell.key)

@@ -43,11 +43,12 @@ def task_of(
     code: CellCode,
     *,
     here: bool = False,
+    from_failed: bool = False,
 ) -> Task[..., Any]:
     """The cell as a task; its result is a dict of the names that it wrote.
 
     `notebook` is the namespace of plain cells. `here` is for the cell being executed: its output lands where it should
-    without our doing.
+    without our doing. `from_failed` leaves out the elements of a mapped cell that completed in its last run.
     """
     options = cell.options
     delay = exponential_backoff(1.0) if options.retry_delay == "exp" else options.retry_delay
@@ -75,7 +76,10 @@ def task_of(
         recovery=lambda reads: RecoveryStorage(lambda: _hash(cells, cell), reads),
         **_caching(cells, cell, task.work),
     )
-    return task if not options.over else mapped_task(task, shell, cells, cell, code, None if here else cell.context)
+    if not options.over:
+        return task
+    context = None if here else cell.context
+    return mapped_task(task, shell, cells, cell, code, context, from_failed=from_failed)
 
 
 class CellFunction:

@@ -151,7 +151,7 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
         except CellError as error:  # the others can run all the same
             futures[graph_id] = refuse(session, flow, cell, futures, error)
         else:
-            futures[graph_id] = submit(session, flow, cell, futures)
+            futures[graph_id] = submit(session, flow, cell, futures, from_failed=selection.from_failed)
     return futures
 
 

@@ -13,6 +13,7 @@ from flowbook.cells.definitions import Definition
 from flowbook.cells.mapped import is_in_turn
 from flowbook.core.annotations import allow_failure, quote
 from flowbook.core.plain import one_line, shorten
+from flowbook.core.states import completed
 from flowbook.errors import CellError, ElementsFailed
 from flowbook.run.current import current
 from flowbook.run.future import Future, wait
@@ -21,10 +22,12 @@ from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.kept_elements import kept, made_from, results_for
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.places import Places
 
 _NAMED = 3  # elements that a message names
+_COMPLETED_BEFORE = "It succeeded before, and this run is about what failed."
 
 
 def mapped_task(
@@ -34,13 +37,18 @@ def mapped_task(
     cell: NotebookCell,
     code: CellCode,
     context: contextvars.Context | None,
+    *,
+    from_failed: bool = False,
 ) -> Task[..., Any]:
     """The task that has the task `element` run for each element; its result is a dict of lists.
 
-    With a context, what an earlier run has said under the cell of that context is removed first.
+    With a context, what an earlier run has said under the cell of that context is removed first. `from_failed` takes
+    what completed in the last run, if that failed, and runs the other elements only.
     """
     work = element.work
-    task: Task[..., Any] = Task(MappedCell(shell, cells, cell, code, work, context), TaskOptions(name=cell.label))
+    task: Task[..., Any] = Task(
+        MappedCell(shell, cells, cell, code, work, context, from_failed), TaskOptions(name=cell.label)
+    )
     task.description = None
     task.work = replace(task.work, key=work.key, cell=work.cell, quiet=True, gather=work.gather, recovery=None)
     return task
@@ -49,7 +57,7 @@ def mapped_task(
 class MappedCell:
     """The cell as a function from the names it reads to the names it writes, each a list with a value per element."""
 
-    __slots__ = ("_cell", "_cells", "_code", "_context", "_element", "_shell")
+    __slots__ = ("_cell", "_cells", "_code", "_context", "_element", "_from_failed", "_shell")
 
     def __init__(
         self,
@@ -59,6 +67,7 @@ class MappedCell:
         code: CellCode,
         element: Work,
         context: contextvars.Context | None,
+        from_failed: bool,
     ) -> None:
         self._shell = shell
         self._cells = cells
@@ -66,6 +75,7 @@ class MappedCell:
         self._code = code
         self._element = element
         self._context = context
+        self._from_failed = from_failed
 
     @property
     def __name__(self) -> str:
@@ -77,7 +87,10 @@ class MappedCell:
             outputs.under_cell(self._context, lambda: outputs.clear(self._shell))
         try:
             elements = _elements(self._cell, inputs)
-            futures = self._run(elements, inputs)
+            made = made_from(self._cells, self._cell, len(elements))
+            known = results_for(made, self._cell) if self._from_failed else {}
+            futures = self._run(elements, inputs, known)
+            self._cell.elements = kept(made, futures)
             _check_completed(self._cell, elements, futures)
             return self._collected([future.result() for future in futures])
         except CellError as error:
@@ -86,18 +99,25 @@ class MappedCell:
                 outputs.under_cell(self._context, lambda: sys.stderr.write(f"flowbook: {said}\n"))
             raise
 
-    def _run(self, elements: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any]) -> list[Future[Any]]:
+    def _run(
+        self, elements: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any], known: Mapping[int, Any]
+    ) -> list[Future[Any]]:
         mapping = current.get()
         assert isinstance(mapping, TaskExecution)
         if mapping.flow is not None:
-            return self._submitted(elements, inputs, mapping, mapping.flow.runner.submit)
+            return self._submitted(elements, inputs, known, mapping, mapping.flow.runner.submit)
         with Places() as runner:
-            return self._submitted(elements, inputs, mapping, runner.submit)
+            return self._submitted(elements, inputs, known, mapping, runner.submit)
 
     def _submitted(
-        self, elements: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any], mapping: TaskExecution, submit: Any
+        self,
+        elements: Sequence[Mapping[str, Any]],
+        inputs: Mapping[str, Any],
+        known: Mapping[int, Any],
+        mapping: TaskExecution,
+        submit: Any,
     ) -> list[Future[Any]]:
-        """The futures of the elements' runs, when all have ended."""
+        """The futures of the elements' runs, when all have ended; those whose result is `known` use it again."""
         shared = self._shared(inputs)
         work = replace(self._element, cell=None, gather=lambda: shared)
         in_turn, futures = self._is_ordered(), list[Future[Any]]()
@@ -112,7 +132,10 @@ class MappedCell:
                 flow=mapping.flow,
                 name=f"{self._cell.label}[{index}]",
             )
-            submit(run, run.awaits)
+            if index in known:
+                run.enter(completed(known[index], name="Cached", message=_COMPLETED_BEFORE))
+            else:
+                submit(run, run.awaits)
             futures.append(run.future)
         wait(futures)
         return futures

@@ -12,12 +12,15 @@ import importlib
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, Observed, analyze
 from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
+
+if TYPE_CHECKING:
+    from flowbook_magics.kept_elements import KeptElements
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +130,8 @@ class NotebookCell:
     """Of a task cell: when its last run began and ended, and what it read without declaring it."""
     tried: Mapping[str, object] = field(default_factory=dict)
     """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
+    elements: KeptElements | None = None
+    """Of a mapped cell whose last run failed: what those of its elements gave that completed."""
 
     @property
     def is_task(self) -> bool:

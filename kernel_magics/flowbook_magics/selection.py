@@ -42,6 +42,8 @@ class Selection:
     part: frozenset[str]
     message: str = ""
     """What to say when nothing runs."""
+    from_failed: bool = False
+    """Whether it is about what failed, also of the elements of a mapped cell."""
 
 
 def select(session: Session, wanted: Wanted) -> Selection:
@@ -91,7 +93,7 @@ def _from_failed(session: Session, wanted: Wanted) -> Selection:
     stale = stale_tasks(cells)
     changed = {cell.graph_id for cell in cells.tasks if names & cells.graph.inputs(cell.graph_id).keys()} & stale.keys()
     run = run_again(cells, failed | changed)
-    return Selection(run=run, part=part | run)
+    return Selection(run=run, part=part | run, from_failed=True)
 
 
 def _unfinished(session: Session) -> set[str]:

@@ -145,6 +145,7 @@ class Session:
         task = task_of(self.shell, self.notebook, self.cells, cell, code)
         if known is not None and known.is_task:
             cell.last, cell.values, cell.tried = known.last, known.values, known.tried
+            cell.elements = known.elements
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
         self.put(cell)

@@ -98,6 +98,49 @@ def test_failed_elements_are_run_again_from_failed(nb: Notebook) -> None:
     nb.ok("os.remove('go')", "gone")
 
 
+def test_without_a_cache_too_only_failed_elements_are_run_again_from_failed(nb: Notebook) -> None:
+    nb.ok("import os\nnumbers = [[1], [2], [3]]", "a")
+    source = "%%task part --map n=numbers --define\nprint('working on', n)\n"
+    nb.ok(source + "part = n * 2 if os.path.exists('go') or n != [2] else 1 / 0", "b")
+    nb.ok("%%task total --define\ntotal = sum(part, [])", "c")
+    nb.fails("%flow run", "run")
+    nb.fails("%flow run --from-failed", "run")
+    assert nb.outputs["b"].of("stream").count("working on") == 1
+    nb.ok("open('go', 'w').close()", "go")
+    nb.ok("%flow run --from-failed", "run")
+    assert nb.value("total") == [1, 1, 2, 2, 3, 3]
+    assert nb.output("b") == "working on [2]\n"
+    assert "2 reused" in nb.output("run")
+    assert {name: state for name, _, state in nb.states()} == {
+        "part": "Completed",
+        "part[0]": "Cached",
+        "part[1]": "Completed",
+        "part[2]": "Cached",
+        "total": "Completed",
+    }
+    nb.ok("os.remove('go')", "gone")
+
+
+@pytest.mark.parametrize("changed", ["what is mapped over", "what all share", "the code"])
+def test_elements_that_would_give_something_else_are_run_again(nb: Notebook, changed: str) -> None:
+    nb.ok("import os\nfactor = 1", "shared")
+    nb.ok("numbers = [1, 2]", "a")
+    source = "%%task part --map n=numbers --define\nprint('working on', n)\n"
+    nb.ok(source + "part = n * factor if os.path.exists('go') or n == 1 else 1 / 0", "b")
+    nb.fails("%flow run", "run")
+    nb.ok("open('go', 'w').close()", "go")
+    if changed == "what is mapped over":
+        nb.ok("numbers = [1, 3]", "a")
+    elif changed == "what all share":
+        nb.ok("import os\nfactor = 5", "shared")
+    else:
+        nb.ok(source + "part = -n", "b")
+    nb.ok("%flow run --from-failed", "run")
+    assert nb.output("b").count("working on") == 2
+    assert nb.value("part") == {"what is mapped over": [1, 3], "what all share": [5, 10], "the code": [-1, -2]}[changed]
+    nb.ok("os.remove('go')", "gone")
+
+
 def test_each_element_has_its_retries(nb: Notebook) -> None:
     nb.ok("numbers = [1, 2, 3]\nseen = set()", "a")
     nb.ok(
