@@ -12,9 +12,9 @@ from flowbook.errors import NotFound, StoreError, UsageError
 from flowbook.runs import RunSummary, find_run, run_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-__all__ = ["compare_runs", "executed_notebook"]
+__all__ = ["compare_runs", "executed_notebook", "previous_runs"]
 
 _LOG_LINES = 200
 
@@ -35,6 +35,31 @@ def compare_runs(before: str | int, after: str | int) -> Comparison:
                 f"`flowbook runs watch {run.number}` follows it to its end."
             )
     return compare(_side(first), _side(second))
+
+
+def previous_runs(run_ids: Collection[str]) -> dict[str, int]:
+    """For each of these runs that has ended, by its id, the number of the run to compare it with.
+
+    That is the latest one before it that has ended, of the same deployment, or of the same flow without one. Runs
+    before which there is none are left out.
+    """
+    from sqlalchemy import desc, select
+
+    from flowbook.store.schema import flow_run
+
+    earlier = flow_run.alias()
+    previous = (
+        select(earlier.c.number)
+        .where(earlier.c.flow == flow_run.c.flow)
+        .where(earlier.c.deployment_id.is_not_distinct_from(flow_run.c.deployment_id))
+        .where(earlier.c.number < flow_run.c.number, earlier.c.ended.is_not(None), earlier.c.parent_id.is_(None))
+        .order_by(desc(earlier.c.number))
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(flow_run.c.id, previous).where(flow_run.c.id.in_(run_ids), flow_run.c.ended.is_not(None))
+    with engine.engine().database.read() as connection:
+        return {run_id: number for run_id, number in connection.execute(query) if number is not None}
 
 
 def executed_notebook(run: str | int) -> Path:

@@ -17,7 +17,14 @@ from tornado import web
 from flowbook.errors import UsageError
 from flowbook_lab.answering import FlowbookHandler, told
 from flowbook_lab.promote_handlers import PROMOTE_PATTERNS
-from flowbook_lab.wire import deployments_to_json, kept_file, run_to_json, summary_to_json, workers_to_json
+from flowbook_lab.wire import (
+    comparison_page,
+    deployments_to_json,
+    kept_file,
+    run_to_json,
+    runs_to_json,
+    workers_to_json,
+)
 
 #: The largest number of runs in one answer.
 MOST_RUNS = 1000
@@ -37,12 +44,9 @@ class RunsHandler(FlowbookHandler):
     @authorized
     @told
     async def get(self) -> None:
-        from flowbook.runs import recent_runs
-
         limit = _limit(self.get_query_argument("limit", "50"))
-        runs = await asyncio.to_thread(recent_runs, limit)
-        root = self.root_dir
-        self.finish(json.dumps({"runs": [summary_to_json(run, root) for run in runs]}))
+        runs = await asyncio.to_thread(runs_to_json, limit, self.root_dir)
+        self.finish(json.dumps({"runs": runs}))
 
 
 class RunHandler(FlowbookHandler):
@@ -72,13 +76,17 @@ class RunCancelHandler(FlowbookHandler):
         self.finish(json.dumps({"message": f"The run is {state.name}."}))
 
 
-class RunFileHandler(FlowbookHandler):
-    """A file that was kept with a run. It may hold any HTML, so the browser is told to run nothing in it."""
+class PageHandler(FlowbookHandler):
+    """What a run has put out, for a browser. It may hold any HTML, so the browser is told to run nothing in it."""
 
     @property
     def content_security_policy(self) -> str:
         """No scripts, no forms, no requests; an origin of its own."""
         return "sandbox; default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
+
+
+class RunFileHandler(PageHandler):
+    """A file that was kept with a run."""
 
     @web.authenticated
     @authorized
@@ -90,6 +98,19 @@ class RunFileHandler(FlowbookHandler):
         if kind == "notebook":
             self.set_header("Content-Disposition", f'attachment; filename="{_ascii(name)}"')
         self.finish(content, set_content_type=MEDIA_TYPES[kind])
+
+
+class RunDiffHandler(PageHandler):
+    """What is different between two runs, as a page."""
+
+    @web.authenticated
+    @authorized
+    @told
+    async def get(self, before: str, after: str) -> None:
+        page = await asyncio.to_thread(comparison_page, before, after)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cache-Control", "private, no-cache")
+        self.finish(page, set_content_type=MEDIA_TYPES["html"])
 
 
 class WorkersHandler(FlowbookHandler):
@@ -140,6 +161,7 @@ def routes(base_url: str) -> list[tuple[str, type[FlowbookHandler]]]:
         (f"runs/{run}", RunHandler),
         (f"runs/{run}/cancel", RunCancelHandler),
         (f"runs/{run}/files/({'|'.join(MEDIA_TYPES)})", RunFileHandler),
+        (f"runs/{run}/diff/{run}", RunDiffHandler),
         ("workers", WorkersHandler),
         ("deployments", DeploymentsHandler),
         *PROMOTE_PATTERNS,

@@ -17,14 +17,32 @@ if TYPE_CHECKING:
 _FILES = ("notebook", "html", "svg")
 
 
-def summary_to_json(run: RunSummary, root: Path | None) -> dict[str, Any]:
+def runs_to_json(limit: int, root: Path | None) -> list[dict[str, Any]]:
+    """The latest runs, newest first, as rows of the runs list."""
+    from flowbook.run_comparison import previous_runs
+    from flowbook.runs import recent_runs
+
+    runs = recent_runs(limit)
+    previous = previous_runs([run.id for run in runs])
+    return [summary_to_json(run, root, previous.get(run.id)) for run in runs]
+
+
+def summary_to_json(run: RunSummary, root: Path | None, previous: int | None) -> dict[str, Any]:
     """A row of the runs list.
 
     Paths of the machine do not leave it: a kept file is given as its address below the server's base URL, and
-    `notebook_path` is the executed notebook's place in the server's file browser if it can be opened there.
+    `notebook_path` is the executed notebook's place in the server's file browser if it can be opened there. `diff` is
+    the address of what is different from the run numbered `previous`, if there is one.
     """
     links = {kind: f"flowbook/api/runs/{run.id}/files/{kind}" if getattr(run, kind) else None for kind in _FILES}
-    row = {**asdict(run), **links, "notebook_path": _contents_path(run.notebook, root)}
+    diff = None if previous is None else f"flowbook/api/runs/{previous}/diff/{run.number}"
+    row = {
+        **asdict(run),
+        **links,
+        "notebook_path": _contents_path(run.notebook, root),
+        "previous": previous,
+        "diff": diff,
+    }
     del row["parameters"]
     return row
 
@@ -107,6 +125,14 @@ def kept_file(run_id: str, kind: str) -> tuple[str, bytes]:
         return f"{run.flow}-run-{run.number}{Path(kept).suffix}", Path(kept).read_bytes()
     except OSError as error:
         raise NotFound(f"The {kind} of run {run.number} cannot be read: {error.strerror}.") from error
+
+
+def comparison_page(before: str, after: str) -> str:
+    """The page that ``flowbook runs diff --html`` writes. Raises what `compare_runs` raises."""
+    from flowbook.core.comparison.page import page
+    from flowbook.run_comparison import compare_runs
+
+    return page(compare_runs(before, after))
 
 
 def _common(item: RunView | NodeView) -> dict[str, Any]:

@@ -35,6 +35,9 @@ export interface RunSummary {
   svg: string | null;
   /** The executed notebook's place in the file browser, if it can be opened there. */
   notebook_path: string | null;
+  /** The number of the run before it, if both have ended, and the address of what is different. */
+  previous: number | null;
+  diff: string | null;
 }
 
 export interface LivingWorker {

@@ -142,16 +142,23 @@ export class RunsPanel extends Widget {
       links.push(link);
     }
     if (run.html) {
-      const href = this.client.address(run.html);
-      const where = {
-        href,
-        target: "_blank",
-        rel: "noopener",
-        "aria-label": `Report ${about}, in a new tab`,
-      };
-      links.push(element("a", where, "Report"));
+      links.push(this.page(run.html, "Report", about));
+    }
+    if (run.diff) {
+      links.push(this.page(run.diff, "Compare with previous run", `(${run.previous} with ${run.number})`));
     }
     return links.length ? [element("div", { class: "flowbook-links" }, ...links)] : [];
+  }
+
+  /** A link to a page of the server in a new tab; `about` says, to those who do not see its row, of what it is. */
+  private page(address: string, text: string, about: string): HTMLElement {
+    const where = {
+      href: this.client.address(address),
+      target: "_blank",
+      rel: "noopener",
+      "aria-label": `${text} ${about}, in a new tab`,
+    };
+    return element("a", where, text);
   }
 
   private empty(): HTMLElement {

@@ -36,6 +36,8 @@ const run: RunSummary = {
   html: null,
   svg: null,
   notebook_path: null,
+  previous: null,
+  diff: null,
 };
 
 describe("took", () => {

@@ -126,6 +126,16 @@ def test_the_executed_notebook_of_a_run_opens_and_is_not_trusted(lab: Any, page:
     assert page.locator(".fb-diff script").count() == 0
     expect(page.locator(".fb-diff td").first).to_have_css("text-align", "left")
 
+    name = f"Compare with previous run ({run.number - 1} with {run.number}), in a new tab"
+    with page.expect_popup() as compared:
+        runs_in(open_panel(page)).first.get_by_role("link", name=name).click()
+    expect(compared.value.get_by_role("heading", level=1)).to_have_text(f"Run {run.number - 1} and run {run.number}")
+    expect(compared.value.locator("pre")).to_contain_text("+shown")
+    assert compared.value.locator("script").count() == 0
+    if shots := os.environ.get("FLOWBOOK_SCREENSHOTS"):
+        page.screenshot(path=Path(shots) / "compare_in_panel.png")
+        compared.value.screenshot(path=Path(shots) / "compared.png")
+
     page.get_by_role("link", name=f"nightly-run-{run.number}.ipynb").click()
     tab = page.get_by_role("tab", name=f"nightly-run-{run.number}.ipynb")
     expect(tab).to_have_attribute("aria-selected", "true")

@@ -12,12 +12,14 @@ import pytest
 
 from flowbook import flow, task
 from flowbook.core.states import State
+from flowbook.promote import promote, request_run
 from flowbook.runs import recent_runs, run_folder
 
 ENDPOINTS = [
     ("GET", "flowbook/api/runs"),
     ("GET", "flowbook/api/runs/some-id"),
     ("GET", "flowbook/api/runs/some-id/files/html"),
+    ("GET", "flowbook/api/runs/1/diff/2"),
     ("GET", "flowbook/api/deployments"),
     ("POST", "flowbook/api/promote"),
     ("GET", "flowbook/api/promote/draft"),
@@ -157,6 +159,52 @@ def test_a_kept_file_can_run_nothing(client: httpx.Client, kind: str, name: str,
     assert {"sandbox", "default-src 'none'"} <= set(policy)
     if kind == "notebook":
         assert answer.headers["Content-Disposition"] == f'attachment; filename="doubling-run-{run.number}.ipynb"'
+
+
+def test_a_run_is_compared_with_the_one_before_it_of_its_flow(client: httpx.Client) -> None:
+    """Which one that is, and a page of what is different that can run nothing."""
+    doubling(3)
+    with pytest.raises(ValueError, match="no such day"):
+        failing()
+    doubling(4)
+    newest, between, oldest = client.get("flowbook/api/runs").json()["runs"]
+    assert (oldest["diff"], between["diff"], between["previous"]) == (None, None, None)
+    assert newest["previous"] == oldest["number"]
+    answer = client.get(newest["diff"])
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert f"<h1>Run {oldest['number']} and run {newest['number']}</h1>" in answer.text
+    assert "<td><code>3</code></td><td><code>4</code></td>" in answer.text
+
+    same = client.get(f"flowbook/api/runs/{newest['number']}/diff/{newest['number']}")
+    assert (same.status_code, "name two runs" in same.json()["message"]) == (400, True)
+    assert client.get("flowbook/api/runs/1/diff/999").status_code == 404
+
+
+def test_runs_of_one_deployment_are_compared_with_each_other(client: httpx.Client, make_notebook: Any) -> None:
+    path = make_notebook("report", "x = 1")
+    for name in ("eu", "us"):
+        promote(path, name=name)
+    for name in ("eu", "us", "eu"):
+        assert client.post(f"flowbook/api/runs/{request_run(name).id}/cancel").status_code == 202
+    rows = client.get("flowbook/api/runs").json()["runs"]
+    first = rows[-1]["number"]
+    assert [(row["deployment"], row["previous"]) for row in rows] == [("eu", first), ("us", None), ("eu", None)]
+
+
+def test_a_run_that_has_not_ended_is_not_compared(client: httpx.Client) -> None:
+    seen: list[tuple[int | None, int | None]] = []
+
+    @flow
+    def asking() -> None:
+        seen.extend((row["number"], row["previous"]) for row in client.get("flowbook/api/runs").json()["runs"])
+
+    asking()
+    first = recent_runs(1)[0].number
+    asking()
+    assert seen == [(first, None), (first + 1, None), (first, None)]
+    assert client.get("flowbook/api/runs").json()["runs"][0]["previous"] == first
 
 
 def test_a_run_without_files_says_so(client: httpx.Client) -> None:
