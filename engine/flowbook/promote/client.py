@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_core.utils import ensure_async
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 
 from flowbook.errors import FlowbookError
+from flowbook.promote.channels import Channels, Hearing, Message
 from flowbook.promote.kernels import kernel_specs
 from flowbook.promote.outputs import add_output, is_left_out
 
@@ -68,16 +68,6 @@ class _Request:
     """How many messages have come that tell its output."""
 
 
-class _Channels(AsyncKernelClient):
-    """The channels to a kernel. What it tells of itself to show that it is ready is kept, and not asked for again."""
-
-    language_info: Mapping[str, Any] | None = None
-
-    def _handle_kernel_info_reply(self, msg: dict[str, Any]) -> None:
-        super()._handle_kernel_info_reply(msg)
-        self.language_info = msg["content"].get("language_info")
-
-
 class RunClient(NotebookClient):
     """Executes cells of a notebook in a kernel of its own. `changed` is called whenever the notebook has changed."""
 
@@ -87,6 +77,7 @@ class RunClient(NotebookClient):
         """The folder of the sockets to the kernel; it is gone with the kernel."""
         self._changed = changed
         self._requests: dict[str, _Request] = {}
+        self._hearings: list[Hearing] = []
         self._clear_next: set[int] = set()
         self._failure: BaseException | None = None
         self._interrupting: asyncio.Task[None] | None = None
@@ -99,7 +90,7 @@ class RunClient(NotebookClient):
             manager = self.create_kernel_manager()
             manager.kernel_spec_manager = kernel_specs()
             _connect_in(folder, manager)
-            manager.client_factory = _Channels
+            manager.client_factory = Channels
             process = None
             try:
                 await self.async_start_new_kernel(cwd=cwd, env=dict(env))
@@ -114,19 +105,25 @@ class RunClient(NotebookClient):
 
     def _keep_language(self) -> None:
         """Note in the notebook what the kernel says of its language, as Jupyter does: viewers colour code by it."""
-        if isinstance(self.kc, _Channels) and self.kc.language_info:
+        if isinstance(self.kc, Channels) and self.kc.language_info:
             self.nb.metadata["language_info"] = dict(self.kc.language_info)
             self._changed()
 
     @contextlib.asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
-        readers = [asyncio.create_task(read()) for read in (self._read_iopub, self._read_shell, self._watch)]
+        assert self.kc is not None
+        self._hearings = [
+            Hearing(self.kc.iopub_channel, self._hear_output),
+            Hearing(self.kc.shell_channel, self._hear_reply),
+        ]
+        watching = asyncio.create_task(self._watch())
         try:
             yield
         finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
+            for hearing in self._hearings:
+                hearing.close()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
             self.set_widgets_metadata()
             await self._async_cleanup_kernel()
 
@@ -177,6 +174,7 @@ class RunClient(NotebookClient):
             code, silent=index is None, store_history=store_history, stop_on_error=False, allow_stdin=False
         )
         self._requests[message_id] = request
+        self._take()
         reply = await request.reply
         await _until_idle(request)
         if self._failure is not None:
@@ -188,23 +186,22 @@ class RunClient(NotebookClient):
         if any(payload.get("source") == "ask_exit" for payload in reply.get("payload", [])):
             raise CellFailed.of({"ename": "SystemExit", "evalue": ""})
 
-    async def _read_shell(self) -> None:
-        assert self.kc is not None
-        while True:
-            message = await self.kc.shell_channel.get_msg(timeout=None)
-            request = self._requests.get(message["parent_header"].get("msg_id", ""))
-            if request is not None and message["msg_type"] == "execute_reply" and not request.reply.done():
-                request.reply.set_result(message["content"])
+    def _take(self) -> None:
+        """Take messages that the loop was not told of, because they came while something was sent."""
+        for hearing in self._hearings:
+            hearing.take()
 
-    async def _read_iopub(self) -> None:
-        assert self.kc is not None
-        while True:
-            message = await self.kc.iopub_channel.get_msg(timeout=None)
-            request = self._requests.get(message["parent_header"].get("msg_id", ""))
-            if request is not None:
-                self._route(message, request)
+    def _hear_reply(self, message: Message) -> None:
+        request = self._requests.get(message["parent_header"].get("msg_id", ""))
+        if request is not None and message["msg_type"] == "execute_reply" and not request.reply.done():
+            request.reply.set_result(message["content"])
 
-    def _route(self, message: dict[str, Any], request: _Request) -> None:
+    def _hear_output(self, message: Message) -> None:
+        request = self._requests.get(message["parent_header"].get("msg_id", ""))
+        if request is not None:
+            self._route(message, request)
+
+    def _route(self, message: Message, request: _Request) -> None:
         """Give one message to its cell. A message that cannot be understood must not end the reading of the others."""
         request.heard += 1
         if request.index is None:
@@ -250,6 +247,7 @@ class RunClient(NotebookClient):
                 self.stop(KernelDied(f"The kernel died: {_told(status)}."))
                 return
             await asyncio.sleep(_ALIVE_EVERY)
+            self._take()
 
 
 async def _until_idle(request: _Request) -> None:
