@@ -147,7 +147,7 @@ class Notebook:
     def run(self, *cells: str) -> list[Any]:
         """Execute cells to the end of the last; returns what they sent.
 
-        While they run, nothing asks the page: to look for a text among 1,000 nodes keeps it busy for 0.15 s.
+        While they run, nothing asks the page: to look for a text among 1,000 nodes keeps it busy for over 0.1 s.
         """
         sent = self.lab.root / "sent.json"
         sent.unlink(missing_ok=True)
