@@ -21,7 +21,7 @@ from flowbook.errors import FlowbookError
 from flowbook.visualize import live_svg
 from flowbook_widgets.messages import Json, header, node_of, nodes
 
-INTERVAL = 0.05
+INTERVAL = 0.04
 #: Deltas reach only a front end that is there; who comes later finds a snapshot, at most this old (seconds).
 _RESYNC = 1.0
 #: So many of the last log lines can be asked for.

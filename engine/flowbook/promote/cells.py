@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from flowbook.cells import Analysis, analyze_cells, declare
 from flowbook.cells.cell_lines import CellLine, cell_line, marked_line
@@ -143,6 +144,7 @@ def _first_line(source: str) -> str:
     return next((line.strip() for line in source.splitlines() if line.strip()), "")
 
 
+@lru_cache(maxsize=512)  # each check looks at all cells
 def parsed(source: str) -> ast.Module:
-    """The syntax tree of a cell as typed, magics replaced; raises SyntaxError."""
+    """The syntax tree of a cell as typed, magics replaced, to be read only; raises SyntaxError."""
     return parse_cell(source)[0]
