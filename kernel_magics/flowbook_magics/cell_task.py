@@ -116,8 +116,13 @@ class CellFunction:
         """Execute the cell."""
         if self._context is None:
             return self._execute(inputs)
-        self._clear()
-        return outputs.under_cell(self._context, lambda: self._execute(inputs))
+        if not self._cell.was_silent:
+            self._clear()
+        silence = outputs.Silence(self._shell)
+        try:
+            return outputs.under_cell(self._context, lambda: self._execute(inputs))
+        finally:
+            self._cell.was_silent = silence.lasted()
 
     def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         analysis = self._cell.analysis
@@ -155,6 +160,7 @@ class CellFunction:
     def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell in another process."""
         self._clear()
+        self._cell.was_silent = False
         return outputs.under_cell(self._context, lambda: self._accompany(call))
 
     def _clear(self) -> None:

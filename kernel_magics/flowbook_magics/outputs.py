@@ -40,6 +40,21 @@ def clear(shell: Any) -> None:
         publisher.session.send(publisher.pub_socket, message, ident=publisher.topic)
 
 
+class Silence:
+    """Tells whether anything was put out in this kernel since it was made, or still may be by a thread begun since."""
+
+    def __init__(self, shell: Any) -> None:
+        self._session = getattr(getattr(shell, "kernel", None), "session", None)
+        self._before = self._now()
+
+    def lasted(self) -> bool:
+        """Whether nothing was, as far as that is known. What was printed has to be flushed before."""
+        return self._session is not None and self._now() == self._before
+
+    def _now(self) -> tuple[int, int]:
+        return getattr(self._session, "message_count", 0), threading.active_count()
+
+
 def flush() -> None:
     """Have what was printed sent, and wait for that."""
     for stream in (sys.stdout, sys.stderr):

@@ -153,6 +153,24 @@ def test_a_new_shape_is_drawn_again_and_a_new_run_of_a_mapped_task_is_not() -> N
     running.finish()
 
 
+def test_a_graph_that_takes_long_to_draw_is_drawn_less_often_while_it_grows() -> None:
+    def slowly(view: RunView) -> str:
+        time.sleep(0.1)
+        return names(view)
+
+    browser = Browser()
+    running = pump(browser, slowly)
+    tasks = [chr(97 + i) for i in range(20)]
+    for task in tasks:
+        running.feed(begun(task))
+        running.feed(entered(task, states.completed()))
+        time.sleep(0.03)  # less than half of what drawing all of them on arrival would take
+    until(lambda: browser.graphs[-1]["svg"] == ",".join(tasks))  # nothing but the time that has passed makes it due
+    assert len(browser.graphs) <= 4
+    assert browser.looks() == dict.fromkeys(tasks, "succeeded")
+    running.finish()
+
+
 def test_what_waits_when_the_run_ends_was_not_run() -> None:
     browser = Browser()
     running = pump(browser)

@@ -1,6 +1,6 @@
 """From events to the front end, in a thread of its own.
 
-The thread that runs tasks only appends to a deque. This one folds the events into a snapshot, and every 50 ms sends
+The thread that runs tasks only appends to a deque. This one folds the events into a snapshot, and every 40 ms sends
 what changed; a new layout only when the graph's shape changed. So the view moves while a cell keeps the kernel busy.
 """
 
@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from math import inf
 from typing import Any, Protocol
 
 from flowbook.core.boxes import Box, boxes
@@ -24,6 +25,8 @@ from flowbook_widgets.messages import Json, header, node_of, nodes
 INTERVAL = 0.04
 #: Deltas reach only a front end that is there; who comes later finds a snapshot, at most this old (seconds).
 _RESYNC = 1.0
+# A large graph that grows is drawn again only after so many times the time that drawing it took.
+_PAUSE_FACTOR = 4
 #: So many of the last log lines can be asked for.
 _KEPT_LOGS = 2000
 _log = logging.getLogger(__name__)
@@ -103,7 +106,7 @@ class Pump:
                 return  # over before anybody could have looked: what is left behind says it all
             self._frames = _Frames(self._open_screen(), self._clock, self._draw)
             while not self._stop.is_set():
-                self._wake.wait(_RESYNC)
+                self._wake.wait(min(_RESYNC, self._frames.due_in()))
                 self._wake.clear()
                 began = time.monotonic()
                 self._frame()
@@ -146,16 +149,25 @@ class _Frames:
         self._nodes: dict[str, Json] = {}
         self._kept_at = 0.0
         self._kept_version = 0
+        self._is_outdated = True
+        self._next_drawing = 0.0
+
+    def due_in(self) -> float:
+        """In how many seconds a new shape has to be drawn."""
+        return max(0.0, self._next_drawing - time.monotonic()) if self._is_outdated else inf
 
     def send(self, view: RunView, changed: set[str], *, reshaped: bool, last: bool) -> None:
         """Send the changes from the frame before to `view`."""
         renamed = any(view.nodes[id].name != self._names.get(id) for id in changed)
-        if reshaped or renamed or not self._version:
+        self._is_outdated |= reshaped or renamed
+        if self._is_outdated and self.due_in() == 0:
             self._names = {node.id: node.name for node in view.nodes.values()}
+            self._is_outdated = False
             if self._redraw(view):
                 return
         ended = view.state is not None and view.state.is_final()
-        touched = self._boxes if ended else {self._box_of[id].key: self._box_of[id] for id in changed}.values()
+        drawn = [self._box_of[id] for id in changed if id in self._box_of]
+        touched = self._boxes if ended else {box.key: box for box in drawn}.values()
         fresh = {box.key: node for box in touched if (node := node_of(box, view)) != self._nodes.get(box.key)}
         above = header(view)
         if fresh or above != self._header:
@@ -177,10 +189,13 @@ class _Frames:
         if same and self._version:  # one more run behind a box is no new shape
             return False
         self._graph = {"id": self._graph["id"] + 1, "svg": ""}
+        began = time.monotonic()
         try:
             self._graph["svg"] = self._draw(view)
         except FlowbookError as error:
             self._graph["problem"] = str(error)
+        ended = time.monotonic()
+        self._next_drawing = ended + _PAUSE_FACTOR * (ended - began)
         self._version += 1
         self._header, self._nodes = header(view), nodes(drawn, view)
         self._screen.show(self._graph, self._snapshot())

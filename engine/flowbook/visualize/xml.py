@@ -19,5 +19,6 @@ def element(name: str, attributes: Attributes, *children: str, text: str = "") -
 
 
 def _quoted(value: str | float) -> str:
-    plain = value if isinstance(value, str) else f"{value:g}"
-    return f'"{plain}"' if _stands_as_it_is(plain) else quoteattr(plain)
+    if not isinstance(value, str):
+        return f'"{value:g}"'
+    return f'"{value}"' if _stands_as_it_is(value) else quoteattr(value)
