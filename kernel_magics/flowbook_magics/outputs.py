@@ -41,18 +41,19 @@ def clear(shell: Any) -> None:
 
 
 class Silence:
-    """Tells whether anything was put out in this kernel since it was made, or still may be by a thread begun since."""
+    """Tells whether anything was put out in this kernel since it was made."""
 
     def __init__(self, shell: Any) -> None:
         self._session = getattr(getattr(shell, "kernel", None), "session", None)
-        self._before = self._now()
+        self._before = self._messages()
 
     def lasted(self) -> bool:
         """Whether nothing was, as far as that is known. What was printed has to be flushed before."""
-        return self._session is not None and self._now() == self._before
+        return self._session is not None and self._messages() == self._before
 
-    def _now(self) -> tuple[int, int]:
-        return getattr(self._session, "message_count", 0), threading.active_count()
+    def _messages(self) -> int:
+        count: int = getattr(self._session, "message_count", 0)
+        return count
 
 
 def flush() -> None:

@@ -115,3 +115,12 @@ def test_a_retried_task_shows_its_last_attempt(nb: Notebook) -> None:
     nb.ok("%flow run", "run")
     assert nb.outputs["r"].of("stream").count("try") == 1
     assert "OSError" not in nb.output("r")
+
+
+def test_what_a_run_has_put_out_goes_with_the_next_also_after_silent_ones(nb: Notebook) -> None:
+    nb.ok("lines = []", "setup")
+    nb.ok("%%task p --define\nfor line in lines: print(line)\nn = len(lines)", "p")
+    for lines in ([], ["one"], [], [], ["two"], ["three"], []):
+        nb.ok(f"lines = {lines}", "setup")
+        nb.ok("%flow run --all", "run")
+        assert nb.output("p") == "".join(f"{line}\n" for line in lines)
