@@ -116,10 +116,7 @@ class _Children:
             os.read(self.hearing, 4096)
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                pipe = self._pipes.pop(ended[0])
-                with suppress(OSError):  # the worker may be gone
-                    os.write(pipe, f"status {os.waitstatus_to_exitcode(ended[1])}\n".encode())
-                os.close(pipe)
+                _tell(self._pipes.pop(ended[0]), "status", os.waitstatus_to_exitcode(ended[1]))
 
 
 def _serve(orders: socket.socket, children: _Children, later: deque[str]) -> list[str] | None:
@@ -139,6 +136,10 @@ def _serve(orders: socket.socket, children: _Children, later: deque[str]) -> lis
                     selector.unregister(orders)
                     orders.close()
                     continue
+                if len(descriptors) < DESCRIPTORS:  # there are too many open files; the worker sees its pipe closed
+                    for each in descriptors:
+                        os.close(each)
+                    continue
                 if _fork(children, *descriptors):
                     return _become(json.loads(message), *descriptors)
                 forked += 1
@@ -156,7 +157,7 @@ def _fork(children: _Children, output: int, lifeline: int, pipe: int) -> bool:
         children.add(pid, pipe)
     except OSError as error:
         os.write(output, f"No process could be started: {error}\n".encode())
-        os.close(pipe)  # so the worker learns that there is none
+        _tell(pipe, "status", os.EX_OSERR)
     os.close(output)
     os.close(lifeline)
     return False
@@ -165,8 +166,7 @@ def _fork(children: _Children, output: int, lifeline: int, pipe: int) -> bool:
 def _become(order: dict[str, Any], output: int, lifeline: int, pipe: int) -> list[str]:
     """Be the process that was ordered; returns its arguments."""
     os.setsid()
-    os.write(pipe, f"pid {os.getpid()}\n".encode())  # not before: whoever knows it may send signals to its group
-    os.close(pipe)
+    _tell(pipe, "pid", os.getpid())  # not before: whoever knows it may send signals to its group
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
@@ -174,7 +174,15 @@ def _become(order: dict[str, Any], output: int, lifeline: int, pipe: int) -> lis
     Path("/proc/self/comm").write_text(order["name"], encoding="utf-8")  # as top and `ps -e` call it
     os.environ.update(order["variables"] | lifeline_to(lifeline, order["worker"]))
     arguments: list[str] = order["arguments"]
+    sys.argv[:] = [str(execute.__file__), *arguments]
     return arguments
+
+
+def _tell(pipe: int, word: str, number: int) -> None:
+    """Tell the worker, which may be gone, the last that is told through this pipe by this process."""
+    with suppress(OSError):
+        os.write(pipe, f"{word} {number}\n".encode())
+    os.close(pipe)
 
 
 if __name__ == "__main__":
