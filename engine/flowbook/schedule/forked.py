@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 IS_POSSIBLE = sys.platform == "linux"
 #: The status of a process of which nobody can say how it ended.
 UNKNOWN = 256
-_MOST_SERVERS = 4  # of some 60 MB each
+_MOST_SERVERS = 4  # of 30 to 70 MB each
 
 
 class ForkServers:
