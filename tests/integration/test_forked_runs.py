@@ -167,8 +167,8 @@ IMPORTED = """
 
     kind, run_id, fence = sys.argv[1:]
     fork_server.import_for(kind)
-    for module in fork_server.LATER[kind]:
-        __import__(module)
+    for piece in fork_server.later(kind):
+        piece()
     packages = lambda: {name.split(".")[0] for name in sys.modules} - sys.stdlib_module_names
     before = packages()
     assert execute.main([run_id, fence]) == 0

@@ -16,13 +16,16 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from flowbook.promote import execute
 from flowbook.promote.imports import import_nbformat, spare_formats
+from flowbook.promote.page import prepare as prepare_page
 from flowbook.run.lifeline import lifeline_to
 from flowbook.settings import current_settings
 from flowbook.store.urls import parse_url
@@ -33,7 +36,7 @@ MOST_BYTES = 65_536
 DESCRIPTORS = 3
 
 
-# What runs import when they need it, and each of them does: to begin at all, and before the first task or cell.
+# What runs import when they need it, and each of them does: to begin at all, before the first task or cell, and later.
 _STORE = ("flowbook.store.journal", "flowbook.store.leases", "flowbook.store.requests", "flowbook.store.schema")
 _BEGINNING = {
     "python": ("flowbook.promote.flow_run", "flowbook.entrypoints", "flowbook.flows", "flowbook.results"),
@@ -44,8 +47,7 @@ _BEGINNING = {
         "ipykernel.kernelspec",
     ),
 }
-#: What they import later. That takes long, so it waits until there is more than one run.
-LATER = {
+_LATER = {
     "python": ("flowbook.tasks", "flowbook.core.fingerprints", "flowbook.recovery", "flowbook.runtime", "cloudpickle"),
     "notebook": (
         "flowbook.recovery",
@@ -68,7 +70,7 @@ def main(descriptor: int, kind: str) -> int:
     import_for(kind)
     gc.freeze()
     with socket.socket(fileno=descriptor) as orders, _Children() as children:
-        arguments = _serve(orders, children, deque(LATER[kind]))
+        arguments = _serve(orders, children, deque(later(kind)))
     return 0 if arguments is None else execute.main(arguments)
 
 
@@ -80,6 +82,14 @@ def import_for(kind: str) -> None:
     parse_url(current_settings().database_url).get_dialect().import_dbapi()
     for module in (*_STORE, *_BEGINNING[kind]):
         import_module(module)
+
+
+def later(kind: str) -> list[Callable[[], object]]:
+    """What else they need, piece by piece. It takes long, so it waits until there is more than one run."""
+    pieces: list[Callable[[], object]] = [partial(import_module, name) for name in _LATER[kind]]
+    if kind == "notebook":
+        pieces.append(prepare_page)
+    return pieces
 
 
 class _Children:
@@ -119,14 +129,14 @@ class _Children:
                 _tell(self._pipes.pop(ended[0]), "status", os.waitstatus_to_exitcode(ended[1]))
 
 
-def _serve(orders: socket.socket, children: _Children, later: deque[str]) -> list[str] | None:
+def _serve(orders: socket.socket, children: _Children, pieces: deque[Callable[[], object]]) -> list[str] | None:
     """Fork a process for each order. Returns its arguments in that process, and None here once the worker is gone."""
     forked = 0
     with selectors.DefaultSelector() as selector:
         selector.register(children.hearing, selectors.EVENT_READ)
         selector.register(orders, selectors.EVENT_READ)
         while children or orders.fileno() >= 0:
-            is_idle_for = 0 if later and forked > 1 else None
+            is_idle_for = 0 if pieces and forked > 1 else None
             ready = {key.fileobj for key, _ in selector.select(is_idle_for)}
             if children.hearing in ready:
                 children.tell_of_ended()
@@ -144,7 +154,7 @@ def _serve(orders: socket.socket, children: _Children, later: deque[str]) -> lis
                     return _become(json.loads(message), *descriptors)
                 forked += 1
             elif not ready:
-                import_module(later.popleft())
+                pieces.popleft()()
                 gc.freeze()
     return None
 

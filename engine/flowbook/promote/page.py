@@ -6,6 +6,7 @@ and nothing of that is to be trusted.
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from flowbook.core.text import sentence
 from flowbook.core.view import RunView
 
 if TYPE_CHECKING:
+    from nbconvert.exporters import HTMLExporter
     from nbformat import NotebookNode
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:; media-src data:"
@@ -39,11 +41,9 @@ img, svg { max-width: 100%; height: auto; }
 
 def page(notebook: NotebookNode, view: RunView, svg: str) -> str:
     """The page: what became of the run, its graph, and the cells with their outputs."""
-    from nbconvert.exporters import HTMLExporter
     from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 
-    exporter = HTMLExporter(template_name="basic", embed_images=True)  # type: ignore[no-untyped-call]
-    body, _ = exporter.from_notebook_node(notebook)
+    body, _ = _exporter().from_notebook_node(notebook)
     title = escape(f"{view.flow} · {view.name}")
     code_style = HtmlFormatter(style="default").get_style_defs(".highlight")
     return (
@@ -55,3 +55,20 @@ def page(notebook: NotebookNode, view: RunView, svg: str) -> str:
         f'<header class="fb-head"><h1>{title}</h1><div>{escape(sentence(view))}</div>'
         f'<div class="fb-graph">{svg}</div></header>\n{body}\n</body></html>\n'
     )
+
+
+def prepare() -> None:
+    """Do what the first page takes besides: its templates are compiled."""
+    from nbformat import v4
+
+    outputs = [v4.new_output("stream", text="x"), v4.new_output("display_data", data={"text/plain": "x"})]  # type: ignore[no-untyped-call]
+    cells = [v4.new_markdown_cell("x"), v4.new_code_cell("x", outputs=outputs)]  # type: ignore[no-untyped-call]
+    _exporter().from_notebook_node(v4.new_notebook(cells=cells))  # type: ignore[no-untyped-call]
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    from nbconvert.exporters import HTMLExporter
+
+    # That a notebook is one is looked at once, and not around each step.
+    return HTMLExporter(template_name="basic", embed_images=True, optimistic_validation=True)  # type: ignore[no-untyped-call]
