@@ -136,6 +136,14 @@ def test_what_is_installed_meanwhile_is_imported_by_the_next_run(
 
 
 @pytest.mark.usefixtures("worker")
+def test_a_run_is_executed_without_a_server_that_cannot_begin(deployed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "_SERVER", "flowbook.no_such_module")
+    _, process = started(deployed)
+    assert process.ppid() == os.getpid()
+    assert process.name() != "run 1"
+
+
+@pytest.mark.usefixtures("worker")
 def test_other_environments_have_servers_of_their_own_until_there_are_many(
     deployed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

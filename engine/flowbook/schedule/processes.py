@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -101,14 +101,9 @@ class RunProcess:
         self.folder = run_folder(run.id)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.output = Output(run.id, self.folder / "output.log")
-        lifeline, self._held = os.pipe()
-        try:
-            self.process = self._start(settings, lifeline, server_for)
-        except BaseException:
-            os.close(self._held)
-            raise
-        finally:
-            os.close(lifeline)
+        self._held: int | None = None
+        """Our end of the lifeline."""
+        self.process = self._start(settings, server_for)
         threading.Thread(target=self._wait, args=(ended,), name=f"flowbook-run-{run.number}", daemon=True).start()
 
     def is_over(self) -> bool:
@@ -122,6 +117,8 @@ class RunProcess:
         said = f"it exited with status {status}" + (f" ({last.rstrip('.')})" if last else "")
         if status == UNKNOWN:
             said = "how it ended is not known, since the process that had started it is gone as well"
+            if self.process.pid is None:
+                said = last.rstrip(".")  # why it could not be started
         elif status is not None and status < 0:
             with contextlib.suppress(ValueError):
                 said = f"it was killed by {signal.Signals(-status).name}"
@@ -144,10 +141,7 @@ class RunProcess:
             signal_group(group, number)
 
     def _start(
-        self,
-        settings: ProcessSettings,
-        lifeline: int,
-        server_for: Callable[[Mapping[str, str]], Server | None] | None,
+        self, settings: ProcessSettings, server_for: Callable[[Mapping[str, str]], Server | None] | None
     ) -> subprocess.Popen[bytes] | ForkedProcess:
         own = {
             "FLOWBOOK_WORKING_DIR": settings.working_dir,
@@ -158,20 +152,61 @@ class RunProcess:
         for name in (*own, RUN_FOLDER):  # those of a run around this one
             env.pop(name, None)
         variables = {name: str(value) for name, value in own.items() if value is not None}
-        arguments = (self.run.id, str(self.run.fence))
-        with self.output.opened() as log:
-            if server_for is not None and (server := server_for(env)) is not None:
-                with contextlib.suppress(OSError):  # it ended just now
-                    return server.start(f"run {self.run.number}", arguments, variables, log.fileno(), lifeline)
+        server = server_for(env) if server_for is not None else None
+        if server is None:
+            return self._start_fresh(env | variables)
+        with self.output.opened() as log, self._lifeline() as lifeline:
+            return server.start(
+                f"run {self.run.number}",
+                self._arguments,
+                variables,
+                output=log.fileno(),
+                lifeline=lifeline,
+                otherwise=partial(self._start_instead, env | variables),
+            )
+
+    def _start_fresh(self, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        with self.output.opened() as log, self._lifeline() as lifeline:
             return subprocess.Popen(
-                [sys.executable, "-m", "flowbook.promote.execute", *arguments],
+                [sys.executable, "-m", "flowbook.promote.execute", *self._arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=(lifeline,),
-                env={**env, **variables, **lifeline_to(lifeline)},
+                env={**env, **lifeline_to(lifeline)},
             )
+
+    def _start_instead(self, env: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
+        """A process in place of one that was not forked."""
+        self._cut_lifeline()
+        try:
+            return self._start_fresh(env)
+        except OSError as error:
+            with self.output.opened() as log:
+                log.write(f"No process could be started: {error}\n".encode())
+            return None
+
+    @property
+    def _arguments(self) -> tuple[str, str]:
+        return self.run.id, str(self.run.fence)
+
+    @contextlib.contextmanager
+    def _lifeline(self) -> Iterator[int]:
+        """The end of a lifeline that the process gets; ours is kept if it was started."""
+        theirs, self._held = os.pipe()
+        try:
+            yield theirs
+        except BaseException:
+            self._cut_lifeline()
+            raise
+        finally:
+            os.close(theirs)
+
+    def _cut_lifeline(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+        self._held = None
 
     def _wait(self, ended: Callable[[], None]) -> None:
         """Hand on what the process says until it has ended, and end what it has left behind."""
@@ -185,7 +220,7 @@ class RunProcess:
             self.output.finish()
         finally:  # whatever came in between, the worker must hear of the end
             self.process.wait()
-            os.close(self._held)
+            self._cut_lifeline()
             self._signal(signal.SIGKILL)
             end_kernel(self.folder)
             ended()

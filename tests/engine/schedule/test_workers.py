@@ -307,7 +307,7 @@ def test_run_once_makes_what_is_due_and_executes_all_of_it(database: Database, e
     saved = deploy(database, "0 0 * * *", since=MIDNIGHT)
     ask(database, saved, time.time())
     worker = started(executing, limit=1)
-    executing.launch = lambda run, settings, ended: _done(Executed(run, settings, ended))  # type: ignore[method-assign]
+    executing.launch = lambda run, manifest, settings, ended: _done(Executed(run, settings, ended))  # type: ignore[method-assign]
     assert worker.run_once() == 2
     assert states(database) == ["Completed", "Completed"]
     assert [outcome for _, outcome, *_ in fires(database)][-1] == "run"
@@ -317,7 +317,7 @@ def test_run_once_after_the_clock_was_set_back(database: Database, executing: Ex
     now = time.time()
     deploy(database, "* * * * *", since=now - 120)
     make_due_runs(database, now + 3653 * DAY)
-    executing.launch = lambda run, settings, ended: _done(Executed(run, settings, ended))  # type: ignore[method-assign]
+    executing.launch = lambda run, manifest, settings, ended: _done(Executed(run, settings, ended))  # type: ignore[method-assign]
     started(executing).run_once()
     assert next_due(database) < time.time() + 61
 
