@@ -27,9 +27,9 @@ test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a br
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not alone"
 	$(BIN)/python -m pytest -m alone
 
-test-fast: $(VENV)/.dev  ## the tests that take below a second each
-	$(PYTEST) -m "not slow and not browser and not alone"
-	$(BIN)/python -m pytest -m "not slow and not browser and alone"
+test-fast: $(VENV)/.dev  ## the tests that take below a second each, properties with few examples
+	$(PYTEST) --hypothesis-profile few -m "not slow and not browser and not alone"
+	$(BIN)/python -m pytest --hypothesis-profile few -m "not slow and not browser and alone"
 
 lint: $(VENV)/.dev  ## ruff, mypy, import-linter, biome, tsc
 	$(BIN)/ruff check

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
+import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from tests.postgres import OwnServer, Server
 
 MakeNotebook = Callable[..., Path]
+
+# nbformat imports jsonschema, and that a parser of URLs in all alphabets, which takes seconds and which no test uses.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes an import an ImportError
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +142,13 @@ def make_notebook(tmp_path: Path) -> MakeNotebook:
     return make
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis knows the profile that it is asked for, without being imported where it is not."""
+    if config.getoption("--hypothesis-profile"):
+        import tests.examples  # noqa: F401
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Whatever needs a kernel is slow. Browser tests come last: Playwright leaves an event loop in their thread. What
     takes longest comes first, so that no process is left alone with it at the end.
@@ -149,6 +161,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "kernel" in _fixtures(item):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was made to collect the tests stays until the end, and is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _turn(item: pytest.Item) -> int:

@@ -43,6 +43,7 @@ def renamed_into_place(path: Path, content: str) -> None:
     beside.replace(path)
 
 
+@pytest.mark.slow
 def test_each_save_of_code_is_a_version_until_ctrl_c(make_notebook: Any) -> None:
     path = make_notebook("report", "x = 1", "y = 2")
     command = [sys.executable, "-m", "flowbook.cli", "promote", path.name, "--follow", "--every", "1h"]

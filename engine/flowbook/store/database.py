@@ -80,7 +80,7 @@ class Database:
         """All tables of a new database in one transaction, marked as if migrated; another process may be first."""
         from sqlalchemy import inspect, text
 
-        from flowbook.store.schema import metadata
+        from flowbook.store.schema import definitions, metadata
 
         with self.write() as connection:
             there = set(inspect(connection).get_table_names())
@@ -89,7 +89,8 @@ class Database:
                     f"The database {shown(self.url)} has a table {taken[0]!r} that is not flowbook's. "
                     "Set FLOWBOOK_HOME or FLOWBOOK_DATABASE_URL to a database of its own for flowbook."
                 )
-            metadata.create_all(connection)
+            for statement in definitions(self.url.get_backend_name()):
+                connection.exec_driver_sql(statement)
             connection.execute(text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
             if connection.scalar(text("SELECT version_num FROM alembic_version")) is None:
                 connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -19,7 +21,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    make_url,
 )
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 #: The newest migration in ``store/migrations/versions``.
 REVISION = "0002"
@@ -324,3 +328,17 @@ worker = Table(
     Column("slots", Integer),
     Column("busy", Integer, nullable=False, server_default="0"),
 )
+
+
+@cache
+def definitions(backend: str) -> tuple[str, ...]:
+    """The statements that make those tables that are missing, on SQLite or PostgreSQL.
+
+    To compile them takes longer than to execute them, and a process that tests flows makes many databases.
+    """
+    dialect = make_url(f"{backend}://").get_dialect()()
+    made: list[CreateTable | CreateIndex] = []
+    for table in metadata.sorted_tables:
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        made += [CreateTable(table, if_not_exists=True), *(CreateIndex(each, if_not_exists=True) for each in indexes)]
+    return tuple(str(each.compile(dialect=dialect)) for each in made)

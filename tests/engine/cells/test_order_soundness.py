@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.engine.cells.fingerprints import fingerprint
 from tests.engine.cells.random_notebooks import FIRST_CELL, notebooks
+from tests.examples import examples
 
 from flowbook.cells import Cell, NotebookGraph, analyze, analyze_cells
 
@@ -122,7 +123,7 @@ def legal_order(graph: NotebookGraph, seed: int) -> Iterator[int]:
 
 
 @given(notebooks(), st.integers(0, 2**16))
-@settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_happens_was_foreseen_in_any_order(drawn: list[str], seed: int) -> None:
     sources = [FIRST_CELL, *drawn]
     codes = [compile(source, f"<cell {place}>", "exec") for place, source in enumerate(sources)]

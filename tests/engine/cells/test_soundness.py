@@ -4,6 +4,7 @@ import textwrap
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from flowbook.cells import analyze
 
@@ -100,7 +101,7 @@ program = st.lists(statement, min_size=1, max_size=6).map("\n".join)
 
 
 @given(program)
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_happens_was_foreseen(source: str) -> None:
     try:
         code = compile(source, "<cell>", "exec")

@@ -23,6 +23,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.examples import examples
 
 from flowbook.core.fingerprints import Incomparable, fingerprint
 
@@ -193,19 +194,19 @@ def spelled(value: Any) -> str:
     return f"{type(value).__name__}({value!r})"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(plain, plain)
 def test_fingerprints_are_equal_if_and_only_if_the_content_is(one: Any, other: Any) -> None:
     assert (fingerprint(one) == fingerprint(other)) == (spelled(one) == spelled(other))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(plain)
 def test_what_was_pickled_and_read_again_is_the_same(value: Any) -> None:
     assert fingerprint(pickle.loads(pickle.dumps(value))) == fingerprint(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(some.lists(plain, min_size=1, max_size=4), some.data())
 def test_one_part_that_differs_makes_a_difference(values: list[Any], data: some.DataObject) -> None:
     index = data.draw(some.integers(0, len(values) - 1))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from tests.examples import examples
 
 from flowbook import flow, get_run_logger, task
 from flowbook.cache_policies import INPUTS
@@ -392,7 +393,7 @@ def checked_again_and_again() -> Iterator[Harness]:
 
 @pytest.mark.slow
 def test_retries_in_a_pool_begin_in_the_order_in_which_they_are_due() -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(60), deadline=None)
     @given(schedules, some.integers(1, 4))
     def check(schedule: list[Schedule], workers: int) -> None:
         attempts = Attempts(harness.clock)
@@ -411,7 +412,7 @@ def test_retries_in_a_pool_begin_in_the_order_in_which_they_are_due() -> None:
 
 @pytest.mark.slow
 def test_retries_in_the_pools_of_several_sub_flows_overlap() -> None:
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=examples(25), deadline=None)
     @given(some.lists(schedules, min_size=1, max_size=3))
     def check(groups: list[list[Schedule]]) -> None:
         attempts = Attempts(harness.clock)
@@ -443,7 +444,7 @@ def test_retries_in_the_pools_of_several_sub_flows_overlap() -> None:
 
 @pytest.mark.slow
 def test_retries_of_coroutines_overlap_and_those_after_one_another_add_up() -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(some.lists(schedules, min_size=1, max_size=3))
     def check(chains: list[list[Schedule]]) -> None:
         attempts = Attempts(harness.clock)

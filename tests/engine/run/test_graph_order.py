@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from flowbook import flow, task
 from flowbook.core.states import TRANSITIONS, State, StateType, check_transition
@@ -27,7 +28,7 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 @pytest.mark.parametrize("runner", [ThreadPoolTaskRunner(1), ThreadPoolTaskRunner(4), SequentialTaskRunner()], ids=repr)
 @given(graph=graphs())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_tasks_follow_what_they_depend_on(runner: Any, graph: Graph) -> None:
     @task
     def node(n: int, inputs: list[int]) -> int:

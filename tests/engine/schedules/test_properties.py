@@ -13,6 +13,7 @@ from croniter import croniter
 from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from tests.examples import examples
 
 from flowbook.core.cron import parse_cron
 from flowbook.schedule.fires import MOST_CAUGHT_UP, ON_TIME, decide, last_fires, previous_fire
@@ -29,7 +30,7 @@ from flowbook.schedules import (
     to_dict,
 )
 
-quick = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(deadline=None, max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 
 # ruff: noqa: DTZ001 (wall times are naive)
 
@@ -148,7 +149,7 @@ def test_json_round_trip(schedule: Schedule, after: datetime) -> None:
     assert describe(copy) == describe(schedule)
 
 
-@settings(quick, max_examples=60)
+@settings(quick, max_examples=examples(60))
 @given(st.tuples(field(0, 59), field(0, 23)).map(" ".join), ZONES, st.sampled_from(CHANGES))
 def test_cron_is_what_a_walk_over_every_minute_finds(times: str, zone: str, change: datetime) -> None:
     schedule = Cron(f"{times} * * *", timezone=zone)
@@ -343,7 +344,7 @@ def _utc(time: float) -> datetime:
     return datetime.fromtimestamp(time, UTC) + timedelta(microseconds=1)
 
 
-@settings(quick, max_examples=60)
+@settings(quick, max_examples=examples(60))
 @given(SCHEDULES, MOMENTS, st.integers(1, 5))
 def test_the_last_fires_are_those_that_a_walk_finds(schedule: Schedule, begin: datetime, most: int) -> None:
     end = begin + timedelta(days=2)
