@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for other processes, so three at a time also pay on two cores. Those of one file share their fixtures.
 PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Only the files that have such tests are read for them.
+ALONE = $(BIN)/python -m pytest $(shell grep -rl --include='*.py' 'mark\.alone' tests)
 # The tests start hundreds of processes, which need not compile flowbook each time.
 unexport PYTHONDONTWRITEBYTECODE
 SOURCES := pyproject.toml hatch_build.py package-lock.json
@@ -24,12 +26,12 @@ lab: $(VENV)/.demo  ## open JupyterLab on the example notebook, its data served 
 test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a browser too
 	$(BIN)/python tests/front_end.py
 	$(PYTEST) -m "not browser and not alone"
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser
+	$(ALONE) -m alone
 
 test-fast: $(VENV)/.dev  ## the tests that take below a second each, properties with few examples
 	$(PYTEST) --hypothesis-profile few -m "not slow and not browser and not alone"
-	$(BIN)/python -m pytest --hypothesis-profile few -m "not slow and not browser and alone"
+	$(ALONE) --hypothesis-profile few -m "not slow and alone"
 
 lint: $(VENV)/.dev  ## ruff, mypy, import-linter, biome, tsc
 	$(BIN)/ruff check

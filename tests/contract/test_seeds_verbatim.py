@@ -27,8 +27,6 @@ from flowbook.testing import Harness
 if TYPE_CHECKING:
     from tests.contract.conftest import Internet, Request, Snippets
 
-pytestmark = pytest.mark.alone
-
 API = "https://api.example.com"
 
 
@@ -273,6 +271,7 @@ def test_retries_and_timeouts(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_caching(snippets: Snippets, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     snippets.run("caching")
@@ -283,6 +282,7 @@ def test_caching(snippets: Snippets, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_parallel_task_submission(snippets: Snippets, capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     snippets.run("parallel_submission")

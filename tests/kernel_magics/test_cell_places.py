@@ -9,8 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
-pytestmark = pytest.mark.alone
-
 ELSEWHERE = ["--isolate process", "--runner processes"]
 
 

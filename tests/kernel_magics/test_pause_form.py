@@ -14,8 +14,6 @@ from flowbook.runs import find_run, run_view
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook, Reply
 
-pytestmark = pytest.mark.alone
-
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SOON = 20.0
 DEFINED = """
@@ -168,6 +166,7 @@ def test_a_pause_without_input_has_a_button(front_end: FrontEnd) -> None:
     assert finished(front_end.nb, request).status == "ok"
 
 
+@pytest.mark.alone
 def test_the_stop_button_ends_a_paused_run(front_end: FrontEnd) -> None:
     nb = front_end.nb
     request = front_end.begin("greet()")

@@ -10,8 +10,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
-pytestmark = pytest.mark.alone
-
 LIKE_NEW = "__spec__ = None"  # which the reset of the kernel between tests removes, and multiprocessing looks for
 ON_DASK = """
 from distributed import LocalCluster as _LocalCluster
@@ -55,6 +53,7 @@ def test_only_declared_outputs_come_back(remote: Notebook) -> None:
     assert remote.value("used, x, 'step' in globals()") == (12, [1, 2], False)
 
 
+@pytest.mark.alone
 def test_output_lands_under_the_cell_while_the_task_runs(remote: Notebook) -> None:
     remote.ok("import sys, time, warnings", "setup")
     remote.ok(
@@ -192,6 +191,7 @@ def test_what_cannot_be_sent_back_stays_there_unless_it_is_needed(remote: Notebo
     assert "another cell reads it" in said
 
 
+@pytest.mark.alone
 def test_the_stop_button_ends_the_process_of_a_task(remote: Notebook) -> None:
     remote.ok("import os, time", "a")
     remote.ok(
@@ -214,6 +214,7 @@ def test_the_stop_button_ends_the_process_of_a_task(remote: Notebook) -> None:
     assert remote.value(f"os.path.exists('/proc/{pid}')") is False
 
 
+@pytest.mark.alone
 def test_a_timeout_kills_whatever_a_cell_does(remote: Notebook) -> None:
     remote.ok("%%task stuck --define --timeout 0.3\nimport ctypes\nctypes.PyDLL(None).sleep(60)\nx = 1", "a")
     began = time.monotonic()

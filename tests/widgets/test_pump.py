@@ -18,8 +18,6 @@ from flowbook.core.view import RunView
 from flowbook.errors import FlowbookError
 from flowbook_widgets.pump import Pump
 
-pytestmark = pytest.mark.alone
-
 
 class Browser:
     """A front end that follows the rules of `src/store.ts`: a delta counts only on top of the version before it."""
@@ -195,6 +193,7 @@ def test_a_graph_that_cannot_be_drawn_still_has_states() -> None:
     assert browser.looks() == {"a": "waiting"}
 
 
+@pytest.mark.alone
 def test_a_layout_that_hangs_does_not_hold_up_the_end() -> None:
     release = threading.Event()
 
@@ -215,6 +214,7 @@ def test_a_layout_that_hangs_does_not_hold_up_the_end() -> None:
     assert not running.busy
 
 
+@pytest.mark.alone
 def test_a_screen_that_breaks_does_not_break_the_run(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Browser):
         def patch(self, delta: dict[str, Any]) -> None:
@@ -230,6 +230,7 @@ def test_a_screen_that_breaks_does_not_break_the_run(caplog: pytest.LogCaptureFi
     assert "the run goes on" in caplog.text
 
 
+@pytest.mark.alone
 def test_a_run_that_ends_within_the_grace_period_opens_no_screen() -> None:
     def never() -> Browser:
         raise AssertionError("no screen was needed")
@@ -259,6 +260,7 @@ def test_the_thread_belongs_to_the_cell_that_started_it() -> None:
     assert set(seen) == {"first"}
 
 
+@pytest.mark.alone
 def test_feeding_costs_little() -> None:
     running = pump(Browser())
     events = [entered("a", states.running())] * 20_000

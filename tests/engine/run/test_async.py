@@ -14,8 +14,6 @@ from flowbook.futures import wait
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import SequentialTaskRunner
 
-pytestmark = pytest.mark.alone
-
 SOON = 10.0
 
 
@@ -115,6 +113,7 @@ def test_an_async_task_may_be_awaited_outside_of_a_flow() -> None:
     assert asyncio.run(cell()) == 8
 
 
+@pytest.mark.alone
 def test_the_loop_goes_on_while_an_async_flow_waits_for_its_threads() -> None:
     beats = 0
 
@@ -198,6 +197,7 @@ def test_futures_are_arguments_of_awaited_tasks() -> None:
 
 
 @pytest.mark.parametrize("moment", ["awaiting", "waiting for threads", "waiting for an input", "before a retry"])
+@pytest.mark.alone
 def test_a_cancelled_flow_is_cancelled_with_all_it_began(moment: str) -> None:
     ended = threading.Event()
 

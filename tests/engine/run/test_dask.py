@@ -24,7 +24,7 @@ from flowbook.futures import wait
 from flowbook.runs import find_run, run_view
 from flowbook.task_runners import DaskTaskRunner
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 SOON = 20.0
 
@@ -178,6 +178,7 @@ def test_a_cluster_at_an_address(cluster: Cluster) -> None:
     assert used in {child.pid for child in psutil.Process(cluster.commands[1].pid).children(recursive=True)}
 
 
+@pytest.mark.alone
 def test_an_address_where_nobody_answers() -> None:
     runner = DaskTaskRunner(address="tcp://127.0.0.1:9", client_kwargs={"timeout": 1})
     began = time.monotonic()
@@ -344,6 +345,7 @@ def test_a_task_that_another_client_cancels(cluster: Cluster, tmp_path: Path) ->
     assert str(error).startswith("Dask has cancelled task run 'works': ")
 
 
+@pytest.mark.alone
 def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
     started = Cluster(tmp_path)
     try:
@@ -372,6 +374,7 @@ def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
 # --- interrupts -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_a_cluster_of_ours_whatever_its_tasks_do(tmp_path: Path) -> None:
     before = workers()
     begun = tmp_path / "begun"

@@ -22,8 +22,6 @@ from flowbook.futures import as_completed, wait
 from flowbook.task_runners import ThreadPoolTaskRunner
 from flowbook.testing import FakeClock, Harness, flowbook_test_harness
 
-pytestmark = pytest.mark.alone
-
 SOON = 10.0  # real seconds after which a wait that should be short is a failure
 AT_ONCE = 0.9  # real seconds; when nothing has happened for one, the clock loses its patience
 HOUR = 3600
@@ -259,6 +257,7 @@ def test_advancing_the_clock_wakes_who_sleeps(harness: Harness) -> None:
     assert pipeline()
 
 
+@pytest.mark.alone
 def test_code_that_waits_for_a_sleeper_by_its_own_means_waits_as_long_as_in_real_time(harness: Harness) -> None:
     flaky = failing(1, 0.05)
 
@@ -470,6 +469,7 @@ def test_retries_of_coroutines_overlap_and_those_after_one_another_add_up() -> N
 
 
 @pytest.mark.parametrize("how", ["result in the coroutine", "result in a thread", "not waited for", "called"])
+@pytest.mark.alone
 def test_an_async_flow_with_tasks_in_threads(harness: Harness, how: str) -> None:
     flaky = failing(2, HOUR)
 
@@ -492,6 +492,7 @@ def test_an_async_flow_with_tasks_in_threads(harness: Harness, how: str) -> None
 
 @pytest.mark.parametrize("blocker", ["flow", "coroutine"])
 @pytest.mark.parametrize("meanwhile", ["a thread's result", "its turn"])
+@pytest.mark.alone
 def test_a_flow_on_a_loop_that_something_else_blocks(harness: Harness, meanwhile: str, blocker: str) -> None:
     flaky = failing(1, HOUR)
 
@@ -515,6 +516,7 @@ def test_a_flow_on_a_loop_that_something_else_blocks(harness: Harness, meanwhile
     assert harness.delays("flaky") == [HOUR]
 
 
+@pytest.mark.alone
 def test_a_second_attempt_may_wait_for_one_that_sleeps(harness: Harness) -> None:
     inner, attempts = failing(1, HOUR), [0]
 

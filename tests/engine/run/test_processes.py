@@ -29,8 +29,6 @@ from flowbook.run.pickles import is_importable, name_elsewhere, pack, unpack
 from flowbook.runs import run_view
 from flowbook.task_runners import ProcessPoolTaskRunner
 
-pytestmark = pytest.mark.alone
-
 SOON = 10.0
 LOST = "The process that executed task run"
 
@@ -104,6 +102,7 @@ def test_no_process_is_started_for_a_flow_that_submits_nothing() -> None:
     assert within(lambda: (pid(), children())) == (os.getpid(), children())
 
 
+@pytest.mark.alone
 def test_a_child_imports_little_and_starts_at_once() -> None:
     @task
     def modules() -> tuple[list[str], float]:
@@ -341,6 +340,7 @@ def test_no_child_outlives_a_flow_s_process_that_is_killed(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -381,6 +381,7 @@ def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
     @task(timeout_seconds=0.3)
     def stuck() -> None:
@@ -418,6 +419,7 @@ def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(tm
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     before = children()
 
@@ -442,6 +444,7 @@ def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     assert [node.look for node in run_view("last").nodes.values()] == ["cancelled"]
 
 
+@pytest.mark.alone
 def test_an_interrupt_while_a_child_starts() -> None:
     before = children()
 
@@ -458,6 +461,7 @@ def test_an_interrupt_while_a_child_starts() -> None:
     assert children() == before
 
 
+@pytest.mark.alone
 def test_an_interrupt_while_a_large_argument_is_on_its_way(tmp_path: Path) -> None:
     before = children()
 

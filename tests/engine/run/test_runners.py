@@ -34,8 +34,6 @@ from flowbook.task_runners import (
 )
 from flowbook.testing import flowbook_test_harness
 
-pytestmark = pytest.mark.alone
-
 SOON = 10.0
 PROMISED = 2.0  # seconds from Ctrl-C to the end
 RUNNERS = ["sequential", "threads", "processes", pytest.param("dask", marks=pytest.mark.slow)]
@@ -409,6 +407,7 @@ def test_retries_and_their_delays(runner: TaskRunner, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["busy", "async"])
+@pytest.mark.alone
 def test_a_timeout_ends_at_its_deadline(runner: TaskRunner, events: list[Event], tmp_path: Path, how: str) -> None:
     mark = tmp_path / "at_work"
 
@@ -563,6 +562,7 @@ def test_warnings_of_a_task_are_seen(runner: TaskRunner, monkeypatch: pytest.Mon
 # --- states, context, nested runs -------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_states_and_timings(runner: TaskRunner, events: list[Event]) -> None:
     @task
     def nap() -> None:
@@ -769,6 +769,7 @@ class Scene:
         return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
+@pytest.mark.alone
 def test_ctrl_c_ends_tasks_with_the_flow(runner: TaskRunner, tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     work = task(retries=3)(works_on)
@@ -786,6 +787,7 @@ def test_ctrl_c_ends_tasks_with_the_flow(runner: TaskRunner, tmp_path: Path) -> 
     assert {node.look for node in run_view("last").nodes.values()} == {"cancelled"}
 
 
+@pytest.mark.alone
 def test_a_cancelled_flow_run_ends_with_its_tasks(runner: TaskRunner, tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     work = task(retries=3)(works_on)
@@ -802,6 +804,7 @@ def test_a_cancelled_flow_run_ends_with_its_tasks(runner: TaskRunner, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_flow_that_is_out_of_time_ends_its_tasks(runner: TaskRunner, tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     work = task(works_on)

@@ -30,8 +30,6 @@ from flowbook.run.slots import Slots, slots_of
 from flowbook.store.leases import DatabaseSlots
 from flowbook.store.limits import create_limit
 
-pytestmark = pytest.mark.alone
-
 Make = Callable[[Mapping[str, int]], Slots]
 
 
@@ -228,6 +226,7 @@ def test_a_thousand_that_wait_take_no_thread_each(make: Make) -> None:
         slots.give_back(request.result(20))
 
 
+@pytest.mark.alone
 def test_a_request_that_waits_for_too_long_fails(make: Make) -> None:
     slots = make({"a": 1})
     held = take(slots, "a", timeout=0).result(5)  # there was one

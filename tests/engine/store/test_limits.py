@@ -46,8 +46,6 @@ from flowbook.store.limits import (
 from flowbook.store.processes import Process, process_of, this_process
 from flowbook.task_runners import ThreadPoolTaskRunner
 
-pytestmark = pytest.mark.alone
-
 Start = Callable[[str], "subprocess.Popen[str]"]
 
 
@@ -444,6 +442,7 @@ def test_a_limit_without_slots_lets_nobody_in_until_it_has_some(database: Databa
     assert entered == ["in"]
 
 
+@pytest.mark.alone
 def test_a_timeout_is_a_timeout_error(database: Database) -> None:
     create_limit(database, "a", 1)
     with concurrency("a"):
@@ -455,6 +454,7 @@ def test_a_timeout_is_a_timeout_error(database: Database) -> None:
     assert eventually(lambda: use(database).holders == ())
 
 
+@pytest.mark.alone
 def test_a_rate_limit_waits_for_its_turn(database: Database) -> None:
     create_limit(database, "a", 1, decay=20)
     began = time.monotonic()
@@ -554,6 +554,7 @@ def test_a_task_that_waits_does_not_count_against_its_pool(database: Database) -
     assert report() == "limited"
 
 
+@pytest.mark.alone
 def test_an_interrupt_ends_the_wait_and_leaves_nothing_behind(database: Database) -> None:
     create_limit(database, "a", 1)
     sent: list[float] = []
@@ -571,6 +572,7 @@ def test_an_interrupt_ends_the_wait_and_leaves_nothing_behind(database: Database
     assert eventually(lambda: use(database).holders == ())
 
 
+@pytest.mark.alone
 def test_an_interrupt_ends_the_wait_of_the_tasks_of_a_flow(database: Database) -> None:
     create_limit(database, "a", 1)
     sent: list[float] = []
@@ -663,6 +665,7 @@ def test_a_coroutine_cancelled_as_its_slot_arrives_leaves_nothing_behind(databas
     assert eventually(lambda: use(database).holders == ())
 
 
+@pytest.mark.alone
 def test_coroutines_and_a_rate_limit(database: Database) -> None:
     create_limit(database, "a", 1, decay=20)
 
@@ -717,6 +720,7 @@ def test_many_processes_never_hold_more_than_the_limit(database: Database, start
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_slots_of_a_killed_process_are_free_at_once(database: Database, start: Start) -> None:
     create_limit(database, "a", 1)
     holder = start(HOLDER)
@@ -765,6 +769,7 @@ def test_another_process_has_its_turn_while_hundreds_wait_here(database: Databas
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_slot_that_another_process_gives_back_is_noticed_soon(database: Database, start: Start) -> None:
     create_limit(database, "a", 1)
     holder = start(HOLDER)
