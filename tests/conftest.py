@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.drawn import drawn_in
 
 from flowbook.engine import close_engines
 from flowbook.settings import current_settings
@@ -26,9 +27,11 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary FLOWBOOK_HOME."""
+def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary FLOWBOOK_HOME. In the tests of `integration`, which execute notebooks, a picture was drawn there."""
     folder = tmp_path / "flowbook-home"
+    if request.path.parent.name == "integration" and request.node.get_closest_marker("slow"):
+        drawn_in(folder)
     monkeypatch.setenv("FLOWBOOK_HOME", str(folder))
     monkeypatch.delenv("FLOWBOOK_DATABASE_URL", raising=False)
     yield folder

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from tests.drawn import drawn_in
 from tests.faults.history import marks, violations
 
 from flowbook.store.database import Database
@@ -119,7 +120,7 @@ class Trial:
             command = ["-m", "flowbook.cli", "worker", "start", "--limit", "2"]
         if kind == "server":  # which hosts a worker
             command = ["-m", "jupyter_server", "--no-browser", "--allow-root", "--port=0", "--ServerApp.token=none"]
-        env = {**os.environ, "FLOWBOOK_HOME": str(self.folder / "home"), "FAULTS": str(self.folder)}
+        env = {**os.environ, "FLOWBOOK_HOME": str(drawn_in(self.folder / "home")), "FAULTS": str(self.folder)}
         env["FLOWBOOK_SERVER_WORKER"] = "on"
         env |= {"FLOWBOOK_LOGGING_LEVEL": "ERROR", "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
         env.pop("FLOWBOOK_DATABASE_URL", None)

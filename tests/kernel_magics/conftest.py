@@ -12,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+from tests.drawn import drawn_in
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _RESET = """
@@ -86,6 +88,7 @@ class Notebook:
     def reset(self) -> None:
         """As a new kernel: no names, no cells, an empty database."""
         self.homes += 1
+        drawn_in(Path(self.home))
         self.outputs.clear()
         self._cells.clear()
         reply = self.run(_RESET.format(home=self.home), silent=True)
