@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,6 +126,7 @@ def test_deployments_schedules_and_pools_of_the_record(nb: Notebook, tmp_path: P
 
 def test_no_database_is_made_and_a_broken_one_is_no_error(nb: Notebook) -> None:
     lines = ("%runs retry l", "%runs --deployment ", "%schedule pause ", "%deploy --pool ", "%deploy --name ")
+    shutil.rmtree(nb.home)  # which the fixture has made
     for line in lines:
         assert "last" not in tab(nb, line)
     assert not Path(nb.home).exists()
