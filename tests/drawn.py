@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,10 @@ def drawn_in(home: Path) -> Path:
     for folder in (home, kept.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
     if not kept.exists():
-        os.link(compiled, kept)
+        try:
+            os.link(compiled, kept)
+        except OSError:  # another file system
+            shutil.copy2(compiled, kept)
     return home
 
 
