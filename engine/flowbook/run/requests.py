@@ -65,10 +65,11 @@ class Watcher:
     def enter(self, flow_run_id: str, run: Asked) -> None:
         """The flow run is executed here from now on."""
         with self._lock:
-            self._runs[flow_run_id] = (run, self._clock())
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._watch, name="flowbook-requests", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="flowbook-requests", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._runs[flow_run_id] = (run, self._clock())  # last: from now on the run may be ended where it stands
 
     def leave(self, flow_run_id: str) -> None:
         """The flow run has ended."""

@@ -675,3 +675,22 @@ def test_the_home_stays_clean(home: Path, store_url: str, canceller: Canceller) 
     cancelled(pipeline, canceller)
     files = sorted(path.suffix for path in home.iterdir()) if home.exists() else []
     assert files == ([".db", ".db-shm", ".db-wal"] if store_url.startswith("sqlite") else [])
+
+
+def test_a_run_can_be_cancelled_after_no_thread_could_be_started_for_another(
+    canceller: Canceller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            monkeypatch.undo()
+            raise RuntimeError("can't start new thread")
+
+    @flow
+    def patient() -> None:
+        canceller.cancel()
+        time.sleep(SOON)
+
+    monkeypatch.setattr(requests.threading, "Thread", NoThread)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        patient()
+    cancelled(patient, canceller)
