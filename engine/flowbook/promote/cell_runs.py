@@ -67,7 +67,7 @@ async def _run_in_order(plan: Plan, client: RunClient, folder: RunFolder, future
             show_values(plan.notebook.cells[step.cell.index], plan.values)
         folder.changed()
         if folder.is_due:
-            folder.save()
+            folder.save(growing=True)
 
 
 async def _run_recorded(step: Step, client: RunClient, plan: Plan, futures: dict[int, Future[Any]]) -> None:

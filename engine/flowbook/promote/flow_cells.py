@@ -23,7 +23,7 @@ async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> 
         await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
         folder.changed()
         if folder.is_due:
-            folder.save()
+            folder.save(growing=True)
     said = call_text(plan.run.flow, plan.values)
     call = nbformat.v4.new_code_cell(said)  # type: ignore[no-untyped-call]
     call.metadata["flowbook"] = {"appended": True}

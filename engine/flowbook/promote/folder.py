@@ -61,28 +61,29 @@ class RunFolder:
         """Whether the notebook has changed, and the last save was not just now."""
         return self._changed and time.monotonic() >= self._next_save
 
-    def save_if_possible(self) -> None:
+    def save_if_possible(self, *, growing: bool = False) -> None:
         """Save the notebook where an error would hide another one, or end nothing: it is a line in the log."""
         try:
-            self.save()
+            self.save(growing=growing)
         except NotebookError as error:
             self._next_save = time.monotonic() + _PAUSE_FACTOR * _LEAST_PAUSE
             if str(error) != self._told:
                 self._told = str(error)
                 print(error)  # noqa: T201 - this is the log
 
-    def save(self) -> None:
+    def save(self, *, growing: bool = False) -> None:
         """``notebook.ipynb``: the executed notebook as far as it is. Raises NotebookError if that cannot be kept.
 
-        Nothing is done if it is kept, and has not changed since.
+        Nothing is done if it is kept, and has not changed since. One that is `growing` is not laid out in lines, which
+        takes ten times as long.
         """
         if self._kept and not self._changed:
             return
         began = time.monotonic()
         self._changed = self._kept = False
-        content = _text_of(self.notebook)
+        content = _text_of(self.notebook, growing=growing)
         self._write("notebook.ipynb", content)
-        self._kept = True
+        self._kept = not growing
         if self.output is not None:
             with suppress(OSError):  # whoever named the file says so in the end; the run goes on
                 replace_file(self.output, content.encode())
@@ -118,9 +119,12 @@ class RunFolder:
             ) from None
 
 
-def _text_of(notebook: NotebookNode) -> str:
+def _text_of(notebook: NotebookNode, *, growing: bool = False) -> str:
     """The notebook as a file has it. That it is one is known: `nbformat.writes` would look at all of it each time."""
     from nbformat import v4
+    from nbformat.v4.nbjson import BytesEncoder
 
+    if growing:
+        return json.dumps(notebook, ensure_ascii=False, cls=BytesEncoder)
     text: str = v4.writes(notebook)  # type: ignore[no-untyped-call]
     return text

@@ -80,7 +80,7 @@ async def _execute(plan: Plan) -> None:
 
     folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
     folder.write_facts(plan.facts(folder.write_snapshot()))
-    folder.save()
+    folder.save(growing=True)
     client = RunClient(plan.notebook, kernel=kernel_of(plan.manifest), changed=folder.changed)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, client.stop, SystemExit(_told_to_stop(plan.run)))
@@ -190,4 +190,4 @@ async def _save_as_it_grows(folder: RunFolder) -> None:
     while True:
         await asyncio.sleep(0.5)
         if folder.is_due:
-            folder.save_if_possible()
+            folder.save_if_possible(growing=True)
