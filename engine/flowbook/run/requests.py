@@ -17,7 +17,7 @@ from flowbook.errors import FlowbookError, ParameterError
 
 _log = logging.getLogger("flowbook.engine")
 
-LOOK_EVERY = 0.4  # seconds; with the time that a run has to stop, it ends within two
+LOOK_EVERY = 0.25  # seconds; with the time that a run has to stop, it ends within two
 _FIRST_LOOK = 0.5  # seconds after a run has begun
 BEAT_EVERY = 10.0  # seconds
 
