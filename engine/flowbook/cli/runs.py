@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ENDS_WITHIN = 5.0  # seconds for a cancelled run to end
 _LOOK_EVERY = 0.1  # seconds
+_WIDEST_WHY = 80  # columns
+_WIDEST_PARAMETERS = 400  # columns
 
 
 @click.group()
@@ -35,7 +37,7 @@ def runs() -> None:
 @output_option
 def ls(count: int, since: str | None, output: str, **said: Any) -> None:
     """List recent runs."""
-    from flowbook.core.plain import duration_text
+    from flowbook.core.plain import duration_text, one_line, shorten
     from flowbook.runs import recent_runs
 
     if said["failed"] and said["state"]:
@@ -57,8 +59,11 @@ def ls(count: int, since: str | None, output: str, **said: Any) -> None:
                 "Tasks": f"{run.done}/{run.total}",
                 "Created": moment(run.created),
                 "Duration": "" if took is None else duration_text(took),
+                "Why": shorten(one_line(run.why or ""), _WIDEST_WHY),
             }
         )
+    if not any(row["Why"] for row in rows):
+        rows = [{head: text for head, text in row.items() if head != "Why"} for row in rows]
     print_table(rows, "No run matches." if since or any(said.values()) else "Nothing has run here yet.")
 
 
@@ -255,7 +260,8 @@ def _moment_of(text: str) -> float:
 
 
 def show_run(run: str) -> None:
-    """Print a run: the sentence, the tasks, the graph, and where its files are."""
+    """Print a run: the sentence, the parameters, the tasks, the graph, where its files are, and how it may go on."""
+    from flowbook.core.plain import one_line, shorten
     from flowbook.core.text import sentence, task_table, text_dag
     from flowbook.runs import find_run, run_folder, run_view
 
@@ -265,6 +271,9 @@ def show_run(run: str) -> None:
     by = f", deployment {found.deployment!r}" if found.deployment else ""
     click.echo(f"Run {found.number} · {found.name} · flow {found.flow!r}{by}")
     click.echo(sentence(view, now))
+    if found.parameters:
+        said = ", ".join(f"{name}={value!r}" for name, value in found.parameters.items())
+        click.echo(f"Parameters: {shorten(one_line(said), _WIDEST_PARAMETERS)}")
     for part in (task_table(view, now), text_dag(view, now)):
         if part:
             click.echo(f"\n{part}")
@@ -280,3 +289,5 @@ def show_run(run: str) -> None:
         click.echo()
     for title, path in kept.items():
         click.echo(f"{title + ':':<18} {path}")
+    if found.deployment and found.state_type in ("FAILED", "CRASHED"):
+        click.echo(f"\nBegin it anew, without what had completed: flowbook runs retry {found.number}")

@@ -178,8 +178,9 @@ class Worker:
             self.launched.remove(ended)
             message = f"The process that executed the run is gone: {ended.ended_by()}."
             crash(self.database, ended.run.id, message, fence=ended.run.fence)
-            state = queued_run(self.database, ended.run.id).state_type
-            self.said(f"Run {ended.run.number} of {ended.run.flow!r} ended: {state.capitalize()}.")
+            run = queued_run(self.database, ended.run.id)
+            why = f": {run.state_message}" if run.state_message else "."
+            self.said(f"Run {run.number} of {run.flow!r} ended: {run.state_type.capitalize()}{why}")
 
     def _let_finish(self) -> None:
         deadline = time.monotonic() + self.grace

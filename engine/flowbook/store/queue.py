@@ -46,6 +46,7 @@ class QueuedRun:
     parameters: Mapping[str, Any]
     trigger: str
     state_type: str
+    state_message: str | None
     due: float
     fence: int
     pool: str | None

@@ -145,6 +145,8 @@ def test_a_run_that_failed_is_retried(make_notebook: Any) -> None:
     run = request_run("report")
     with engine.engine().database.write() as connection:
         connection.execute(text("UPDATE flow_run SET state_type='FAILED', state_name='Failed', ended=1.0"))
+    shown = cli("show", "last").output
+    assert shown.endswith("\nBegin it anew, without what had completed: flowbook runs retry 1\n")
     answer = cli("retry", str(run.number))
     assert answer.output.startswith(f"Run 1 ({run.name}) of flow 'report' is waiting for a worker, to begin anew.\n")
     assert "No worker is running. Start one with: flowbook worker start" in answer.output
@@ -152,6 +154,25 @@ def test_a_run_that_failed_is_retried(make_notebook: Any) -> None:
     again = cli("retry", "1")
     assert again.exit_code == 1
     assert "has not ended: it is Scheduled" in again.output
+
+
+def test_a_list_says_why_runs_failed_and_one_of_good_runs_has_no_such_column() -> None:
+    @flow
+    def report(day: str, regions: list[str]) -> None:
+        if day != "monday":
+            raise FileNotFoundError(f"sales.csv of {day} " + "." * 100)
+
+    report("monday", ["eu"])
+    assert "Why" not in cli("ls").output
+    report("tuesday", ["eu", "us"], return_state=True)  # type: ignore[call-arg]
+    head, bad, good = cli("ls").output.splitlines()
+    assert head.endswith("Why")
+    assert bad.endswith("...…")
+    assert "FileNotFoundError: sales.csv of tuesday" in bad
+    assert "sales.csv" not in good
+    shown = cli("show", "last").output
+    assert "\nParameters: day='tuesday', regions=['eu', 'us']\n" in shown
+    assert "runs retry" not in shown  # there is nothing that could begin it anew
 
 
 def test_watching_a_run_that_has_ended_shows_it_and_tells_how_it_ended_by_the_status() -> None:

@@ -13,7 +13,7 @@ from tests.deployed import DAY, MIDNIGHT, ask, deploy, fires, runs
 
 from flowbook import engine
 from flowbook.core.events import Event, state_to_json
-from flowbook.core.states import completed, running
+from flowbook.core.states import completed, failed, running
 from flowbook.errors import NotFound
 from flowbook.promote import promote, request_run
 from flowbook.runs import find_run, run_folder
@@ -169,6 +169,17 @@ def test_what_ends_without_a_word_has_crashed(database: Database, executing: Exe
     (run,) = runs(database)
     assert run.state_name == "Crashed"
     assert run.state_message == "The process that executed the run is gone: it was killed by SIGKILL."
+
+
+def test_a_worker_says_why_a_run_failed(database: Database, executing: Executing) -> None:
+    ask(database, deploy(database))
+    worker = started(executing)
+    said: list[str] = []
+    worker.said = said.append
+    worker.step(MIDNIGHT)
+    executing.begun[0].finish(failed(FileNotFoundError("no sales.csv")))
+    worker.step(MIDNIGHT + 1)
+    assert said[-1].endswith(" ended: Failed: FileNotFoundError: no sales.csv")
 
 
 def test_what_ends_without_a_word_begins_anew_where_its_deployment_says_so(
