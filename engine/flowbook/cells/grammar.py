@@ -188,6 +188,8 @@ def parse(command: Command, line: str, namespace: Mapping[str, Any] | None = Non
             raise UsageError(f"{command.name} has no option {name}.{did_you_mean(name, known)} `--help` lists them.")
         value = _value(command, option, text if joined else None, tokens, namespace)
         if option.repeat:
+            if option.read is pair and value[0] in dict(values[option.key]):
+                raise UsageError(f"{command.name}: {option.name} {value[0]} is given twice; keep one.")
             values[option.key].append(value)
         elif option.key in given:
             raise UsageError(f"{command.name}: {option.name} is given twice; keep one.")

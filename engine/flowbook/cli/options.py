@@ -48,6 +48,8 @@ def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
         name, is_there, value = text.partition("=")
         if not is_there or not name:
             raise click.BadParameter(f"{text!r} is not {example}.", param_hint=f"'{option}'")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice; keep one.", param_hint=f"'{option}'")
         found[name] = value
     return found
 

@@ -28,7 +28,9 @@ def runs() -> None:
 
 
 @runs.command("ls", epilog="Example: flowbook runs ls --deployment report --state failed --since 2h")
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest first.")
+@click.option(
+    "-n", "--limit", "count", type=click.IntRange(1), default=20, show_default=True, help="How many, the newest first."
+)
 @click.option("--deployment", metavar="NAME", help="Only those of this deployment.")
 @click.option("--flow", metavar="NAME", help="Only those of this flow.")
 @click.option("--state", metavar="STATE", help="Only those in this state, such as running, late or failed.")

@@ -101,6 +101,8 @@ def coerce_one(value: Any, hint: Any, what: str, field: str) -> Any:
         where = "".join(f"[{part!r}]" for part in first["loc"])
         hidden = first["type"] == "missing" or holds_secrets(hint)
         it_is = "" if hidden else f" (it is {_shown(first.get('input'))})"
+        if isinstance(first.get("input"), str):
+            it_is += _AS_TEXT.get(first["type"], "")
         raise ParameterError(
             f"{what[0].upper()}{what[1:]}{where} does not fit: {first['msg']}{it_is}.",
             field=field or str(first["loc"][0]),
@@ -167,6 +169,19 @@ def _coerce_extra(extra: Mapping[str, Any], hint: Any, title: str) -> dict[str, 
         together: dict[str, Any] = coerce_one(dict(extra), typing.get_args(hint)[0], title, "")
         return together
     return {key: coerce_one(value, hint, f"parameter {key!r} of {title}", key) for key, value in extra.items()}
+
+
+#: How a value is written as text, by the types of pydantic's errors where its words do not say so.
+_AS_TEXT = {
+    "date_from_datetime_parsing": "; write it as 2026-01-31",
+    "date_parsing": "; write it as 2026-01-31",
+    "datetime_from_date_parsing": "; write it as 2026-01-31T07:00",
+    "datetime_parsing": "; write it as 2026-01-31T07:00",
+    "dict_type": '; write it as JSON, such as {"a": 1}',
+    "list_type": '; write it as JSON, such as ["a", "b"] or [1, 2]',
+    "set_type": '; write it as JSON, such as ["a", "b"] or [1, 2]',
+    "tuple_type": '; write it as JSON, such as ["a", "b"] or [1, 2]',
+}
 
 
 def _shown(value: Any) -> str:

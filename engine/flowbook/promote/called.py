@@ -58,7 +58,6 @@ def read_called(
 
     check_depth(path)
     path = path.expanduser().absolute()
-    _check_is_there(path)
     notebook = read_notebook(path)
     if kernel is not None:
         _check_kernel(kernel)
@@ -131,14 +130,6 @@ def check_depth(path: Path) -> None:
             f"{path.name} is not run: {_DEEPEST} notebooks have called each other by now, each within the one before. "
             "Does a notebook call itself? Leave that call out."
         )
-
-
-def _check_is_there(path: Path) -> None:
-    if path.exists():
-        return
-    beside = [each.stem for each in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
-    hint = did_you_mean(path.stem, beside).replace("'?", ".ipynb'?")
-    raise NotebookError(f"There is no notebook {path}.{hint or ' Relative paths begin in the working directory.'}")
 
 
 def _check_kernel(kernel: str) -> None:

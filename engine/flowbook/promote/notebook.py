@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbook.errors import NotebookError
+from flowbook.errors import NotebookError, did_you_mean
 from flowbook.promote.imports import import_nbformat
 from flowbook.promote.notebook_file import checked_format, give_ids, parsed_file, why_invalid
 
@@ -58,9 +58,17 @@ def read_notebook(path: Path) -> NotebookNode:
         content = path.read_bytes()
     except IsADirectoryError:
         raise NotebookError(f"{path} is a folder, not a notebook.") from None
+    except FileNotFoundError:
+        raise NotebookError(f"There is no notebook {path}.{_meant(path)}") from None
     except OSError as error:
         raise NotebookError(f"The notebook {path} cannot be read: {error.strerror}.") from None
     return parse_notebook(content, str(path))
+
+
+def _meant(path: Path) -> str:
+    beside = [each.stem for each in path.parent.glob("*.ipynb")] if path.parent.is_dir() else []
+    hint = did_you_mean(path.stem, beside).replace("'?", ".ipynb'?")
+    return hint or " Relative paths begin in the working directory."
 
 
 def parse_notebook(content: bytes, called: str) -> NotebookNode:

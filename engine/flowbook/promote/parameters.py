@@ -97,6 +97,8 @@ def from_texts(schema: Schema, texts: Iterable[str], title: str) -> dict[str, An
             raise UsageError(f"`--param {text}` is not of the form name=value.")
         if name not in by_name:
             raise unknown_parameter(name, title, by_name)
+        if name in values:
+            raise UsageError(f"Parameter {name!r} of {title} is given twice; keep one.")
         parameter = by_name[name]
         values[name] = from_text(value, hint_of(parameter), parameter.default_value())
     return values

@@ -73,7 +73,7 @@ def test_a_schedule_that_never_fires(make_notebook: Any) -> None:
 
 
 FILES = {
-    "nothing": (None, "cannot be read: No such file or directory."),
+    "nothing": (None, "Relative paths begin in the working directory."),
     "text": (b"print('hello')", "is not a notebook: it is not JSON (line 1: Expecting value)."),
     "list": (b"[1, 2]", "is JSON, but not a notebook: it holds a list."),
     "object": (b"{}", "it has no usable `nbformat` version."),

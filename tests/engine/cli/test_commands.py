@@ -92,7 +92,7 @@ def test_a_run_is_asked_for_with_parameters(make_notebook: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["promote", "nowhere.ipynb"], "nowhere.ipynb cannot be read: No such file or directory."),
+        (["promote", "nowhere.ipynb"], "nowhere.ipynb. Relative paths begin in the working directory."),
         (["deployment", "run", "nothing"], "There is no deployment 'nothing', nor any other"),
         (["deployment", "inspect", "nothing"], "There is no deployment 'nothing', nor any other"),
         (["runs", "show", "last"], "Nothing has run here yet."),

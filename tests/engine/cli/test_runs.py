@@ -75,7 +75,7 @@ def history() -> None:
         (("--state", "RUNNING"), [8, 7]),
         (("--state", "retrying"), [8]),
         (("--flow", "even"), [8, 6, 4, 2]),
-        (("--flow", "even", "--failed", "-n", "1"), [4]),
+        (("--flow", "even", "--failed", "--limit", "1"), [4]),
         (("--flow", "eve"), []),
         (("--since", "90m"), [9, 8]),
         (("--since", "2h30m", "--flow", "odd"), [9, 7]),

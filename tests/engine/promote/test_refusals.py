@@ -72,6 +72,24 @@ CELLS: list[tuple[str, tuple[str, ...], dict[str, Any], str]] = [
     ),
     ("none", ("x = 1",), {"parameters": {"day": 1}}, r"no parameter 'day'\. It takes none\."),
     ("type", (PARAMETERS,), {"parameters": {"n": "many"}}, r"^Parameter 'n' of deployment 'type' does not fit"),
+    (
+        "pair",
+        (PARAMETERS,),
+        {"parameter_texts": ["n=1", "day=x", "n=2"]},
+        r"^Parameter 'n' .* is given twice; keep one\.$",
+    ),
+    (
+        "list",
+        ("# parameters\nregions: list[str] = ['eu']",),
+        {"parameter_texts": ["regions=eu,us"]},
+        r"valid list \(it is 'eu,us'\); write it as JSON, such as \[\"a\", \"b\"\] or \[1, 2\]\.$",
+    ),
+    (
+        "date",
+        ("# parameters\nimport datetime\nday: datetime.date = None",),
+        {"parameter_texts": ["day=yesterday"]},
+        r"too short \(it is 'yesterday'\); write it as 2026-01-31\.$",
+    ),
     ("text", (PARAMETERS,), {"parameter_texts": ["n"]}, r"`--param n` is not of the form name=value"),
     (
         "required",
@@ -138,7 +156,10 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path, content: bytes, s
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotebookError, match=r"report\.ipynb cannot be read: No such file or directory\.$"):
+    with pytest.raises(NotebookError, match=r"^There is no notebook .*report\.ipynb\. Relative paths begin in"):
+        promote(tmp_path / "report.ipynb")
+    (tmp_path / "reports.ipynb").touch()
+    with pytest.raises(NotebookError, match=r"report\.ipynb\. Did you mean 'reports\.ipynb'\?$"):
         promote(tmp_path / "report.ipynb")
     with pytest.raises(NotebookError, match=r"is a folder, not a notebook\.$"):
         promote(tmp_path)
