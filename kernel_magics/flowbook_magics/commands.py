@@ -42,7 +42,7 @@ FLOW_CANCEL = Command(
 
 FLOW_DEBUG = Command(
     name="%flow debug",
-    summary="Show why a task of a run failed, and bind what it was given in this notebook.",
+    summary="Show why a task of a run, by default the last, failed, and bind what it was given in this notebook.",
     arguments=(Argument(name="RUN", choices=Kind.RUN), Argument(name="TASK", choices=Kind.TASK)),
     example="%flow debug last validate",
 )

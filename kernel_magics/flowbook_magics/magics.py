@@ -206,11 +206,7 @@ class FlowbookMagics(Magics):
 
         if self.session.unattended is not None:
             return self.session.unattended.ignored("%flow debug")
-        if not said.words:
-            raise UsageError(
-                f"%flow debug needs a run: its number, its name, or `last`, as in {commands.FLOW_DEBUG.example}."
-            )
-        return debug(self.session, *said.words)
+        return debug(self.session, *(said.words or ("last",)))
 
     def _flow_export(self, said: Parsed) -> Any:
         from flowbook_magics.export import export

@@ -101,7 +101,7 @@ def test_only_so_many_failures_of_a_flow_run_are_kept(nb: Notebook) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("%flow debug", "%flow debug needs a run: its number, its name, or `last`, as in %flow debug last validate."),
+        ("%flow debug", "No task of run 1 has failed, so there is nothing to debug."),
         ("%flow debug last", "No task of run 1 has failed, so there is nothing to debug."),
         ("%flow debug last lod", "has no task 'lod'. Did you mean 'load'?"),
         ("%flow debug 1 load", "Task 'load' of run 1 has not failed, so there is nothing to debug."),

@@ -76,6 +76,7 @@ def test_without_a_namespace_names_are_not_looked_up() -> None:
         ("--times --quick-ly", "%make: --times needs a value, as in --times N."),
         ("--quick-ly=1", "%make: --quick-ly takes no value."),
         ("--set a", "%make: --set is 'a'; write it as name=value."),
+        ("--set a=1 --set b=1 --set a=2", "%make: --set a is given twice; keep one."),
         ("a b", "%make does not know what to do with 'b'. Usage: %make [WHAT] [--times N] [--set k=v] [--quick-ly]"),
         ("--times '{n + 1}'", "%make: --times is '{n + 1}', and 'n + 1' cannot be looked up in the notebook."),
         ("--times $zz", "%make: --times is '$zz', and 'zz' cannot be looked up in the notebook."),
