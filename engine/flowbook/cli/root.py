@@ -40,8 +40,18 @@ class Root(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"There is no command {args[0]!r}.{did_you_mean(args[0], self.list_commands(ctx))}")
+            ctx.fail(f"There is no command {args[0]!r}.{self._meant(ctx, args[0])}")
         return super().resolve_command(ctx, args)
+
+    def _meant(self, ctx: click.Context, said: str) -> str:
+        """The commands of groups that are called so, such as `flowbook runs logs`; else one that is spelt like it."""
+        groups = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        inner = [
+            f"`flowbook {name} {said}`"
+            for name, group in groups
+            if isinstance(group, click.Group) and said in group.commands
+        ]
+        return f" There is {', '.join(inner)}." if inner else did_you_mean(said, self.list_commands(ctx))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

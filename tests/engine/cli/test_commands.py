@@ -125,6 +125,8 @@ def test_an_error_is_one_sentence_and_status_1(args: list[str], sentence: str) -
     ("args", "sentence"),
     [
         (["promot"], "There is no command 'promot'. Did you mean 'promote'?"),
+        (["logs", "last"], "There is no command 'logs'. There is `flowbook runs logs`."),
+        (["show", "last"], "There is no command 'show'. There is `flowbook runs show`."),
         (["promote"], "Missing argument 'NOTEBOOK|FILE.py:FLOW'"),
         (["deployment", "run", "x", "--params", "{"], "it is not JSON"),
         (["deployment", "run", "x", "--params", "[1]"], "it must be an object"),

@@ -84,7 +84,7 @@ FOUND: list[tuple[tuple[str, ...], tuple[str, int | None, int | None], str]] = [
     (
         (LOAD, "import random", "%%task a\nx = random.random()", "%%task b\ny = random.random()"),
         ("warning", 3, None),
-        r"^It waits without reading from there, because it shares random state with a\.",
+        r"^It waits for tasks that it reads nothing from, because it shares random state with a\.",
     ),
     # Modules.
     (("import math\nimport rates_of_ours as r",), ("warning", 0, 2), r"^'rates_of_ours' is imported, and is nei"),

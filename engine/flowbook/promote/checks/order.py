@@ -29,17 +29,17 @@ def order_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> I
             why = f"It runs alone, after all cells before it and before all after it, because {reasons}."
             yield in_cell(Severity.WARNING, known.cell, None, why, "Say by name what it uses, if it should not wait.")
         elif known.id in tasks and (shared := _shared(graph, known.id, tasks)):
-            why = f"It waits without reading from there, because it {', '.join(shared)}."
+            why = f"It waits for tasks that it reads nothing from, because it shares {', '.join(shared)}."
             fix = "Give each task a file, generator or figure of its own, if they should run at the same time."
             yield in_cell(Severity.WARNING, known.cell, None, why, fix)
 
 
 def _shared(graph: NotebookGraph, id_: str, tasks: set[str]) -> list[str]:
-    """What it shares with tasks that it waits for because of that alone."""
-    said = [
-        f"shares {describe(reason.subject)} with {graph.nodes[edge.upstream].cell.name or f'cell {edge.upstream}'}"
-        for edge in graph.incoming(id_)
-        if edge.upstream in tasks and all(reason.kind is ReasonKind.RESOURCE for reason in edge.reasons)
-        for reason in edge.reasons
-    ]
-    return list(dict.fromkeys(said))
+    """What it shares, and with which tasks that it waits for because of that alone."""
+    found: dict[str, dict[str, None]] = {}
+    for edge in graph.incoming(id_):
+        if edge.upstream in tasks and all(reason.kind is ReasonKind.RESOURCE for reason in edge.reasons):
+            name = graph.nodes[edge.upstream].cell.name or f"cell {edge.upstream}"
+            for reason in edge.reasons:
+                found.setdefault(describe(reason.subject), {})[name] = None
+    return [f"{what} with {' and '.join(names)}" for what, names in found.items()]
