@@ -56,6 +56,8 @@ class Session:
         """The keys of the cells whose tasks were run in the last flow run and have not succeeded since."""
         self.ran: dict[str, tuple[int, str]] = {}
         """Prompt and source of the cells that this kernel has executed, by the front end's id, else by their source."""
+        self.ran_before = shell.execution_count
+        """The prompt of the cell that loaded the extension: of earlier ones IPython tells the sources."""
         self.background: BackgroundRun | None = None
         """The last flow run that was begun with ``--background``; it may have ended."""
         self.notes = TaskNotes(shell)
@@ -113,7 +115,9 @@ class Session:
         from flowbook.promote.checks.runs import Ran
 
         self._note_run(self.typed, self.here, self.shell.execution_count)
-        return {key: Ran(count=count, source=source) for key, (count, source) in self.ran.items()}
+        typed = enumerate(self.shell.history_manager.input_hist_raw[: self.ran_before])
+        early = {source.strip(): (count, source) for count, source in typed if source.strip()}
+        return {key: Ran(count=count, source=source) for key, (count, source) in (early | self.ran).items()}
 
     def _note_run(self, source: str, key: str | None, count: int) -> None:
         self.ran[key or source.strip()] = (count, source)

@@ -62,6 +62,17 @@ def test_a_clean_notebook_is_said_to_be_so(nb: Notebook, tmp_path: Path) -> None
     assert "Nothing found" in nb.outputs["c2"].items[0]["data"]["text/html"]
 
 
+def test_what_ran_before_the_extension_was_loaded_has_run(nb: Notebook, tmp_path: Path) -> None:
+    save(
+        nb, tmp_path / "report.ipynb", "# parameters\nday = 1", "%load_ext flowbook", "%%task\nout = day", "%flow check"
+    )
+    nb.ok("%unload_ext flowbook")
+    nb.ok("# parameters\nday = 1", "c0")
+    nb.ok("%load_ext flowbook", "c1")
+    nb.ok("%%task\nout = day", "c2")
+    assert "Nothing found" in nb.ok("%flow check", "c3")
+
+
 def test_what_this_kernel_has_run_counts(nb: Notebook, tmp_path: Path) -> None:
     save(nb, tmp_path / "report.ipynb", "day = 1", "%%task\nout = day", "%flow check", counts=(9, None))
     nb.ok("day = 1", "c0")
