@@ -1,4 +1,4 @@
-"""``flowbook check NOTEBOOK.ipynb``."""
+"""``flowbook check NOTEBOOK.ipynb...``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flowbook.cli.planning import planning_options
 from flowbook.errors import NotebookError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowbook.promote.checks import Finding
 
 
 @click.command(epilog="Example: flowbook check report.ipynb --format github")
-@click.argument("notebook", metavar="NOTEBOOK")
+@click.argument("notebooks", nargs=-1, required=True, metavar="NOTEBOOK...")
 @click.option("--flow", help="Which flow of the notebook, if it defines several.")
 @planning_options
 @click.option(
@@ -29,36 +29,52 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "json", "github"]),
     default="text",
     show_default=True,
-    help="How to print it: for people, for programs, or as annotations of a pull request.",
+    help="How to print it: for people, for programs (a list, if of several), or as annotations of a pull request.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings, too.")
-def check(notebook: str, flow: str | None, form: str, strict: bool, **planning: Any) -> None:
-    """Say what in a notebook will go wrong when it runs unattended. Nothing is executed and nothing is stored.
+def check(notebooks: tuple[str, ...], flow: str | None, form: str, strict: bool, **planning: Any) -> None:
+    """Say what in notebooks will go wrong when they run unattended. Nothing is executed and nothing is stored.
 
-    Exits with 1 if a run would certainly fail, and with 2 if the file is no notebook.
+    Exits with 1 if a run of one would certainly fail, and with 2 if a file is no notebook.
     """
     from flowbook.promote.checks import Severity
-    from flowbook.promote.checks.checking import check_file
     from flowbook.promote.checks.finding import listed
 
     said = {name: value for name, value in planning.items() if value is not None}
-    try:
-        found = check_file(Path(notebook), flow=flow, planning=said)
-    except NotebookError as error:
-        raise _NoNotebook(" ".join(str(error).split("\n"))) from None
+    found, unread = _findings(notebooks, flow, said)
     if form == "json":
-        print_json({"notebook": notebook, "findings": [asdict(finding) for finding in found]})
+        _print_facts(found, as_list=len(notebooks) > 1)
     elif form == "github":
-        _annotate(notebook, found)
-    else:
-        click.echo(listed(found, notebook))
-    sys.exit(any(strict or finding.severity is Severity.ERROR for finding in found))
+        for name, findings in found.items():
+            _annotate(name, findings)
+    elif found:
+        click.echo("\n\n".join(listed(findings, name) for name, findings in found.items()))
+    for sentence in unread:
+        click.echo(f"Error: {sentence}", err=True)
+    wrong = (strict or each.severity is Severity.ERROR for findings in found.values() for each in findings)
+    sys.exit(2 if unread else any(wrong))
 
 
-class _NoNotebook(click.ClickException):
-    """There is nothing to check, which is no answer to the question."""
+def _findings(
+    notebooks: Sequence[str], flow: str | None, planning: dict[str, Any]
+) -> tuple[dict[str, Sequence[Finding]], list[str]]:
+    """What was found in each notebook, and a sentence for each file that is none: that is no answer to the question."""
+    from flowbook.promote.checks.checking import check_file
 
-    exit_code = 2
+    found: dict[str, Sequence[Finding]] = {}
+    unread = []
+    for name in notebooks:
+        try:
+            found[name] = check_file(Path(name), flow=flow, planning=planning)
+        except NotebookError as error:
+            unread.append(" ".join(str(error).split("\n")))
+    return found, unread
+
+
+def _print_facts(found: Mapping[str, Sequence[Finding]], *, as_list: bool) -> None:
+    facts = [{"notebook": name, "findings": [asdict(each) for each in findings]} for name, findings in found.items()]
+    if as_list or facts:
+        print_json(facts if as_list else facts[0])
 
 
 def _annotate(notebook: str, found: Sequence[Finding]) -> None:

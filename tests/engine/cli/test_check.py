@@ -53,6 +53,19 @@ def test_findings_as_json(make_notebook: Any) -> None:
     assert (second["severity"], second["cell"], second["line"]) == ("warning", 1, 1)
 
 
+def test_several_notebooks_are_checked_and_one_that_is_none_does_not_hide_what_others_have(make_notebook: Any) -> None:
+    good, bad = str(make_notebook("good", "x = 1")), str(make_notebook("bad", *BAD))
+    answer = cli("check", good, bad)
+    assert answer.exit_code == 1
+    assert answer.output.startswith(f"Nothing found: {good} can run unattended.\n\nerror    Cell 1, line 2: input()")
+    answer = cli("check", good + "x", bad, "--format", "json")
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith(f"Error: There is no notebook {good}x.")
+    (one,) = json.loads(answer.stdout)
+    assert (one["notebook"], len(one["findings"])) == (bad, 2)
+    assert cli("check", good, bad, "--format", "github").output.count(f"file={bad},") == 2
+
+
 def test_findings_as_annotations_of_github(make_notebook: Any) -> None:
     made = make_notebook("100%, a:b", *BAD, language="python", kernel=".gone")
     made.write_text(json.dumps(json.loads(made.read_text()), indent=1), encoding="utf-8")
