@@ -17,7 +17,16 @@ from flowbook.errors import NotFound, UsageError, did_you_mean
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
 
-__all__ = ["RunSummary", "find_run", "last_success", "recent_runs", "run_folder", "run_view", "usual_duration"]
+__all__ = [
+    "RunSummary",
+    "find_run",
+    "flows_that_ran",
+    "last_success",
+    "recent_runs",
+    "run_folder",
+    "run_view",
+    "usual_duration",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,6 +120,16 @@ def find_run(text: str | int) -> RunSummary:
             return found[0]
     hint = did_you_mean(said, ["last", "prev", *_latest_names()])
     raise NotFound(f"There is no run {said!r}.{hint} `flowbook runs ls` (in a notebook `%runs`) lists them.")
+
+
+def flows_that_ran() -> list[str]:
+    """The names of all flows of the history, in alphabetical order."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import flow_run
+
+    with engine.engine().database.read() as connection:
+        return list(connection.scalars(select(flow_run.c.flow).distinct().order_by(flow_run.c.flow)))
 
 
 def _latest_names() -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowbook.cli.options import instant, moment, output_option, pairs, print_json, print_table
-from flowbook.errors import FlowbookError, UsageError
+from flowbook.errors import FlowbookError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from flowbook.core.comparison import Comparison
@@ -66,7 +66,7 @@ def ls(count: int, since: str | None, output: str, **said: Any) -> None:
         )
     if not any(row["Why"] for row in rows):
         rows = [{head: text for head, text in row.items() if head != "Why"} for row in rows]
-    print_table(rows, "No run matches." if since or any(said.values()) else "Nothing has run here yet.")
+    print_table(rows, _none_matches(said["flow"]) if since or any(said.values()) else "Nothing has run here yet.")
 
 
 @runs.command(epilog="Example: flowbook runs show last")
@@ -236,6 +236,14 @@ def resume(run: str, inputs: tuple[str, ...]) -> None:
     found = find_run(run)
     resume_with_texts(found.id, given)
     click.echo(f"Run {found.number} ({found.name}) of flow {found.flow!r} goes on.")
+
+
+def _none_matches(flow: str | None) -> str:
+    """What an empty list says: a flow that was never run may be another one that is spelt like it."""
+    from flowbook.runs import flows_that_ran
+
+    known = [] if flow is None else flows_that_ran()
+    return f"No run matches.{did_you_mean(flow, known) if flow is not None and flow not in known else ''}"
 
 
 class _NotComparable(click.ClickException):

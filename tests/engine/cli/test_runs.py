@@ -90,6 +90,8 @@ def test_which_runs_are_listed(options: tuple[str, ...], expected: list[int]) ->
 @pytest.mark.usefixtures("history")
 def test_an_empty_list_says_why() -> None:
     assert cli("ls", "--flow", "nothing").output == "No run matches.\n"
+    assert cli("ls", "--flow", "evne").output == "No run matches. Did you mean 'even'?\n"
+    assert cli("ls", "--flow", "even", "--since", "1m").output == "No run matches.\n"
 
 
 def test_runs_of_a_deployment_are_listed_by_its_name_with_or_without_its_flow(make_notebook: Any) -> None:
