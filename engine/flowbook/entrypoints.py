@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from shlex import quote
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
@@ -89,7 +90,7 @@ def _load_from_file(path: Path, name: str, kind: type[T]) -> T:
     if path.suffix == ".ipynb":
         raise UsageError(
             f"{path.name} is a notebook, whose cells would all be executed to load a flow. "
-            f"Deploy it with `flowbook promote {path.name}`, or move the flow to a .py file."
+            f"Deploy it with `flowbook promote {quote(path.name)}`, or move the flow to a .py file."
         )
     if not path.is_file():
         near = did_you_mean(path.name, (file.name for file in path.parent.glob("*.py")))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from flowbook.cells.grammar import Parsed
@@ -59,7 +60,7 @@ def deploy(session: Session, said: Parsed) -> Text:
     if promoted.next_fires:
         lines.append(f"Next runs: {listed(promoted.next_fires)}")
     else:
-        run = f" Run it with: flowbook deployment run {promoted.name}" if promoted.is_stored else ""
+        run = f" Run it with: flowbook deployment run {quote(promoted.name)}" if promoted.is_stored else ""
         lines.append(promoted.why_no_fires + run)
     if promoted.is_stored:
         where = "" if promoted.pool in (None, DEFAULT_POOL) else f" --pool {promoted.pool}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import click
@@ -207,7 +208,7 @@ def _set_paused(name: str, slug: str | None, *, paused: bool) -> None:
     what = repr(found.name) if slug is None else f"the schedule {slug!r} of {found.name!r}"
     if paused:
         option = "" if slug is None else f" --schedule {slug}"
-        click.echo(f"Paused {what}. Go on with: flowbook deployment resume {found.name}{option}")
+        click.echo(f"Paused {what}. Go on with: flowbook deployment resume {quote(found.name)}{option}")
         return
     row = deployment_row(database, find_deployment(database, f"{found.flow}/{found.name}"))
     click.echo(f"Resumed {what}. Next run: {row['next'] or _why_none(row)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +47,8 @@ def ls(name: str, output: str) -> None:
         for row in rows
     ]
     print_table(
-        shown, f"{name} has no schedule. Give it one with: flowbook deployment schedule create {name} --every 15m"
+        shown,
+        f"{name} has no schedule. Give it one with: flowbook deployment schedule create {quote(name)} --every 15m",
     )
 
 

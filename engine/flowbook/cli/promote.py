@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -157,7 +158,7 @@ def _say(made: Promoted) -> None:
         for fire in made.next_fires:
             click.echo(f"  {fire:%a %Y-%m-%d %H:%M:%S %Z}")
     elif made.is_stored:
-        click.echo(f"{made.why_no_fires} Run it with: flowbook deployment run {made.name}")
+        click.echo(f"{made.why_no_fires} Run it with: flowbook deployment run {quote(made.name)}")
     else:
         click.echo(made.why_no_fires)
     if made.is_stored:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice, takewhile
 from math import inf, nextafter
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from flowbook.errors import NotFound, UsageError
@@ -73,7 +74,7 @@ def backfilled_schedules(database: Database, deployment: Deployment, name: str |
     if not known:
         raise NotFound(
             f"Deployment {deployment.name!r} has no schedule that says for which times it would run; give it one with: "
-            f"flowbook deployment schedule create {deployment.name} --cron '0 7 * * *'"
+            f"flowbook deployment schedule create {quote(deployment.name)} --cron '0 7 * * *'"
         )
     if not active:
         raise NotFound(f"No schedule of deployment {deployment.name!r} is active; say which one with --schedule.")

@@ -71,6 +71,13 @@ def test_promote_says_what_was_made_and_when_it_runs(make_notebook: Any) -> None
     assert inspected["captured"]["parameters"] == {"day": "2026-01-01"}
 
 
+def test_a_command_that_is_suggested_can_be_pasted_for_a_name_with_spaces(make_notebook: Any) -> None:
+    answer = cli("promote", str(make_notebook("my report", "x = 1")))
+    assert "Run it with: flowbook deployment run 'my report'\n" in answer.output
+    assert "resume 'my report'\n" in cli("deployment", "pause", "my report").output
+    assert "schedule create 'my report' --every" in cli("deployment", "schedule", "ls", "my report").output
+
+
 def test_promote_as_json(make_notebook: Any) -> None:
     path = make_notebook("report", "x = 1")
     answer = json.loads(cli("promote", str(path), "--schedule", "0 7 * * *", "--output", "json").output)
