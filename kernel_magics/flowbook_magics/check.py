@@ -65,6 +65,9 @@ _NO_FILE = "The notebook's file is not known, so the cells that have run were ch
 
 def as_run(session: Session) -> NotebookNode:
     """The cells that this kernel has executed, as a notebook."""
+    from flowbook.promote.imports import import_nbformat
+
+    import_nbformat()
     import nbformat
 
     sources = [source for _, source in session.ran.values()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +98,12 @@ def test_without_a_file_the_cells_that_ran_are_checked(nb: Notebook) -> None:
     output = nb.ok("%flow check", "c")
     assert "warning  Cell 2, line 2: input() has nobody to ask" in output
     assert "The notebook's file is not known, so the cells that have run were checked" in output
+
+
+def test_without_a_file_a_kernel_does_not_compile_the_grammar_of_iris_either() -> None:
+    """Which takes seconds. The kernel of the other tests has imported all that it needs."""
+    first = "import sys, types; from flowbook_magics.check import as_run; as_run(types.SimpleNamespace(ran={}))"
+    subprocess.run([sys.executable, "-c", f"{first}; sys.exit('lark' in sys.modules)"], check=True)
 
 
 def test_what_is_typed_wrong_is_a_sentence(saved: Notebook) -> None:
