@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 
 from flowbook.core.plain import duration_text
+from flowbook.core.text import plan_sentence
 from flowbook.core.view import RunView
 from flowbook.errors import NotFound, did_you_mean
 from flowbook.runs import recent_runs, run_view
@@ -84,9 +85,9 @@ def check_task(view: RunView, task: str | None) -> None:
 
 
 def graph_bundle(session: Session, said: str | None = None) -> dict[str, str]:
-    """The graph of the tasks, to display under the sentence `said`."""
+    """The graph of the tasks, to display under the sentence `said`, by default how many are fresh."""
     view = planned(session)
-    return final_bundle(view, said=said) if view.nodes else {"text/plain": _NO_TASKS}
+    return final_bundle(view, said=said or plan_sentence(view)) if view.nodes else {"text/plain": _NO_TASKS}
 
 
 def _local(time_: float) -> str:

@@ -175,6 +175,9 @@ def test_flow_show_draws_without_running(nb: Notebook) -> None:
     nb.ok("%%task load --define\nraw = 1", "a")
     nb.ok("%%task top --define\ntop = raw", "b")
     output = nb.ok("%flow show", "c")
+    assert output.startswith("2 tasks: 2 waiting.")
     assert "load" in output
     assert "top" in output
     assert nb.tasks()["load"] == ("stale", "never run")
+    nb.ok("%flow run --only load", "d")
+    assert nb.ok("%flow show", "c").startswith("2 tasks: 1 reused, 1 waiting.")

@@ -55,6 +55,11 @@ def sentence(view: RunView, now: float | None = None) -> str:
     return f"{WORDS[look]}." if not view.nodes else f"{WORDS[look]}: {_number(len(view.counted()), 'task')}."
 
 
+def plan_sentence(view: RunView) -> str:
+    """What a run that has not begun would consist of: ``5 tasks: 3 reused, 2 waiting.``"""
+    return f"{_number(len(view.counted()), 'task')}: {_tally(view)}."
+
+
 def task_table(view: RunView, now: float | None = None) -> str:
     """Task, state, attempts and duration in aligned columns, a line each; empty without tasks."""
     rows = [(one_line(box.name), face(box, view), _attempts(box, view)) for box in boxes(view)]
