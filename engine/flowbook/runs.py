@@ -48,6 +48,7 @@ class RunSummary:
     started: float | None
     ended: float | None
     done: int
+    """How many of its task runs have completed, of the `total` that there are."""
     total: int
     why: str | None
     parameters: dict[str, Any]
@@ -208,17 +209,16 @@ def _summaries() -> Select[Any]:
 
     from flowbook.store.schema import deployment, flow_run, task_run
 
-    ended = case((task_run.c.state_type.in_([t.value for t in _FINAL]), 1))
+    completed = case((task_run.c.state_type == StateType.COMPLETED.value, 1))
     # Of a run that was begun anew: those of the execution that is under way.
     mine = and_(task_run.c.flow_run_id == flow_run.c.id, task_run.c.created >= func.coalesce(flow_run.c.started, 0.0))
-    done = select(func.count(ended)).where(mine).scalar_subquery().label("done")
+    done = select(func.count(completed)).where(mine).scalar_subquery().label("done")
     total = select(func.count()).select_from(task_run).where(mine).scalar_subquery().label("total")
     return select(flow_run, deployment.c.name.label("deployment"), done, total).outerjoin(
         deployment, deployment.c.id == flow_run.c.deployment_id
     )
 
 
-_FINAL = (StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED)
 _BAD = (StateType.FAILED, StateType.CRASHED, StateType.CANCELLED, StateType.CANCELLING)
 _ID_LENGTH = 32
 _NAMES_TO_MEAN = 500
