@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
 Attributes = Mapping[str, str | float]
@@ -18,6 +19,7 @@ def element(name: str, attributes: Attributes, *children: str, text: str = "") -
     return f"<{opened}>{inside}</{name}>" if inside else f"<{opened}/>"
 
 
+@lru_cache(maxsize=8192)  # most are said of each box
 def _quoted(value: str | float) -> str:
     if not isinstance(value, str):
         return f'"{value:g}"'
