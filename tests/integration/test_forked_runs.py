@@ -170,13 +170,14 @@ def test_a_server_ends_with_its_worker(deployed: str) -> None:
 
 # The packages that the process of a run imports beside those that its server has imported.
 IMPORTED = """
-    import sys
+    import os, sys
     from flowbook.promote import execute, fork_server
 
     kind, run_id, fence = sys.argv[1:]
     fork_server.import_for(kind)
     for piece in fork_server.later(kind):
         piece()
+    assert len(os.listdir("/proc/self/task")) == 1, "a process with threads is not to be forked"
     packages = lambda: {name.split(".")[0] for name in sys.modules} - sys.stdlib_module_names
     before = packages()
     assert execute.main([run_id, fence]) == 0

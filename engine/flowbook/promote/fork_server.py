@@ -181,7 +181,8 @@ def _become(order: dict[str, Any], output: int, lifeline: int, pipe: int) -> lis
     os.dup2(output, 2)
     os.close(output)
     os.set_inheritable(lifeline, True)  # it may begin anew in another environment
-    Path("/proc/self/comm").write_text(order["name"], encoding="utf-8")  # as top and `ps -e` call it
+    with suppress(OSError):  # as top and `ps -e` call it, where it may be called so
+        Path("/proc/self/comm").write_text(order["name"], encoding="utf-8")
     os.environ.update(order["variables"] | lifeline_to(lifeline, order["worker"]))
     arguments: list[str] = order["arguments"]
     sys.argv[:] = [str(execute.__file__), *arguments]
