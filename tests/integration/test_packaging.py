@@ -156,7 +156,7 @@ def test_jupyter_finds_an_installation_in_place(
     """A front end that is newer than its sources is not built again: there is no node_modules, and no npm is run."""
     with tarfile.open(built.sdist) as tar:
         tar.extractall(tmp_path, filter="data")
-    [tree] = tmp_path.glob("flowbook-*")
+    [tree] = tmp_path.glob("flowbook-[0-9]*")
     with zipfile.ZipFile(built.wheel) as archive:
         archive.extractall(tmp_path / "wheel")
     shutil.copytree(tmp_path / "wheel/flowbook_lab/labextension", tree / "extension/flowbook_lab/labextension")

@@ -88,8 +88,16 @@ class FrontEnd:
 
     def form(self) -> None:
         """Wait for the form, and say that it is there."""
-        self.until(lambda: any(WIDGET in item.get("data", {}) for item in self.nb.outputs["a"].items))
-        self._send(self._id("_model_name", "AnyModel"), {"method": "custom", "content": {}})
+        self.until(lambda: self._forms() and any(WIDGET in item.get("data", {}) for item in self.nb.outputs["a"].items))
+        self._send(self._forms()[0], {"method": "custom", "content": {}})
+
+    def _forms(self) -> list[str]:
+        """The models of forms; the live view of a run, which comes before it if that takes long, is none."""
+        return [
+            comm_id
+            for comm_id, state in self.models.items()
+            if state.get("_model_name") == "AnyModel" and "run" not in state
+        ]
 
     def type(self, field: str, value: Any) -> None:
         self._send(self._id("description", field), {"method": "update", "state": {"value": value}, "buffer_paths": []})

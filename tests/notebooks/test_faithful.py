@@ -62,8 +62,8 @@ def _run_in_order(seed):
             done.append(ids[pick(ready)])
             left.discard(done[-1])
         return tuple(done)
-    def submit(*args):
-        future = plain_submit(*args)
+    def submit(*args, **options):
+        future = plain_submit(*args, **options)
         future.wait()
         return future
     plain_submit, plain_order = flow_run.submit, NotebookGraph.topological_order
