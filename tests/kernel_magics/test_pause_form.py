@@ -44,6 +44,9 @@ def halt():
 """
 
 
+READY = {"method": "custom", "content": {}}
+
+
 class FrontEnd:
     """Sends and takes the messages of widgets, through a subshell of the kernel as JupyterLab does."""
 
@@ -88,16 +91,16 @@ class FrontEnd:
 
     def form(self) -> None:
         """Wait for the form, and say that it is there."""
-        self.until(lambda: self._forms() and any(WIDGET in item.get("data", {}) for item in self.nb.outputs["a"].items))
-        self._send(self._forms()[0], {"method": "custom", "content": {}})
+        self.until(lambda: any(map(self._is_form, self.nb.outputs["a"].items)))
+        self._send(next(filter(self._is_not_live, self._ids("_model_name", "AnyModel"))), READY)
 
-    def _forms(self) -> list[str]:
-        """The models of forms; the live view of a run, which comes before it if that takes long, is none."""
-        return [
-            comm_id
-            for comm_id, state in self.models.items()
-            if state.get("_model_name") == "AnyModel" and "run" not in state
-        ]
+    def _is_form(self, item: dict[str, Any]) -> bool:
+        shown = item.get("data", {}).get(WIDGET)
+        return shown is not None and self._is_not_live(shown["model_id"])
+
+    def _is_not_live(self, comm_id: str) -> bool:
+        """Whether a model is not the live view of the run, which is shown before the form if that takes long."""
+        return "run" not in self.models[comm_id]
 
     def type(self, field: str, value: Any) -> None:
         self._send(self._id("description", field), {"method": "update", "state": {"value": value}, "buffer_paths": []})
@@ -113,8 +116,11 @@ class FrontEnd:
     def problems(self) -> list[str]:
         return [s["value"] for s in self.models.values() if s["_model_name"] == "HTMLModel" and s["value"]]
 
+    def _ids(self, name: str, value: str) -> list[str]:
+        return [comm_id for comm_id, state in self.models.items() if state.get(name) == value]
+
     def _id(self, name: str, value: str) -> str:
-        return next(comm_id for comm_id, state in self.models.items() if state.get(name) == value)
+        return self._ids(name, value)[0]
 
     def _send(self, comm_id: str, data: dict[str, Any]) -> None:
         message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
