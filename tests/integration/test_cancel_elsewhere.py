@@ -319,7 +319,7 @@ def test_a_notebook_that_a_worker_executes_is_cancelled(
     assert not (path.parent / "went on").exists()
     assert set(run_view(asked.id).counts()) <= {"cancelled", "succeeded"}
     until(lambda: not kernels_of(asked.id))
-    until(lambda: "ended: Cancelled." in (tmp_path / "worker.log").read_text())
+    until(lambda: "ended: Cancelled: Cancelled on request of " in (tmp_path / "worker.log").read_text())
     executed = json.loads(Path(find_run(asked.id).notebook or "").read_text())
     if kind in ("plain cells", "a flow that has not begun"):
         assert executed["cells"][1]["outputs"][-1]["ename"] == "KeyboardInterrupt"
