@@ -76,7 +76,7 @@ def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_und
     looks = page.evaluate("window.looks")
     seen = {name: [each["look"] for each in looks[name]] for name in looks}
     assert seen["orders"][-2:] == ["running", "succeeded"]
-    assert seen["rates"][-3:] == ["running", "retrying", "succeeded"]
+    assert seen["rates"][-2:] == ["retrying", "succeeded"]  # its first attempt may be over before the view is open
     assert seen["priced"][:2] == ["waiting", "running"]
     assert {each["prompt"] for name in ("orders", "rates") for each in looks[name]} == {"[*]:"}
 

@@ -25,8 +25,8 @@ from flowbook_widgets.messages import Json, header, node_of, nodes
 INTERVAL = 0.04
 #: Deltas reach only a front end that is there; who comes later finds a snapshot, at most this old (seconds).
 _RESYNC = 1.0
-# A large graph that grows is drawn again only after so many times the time that drawing it took.
-_PAUSE_FACTOR = 4
+# A large graph that grows is drawn again only after so many times the time that drawing it took, in seconds at most.
+_PAUSE_FACTOR, _LONGEST_PAUSE = 4, 1.0
 #: So many of the last log lines can be asked for.
 _KEPT_LOGS = 2000
 _log = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ class _Frames:
         except FlowbookError as error:
             self._graph["problem"] = str(error)
         ended = time.monotonic()
-        self._next_drawing = ended + _PAUSE_FACTOR * (ended - began)
+        self._next_drawing = ended + min(_LONGEST_PAUSE, _PAUSE_FACTOR * (ended - began))
         self._version += 1
         self._header, self._nodes = header(view), nodes(drawn, view)
         self._screen.show(self._graph, self._snapshot())
