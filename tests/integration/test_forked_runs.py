@@ -8,14 +8,14 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from tests.conftest import MakeNotebook
 from tests.deployed import process_of_run
+from tests.waiting import WITHIN, until
 
 from flowbook import flow
 from flowbook.deployments import run_deployment
@@ -32,7 +32,6 @@ pytestmark = [
     pytest.mark.skipif(not forked.IS_POSSIBLE, reason="processes are not forked on this system"),
 ]
 
-WITHIN = 60.0
 FLOW = """
     import os, time
     from pathlib import Path
@@ -48,15 +47,6 @@ FLOW = """
         while waits:
             time.sleep(0.05)
 """
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {WITHIN} s")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.deployed import process_of_run
+from tests.waiting import WITHIN, until
 
 from flowbook import engine
 from flowbook.deployments import run_deployment
@@ -27,20 +28,9 @@ from flowbook.store.deployments import find_deployment, manifest_of
 
 pytestmark = pytest.mark.slow
 
-WITHIN = 60.0
 FLOWS = [Path(__file__).with_name(name) for name in ("served_flows.py", "served_defaults.py")]
 
 Start = Callable[..., subprocess.Popen[str]]
-
-
-def until(condition: Callable[[], Any], within: float = WITHIN) -> Any:
-    """What `condition` returns once it is true."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {within} s; runs: {[(run.name, run.state_name) for run in recent_runs()]}")
 
 
 def python(folder: Path, *arguments: str, within: float = WITHIN, **env: str) -> str:

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,13 @@ from typing import Any
 import psutil
 import pytest
 from tests.deployed import process_of_run
+from tests.waiting import WITHIN, until
 
 from flowbook.engine import engine
 from flowbook.promote import promote, request_run
 from flowbook.runs import RunSummary, find_run, recent_runs, run_folder
 
 pytestmark = pytest.mark.slow
-
-WITHIN = 60.0
 
 
 @pytest.fixture
@@ -43,16 +41,6 @@ def worker(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """What `condition` returns once it is true."""
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {WITHIN} s; runs: {recent_runs()}")
 
 
 def kernels_of(run_id: str) -> list[psutil.Process]:
