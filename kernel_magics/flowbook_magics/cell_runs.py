@@ -35,17 +35,17 @@ def run_one(session: Session, cell: NotebookCell) -> None:
         raise error if cell.options.over else outputs.begins_in_cell(session.shell, error)
 
 
-def submit(
+def new_run(
     session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, *, from_failed: bool = False
-) -> Future[Any]:
-    """Have the task of a cell run in `flow` after those cells among `futures` that it waits for.
+) -> TaskExecution:
+    """A run of the task of a cell in `flow`, to be submitted: after those cells among `futures` that it waits for.
 
     `from_failed` leaves out the elements of a mapped cell that completed in its last run.
     """
     _warn_of_limit(cell)
     run = _new_run(session, flow, cell, futures, from_failed=from_failed)
     run.future.add_done_callback(lambda future: _took(session, cell, run, future.state))
-    return engine.submit_task(run)
+    return run
 
 
 def reuse(session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, why: str) -> Future[Any]:

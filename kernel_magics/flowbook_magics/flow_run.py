@@ -18,10 +18,11 @@ from flowbook.flows import Flow
 from flowbook.run.flow_execution import FlowExecution
 from flowbook.run.future import Future, wait
 from flowbook.run.ids import new_id
+from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
-from flowbook_magics.cell_runs import refuse, reuse, submit
+from flowbook_magics.cell_runs import new_run, refuse, reuse
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
@@ -137,6 +138,8 @@ def raise_first_failure(futures: Iterable[Future[Any]]) -> None:
 
 
 def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> dict[str, Future[Any]]:
+    """Have the tasks run. All of them are known before the first begins, so that their graph is drawn once."""
+    runs: list[TaskExecution] = []
     futures: dict[str, Future[Any]] = {}
     stale = stale_tasks(session.cells)
     for graph_id in session.cells.graph.topological_order():
@@ -151,7 +154,10 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
         except CellError as error:  # the others can run all the same
             futures[graph_id] = refuse(session, flow, cell, futures, error)
         else:
-            futures[graph_id] = submit(session, flow, cell, futures, from_failed=selection.from_failed)
+            runs.append(new_run(session, flow, cell, futures, from_failed=selection.from_failed))
+            futures[graph_id] = runs[-1].future
+    for run in runs:
+        engine.submit_task(run)
     return futures
 
 
@@ -166,8 +172,9 @@ def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Fut
         done |= again
         for graph_id in session.cells.graph.topological_order():
             if graph_id in again:
-                futures[graph_id] = submit(session, flow, session.cells.by_id(graph_id), futures)
-                futures[graph_id].wait()
+                run = new_run(session, flow, session.cells.by_id(graph_id), futures)
+                futures[graph_id] = engine.submit_task(run)
+                run.future.wait()
 
 
 def _run_live(session: Session, begin: Callable[[str], FlowExecution], name: str | None) -> Any:

@@ -19,7 +19,7 @@ from flowbook.errors import CellError, UpstreamTaskError
 from flowbook.run.future import Future
 from flowbook.run.work import Work
 from flowbook.runtime.output import keep_result, keep_written
-from flowbook_magics.cell_runs import submit
+from flowbook_magics.cell_runs import new_run
 from flowbook_magics.flow_run import find_flow, raise_first_failure
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
@@ -49,7 +49,7 @@ class Unattended:
     def submit(self, cell: NotebookCell) -> None:
         """Have the task of `cell` run as soon as its inputs exist."""
         self.session.check_inputs(cell, made_meanwhile=self.futures)
-        self.futures[cell.graph_id] = submit(self.session, self.flow, cell, self.futures)
+        self.futures[cell.graph_id] = engine.submit_task(new_run(self.session, self.flow, cell, self.futures))
 
     def enter_cell(self, index: int, *, plain: bool) -> None:
         """The cell at `index` of the notebook is next; if it is plain, wait for the tasks that it depends on."""

@@ -22,11 +22,11 @@ def header(view: RunView) -> Json:
     counted = view.counted()
     counts = looks(counted, view)
     done = sum(node.state is not None and node.state.is_final() for node in counted)
-    first, failed = view.first_failure(), failed_first(view)
+    failed = failed_first(view)
     over = view.state is not None and view.state.is_final()
     problem = None
-    if first is not None and first.state is not None and not over:
-        problem = f"{one_line(first.name)}: {_message(first.state.message)}"
+    if failed is not None and failed.state is not None and not over:
+        problem = f"{one_line(failed.name)}: {_message(failed.state.message)}"
     return _without_none(
         {
             "look": view.look,

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterable
 from html import escape
 
+from flowbook.core.boxes import Drawn, faces
 from flowbook.core.failure import Failure, failure_text
 from flowbook.core.text import sentence, task_table, text_dag
 from flowbook.core.view import WORDS, RunView
@@ -32,24 +33,27 @@ def final_bundle(
     sentence.
     """
     said = said or sentence(view, now)
-    graph = text_dag(view, now)
+    drawn = faces(view)
+    graph = text_dag(view, now, drawn)
     why = failure_text(failure) if failure is not None else ""
-    text = "\n\n".join(part for part in (said, why, graph, task_table(view, now)) if part)
+    text = "\n\n".join(part for part in (said, why, graph, task_table(view, now, drawn)) if part)
     card = failure_html(failure, actions) if failure is not None else ""
-    return {"text/html": _page(view, said, card, graph, now, picture), "text/plain": text}
-
-
-def _page(view: RunView, said: str, card: str, graph: str, now: float | None, picture: bool) -> str:
-    """The picture goes in as an image: inert, and let through by the sanitizers of JupyterLab and code hosts."""
     word = WORDS[view.look]
     begins = f"<strong>{word}</strong>" if said.startswith(word) else ""
-    story = f"<p>{begins}{escape(said.removeprefix(word))}</p>{card}"
-    if not view.nodes:
-        return story
+    html = f"<p>{begins}{escape(said.removeprefix(word))}</p>{card}"
+    if drawn:
+        html += (_image(view, now, drawn, graph) if picture else None) or f"<pre>{escape(graph)}</pre>"
+    return {"text/html": html, "text/plain": text}
+
+
+def _image(view: RunView, now: float | None, drawn: Drawn, plain: str) -> str | None:
+    """The picture as an image: inert, and let through by the sanitizers of JupyterLab and code hosts.
+
+    None when Graphviz fails. `plain` is for those who cannot see it.
+    """
     from flowbook.visualize import static_svg
 
-    if picture:
-        with contextlib.suppress(FlowbookError):
-            encoded = b64encode(static_svg(view, now).encode()).decode()
-            return f'{story}<img alt="{escape(graph)}" src="data:image/svg+xml;base64,{encoded}">'
-    return f"{story}<pre>{escape(graph)}</pre>"
+    with contextlib.suppress(FlowbookError):
+        encoded = b64encode(static_svg(view, now, drawn).encode()).decode()
+        return f'<img alt="{escape(plain)}" src="data:image/svg+xml;base64,{encoded}">'
+    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flowbook.core.view import WORDS, NodeView, RunView
@@ -72,6 +72,10 @@ class Face:
         return None if self.started is None or end is None else max(0.0, end - self.started)
 
 
+#: Boxes, each with what it shows at one moment.
+Drawn = Sequence[tuple[Box, Face]]
+
+
 def boxes(view: RunView) -> tuple[Box, ...]:
     """The boxes of a run, in the order in which their first task runs came to be."""
     tasks = {node.id: (node.key, title_of(node.name)) for node in view.nodes.values() if node.mapped_by is None}
@@ -99,6 +103,11 @@ def boxes(view: RunView) -> tuple[Box, ...]:
     )
 
 
+def faces(view: RunView) -> Drawn:
+    """The boxes of a run, each with what it shows: what all pictures of one moment have in common."""
+    return [(box, face(box, view)) for box in boxes(view)]
+
+
 def look_in(node: NodeView, view: RunView) -> str:
     """The key into WORDS for a node of a run: what still waits when the run has ended was not run."""
     over = view.state is not None and view.state.is_final()
@@ -107,7 +116,9 @@ def look_in(node: NodeView, view: RunView) -> str:
 
 def looks(nodes: Iterable[NodeView], view: RunView) -> dict[str, int]:
     """How many of `nodes` look like what, in the order of WORDS, without the zeros."""
-    tally = Counter(look_in(node, view) for node in nodes)
+    tally = Counter(node.look for node in nodes)
+    if view.state is not None and view.state.is_final():
+        tally["not-run"] += tally.pop("waiting", 0) + tally.pop("scheduled", 0)
     return {look: tally[look] for look in WORDS if tally[look]}
 
 

@@ -7,8 +7,7 @@ the same process, and are read back by ``event.seq > last`` elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from flowbook.core.jsonable import plain_name, plain_text
 from flowbook.core.states import State, StateType
@@ -20,19 +19,18 @@ EventKind = Literal["flow-run", "task-run", "name", "state", "log", "edge", "gra
 ``artifact``: something was published for people, or what was published has changed."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One fact about one run. `time` is in seconds since the epoch; `data` holds plain JSON values only.
 
     `task_run_id` is None for a fact about the flow run itself; `flow_run_id` is None for a task run outside any flow.
-    `seq` is the store's number for the event, None until it is stored.
+    `seq` is the store's number for the event, None until it is stored. (A tuple, since each task run has several.)
     """
 
     kind: EventKind
     time: float
     flow_run_id: str | None
+    data: Mapping[str, Any]
     task_run_id: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
     seq: int | None = None
 
 

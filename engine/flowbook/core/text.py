@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from flowbook.core.boxes import Box, Face, boxes, face, look_in, looks
+from flowbook.core.boxes import Box, Drawn, Face, faces, look_in, looks
 from flowbook.core.plain import duration_text, one_line, pad, shorten, text_width
 from flowbook.core.sketch import draw
 from flowbook.core.view import WORDS, NodeView, RunView
@@ -60,9 +60,12 @@ def plan_sentence(view: RunView) -> str:
     return f"{_number(len(view.counted()), 'task')}: {_tally(view)}."
 
 
-def task_table(view: RunView, now: float | None = None) -> str:
-    """Task, state, attempts and duration in aligned columns, a line each; empty without tasks."""
-    rows = [(one_line(box.name), face(box, view), _attempts(box, view)) for box in boxes(view)]
+def task_table(view: RunView, now: float | None = None, drawn: Drawn | None = None) -> str:
+    """Task, state, attempts and duration in aligned columns, a line each; empty without tasks.
+
+    `drawn` are the `faces` of the view, if they are there already.
+    """
+    rows = [(one_line(box.name), shown, _attempts(box, view)) for box, shown in drawn or faces(view)]
     if not rows:
         return ""
     cells = [("Task", "State", "Attempts", "Duration")]
@@ -76,20 +79,20 @@ def task_table(view: RunView, now: float | None = None) -> str:
     )
 
 
-def text_dag(view: RunView, now: float | None = None) -> str:
+def text_dag(view: RunView, now: float | None = None, drawn: Drawn | None = None) -> str:
     """The graph in plain text, at most `WIDTH` columns wide; empty without tasks.
 
     Drawn with lines when those can say exactly which box follows which; else a list in an order in which it
-    could run, every box with what it reads.
+    could run, every box with what it reads. `drawn` are the `faces` of the view, if they are there already.
     """
-    drawn = boxes(view)
-    labels = {box.key: _label(box, face(box, view), now) for box in drawn}
-    upstream = {box.key: box.upstream for box in drawn}
+    drawn = drawn or faces(view)
+    labels = {box.key: _label(box, shown, now) for box, shown in drawn}
+    upstream = {box.key: box.upstream for box, _ in drawn}
     if len(drawn) <= _MOST_DRAWN and (picture := draw(labels, upstream, text_width)) is not None:
         width = max((text_width(line) for line in picture), default=0)
         if width <= WIDTH:
             return "\n".join(picture)
-    return _listed(drawn, labels)
+    return _listed([box for box, _ in drawn], labels)
 
 
 def _listed(drawn: Sequence[Box], labels: Mapping[str, str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from flowbook.core.events import state_from_json, state_to_json
@@ -137,7 +136,7 @@ class Relay:
                 self._note(event)
                 recorder = self._run.recorder
                 if not isinstance(recorder.clock, SystemClock):  # the other process goes by another one than ours
-                    event = replace(event, time=recorder.clock.time())
+                    event = event._replace(time=recorder.clock.time())
                 recorder.relay(event)
             case Logged(attributes):
                 _log(attributes)

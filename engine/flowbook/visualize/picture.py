@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial
 from importlib.resources import files
 from math import hypot, pi
 
-from flowbook.core.boxes import Box, Face, boxes, face
+from flowbook.core.boxes import Box, Drawn, Face, boxes, faces
 from flowbook.core.plain import duration_text, one_line
 from flowbook.core.text import sentence
 from flowbook.core.view import RunView
@@ -20,7 +21,7 @@ from flowbook.visualize.dot import HEIGHT, NAME_SIZE, SMALL_SIZE, TEXT_X, dot_of
 from flowbook.visualize.fold import fold
 from flowbook.visualize.measure import text_ems
 from flowbook.visualize.svg import Line, Point, layout
-from flowbook.visualize.xml import Attributes, element
+from flowbook.visualize.xml import Attributes, element, escaped
 
 _MARGIN = 6
 _MOST_HEIGHT = 480
@@ -46,20 +47,18 @@ _DASHED = frozenset({"waiting", "scheduled", "not-run", "cancelled"})
 
 def live_svg(view: RunView) -> str:
     """The shapes and names of a run; empty without tasks. Node ``n3`` is the group with ``data-node="n3"``."""
-    drawn = boxes(view)
-    return _svg(drawn, _live_edge, _live_node, {"class": "fb-graph"}) if drawn else ""
+    nodes = [(box, _live_node) for box in boxes(view)]
+    return _svg(nodes, _live_edge, {"class": "fb-graph"}) if nodes else ""
 
 
-def static_svg(view: RunView, now: float | None = None) -> str:
-    """The run as one self-contained picture; `now` (seconds since the epoch) is for runs under way."""
+def static_svg(view: RunView, now: float | None = None, drawn: Drawn | None = None) -> str:
+    """The run as one self-contained picture; `now` (seconds since the epoch) is for runs under way.
+
+    `drawn` are the `faces` of the view, if they are there already.
+    """
     title = sentence(view, now)
-    return _svg(
-        boxes(view),
-        _saved_edge,
-        lambda box, at: _saved_node(box, at, face(box, view), now),
-        {"role": "img", "aria-label": title, "font-family": _FONT},
-        title,
-    )
+    nodes = [(box, partial(_saved_node, shown=shown, now=now)) for box, shown in drawn or faces(view)]
+    return _svg(nodes, _saved_edge, {"role": "img", "aria-label": title, "font-family": _FONT}, title)
 
 
 def small_print(shown: Face, now: float | None = None, most: float = 40.0) -> str:
@@ -83,14 +82,34 @@ def icons() -> Mapping[str, str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """A line at its place, with its arrow: both as an SVG path, from the box `tail` to the box `head`."""
+
+    tail: str
+    head: str
+    curve: str
+    arrow: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Where everything is. `corners` are the upper left ones of the boxes, by their keys."""
+
+    width: float
+    height: float
+    corners: Mapping[str, Point]
+    edges: Sequence[_Edge]
+
+
 def _svg(
-    drawn: Sequence[Box],
-    edge: Callable[[Line], str],
-    node: Callable[[Box, Point], str],
+    nodes: Sequence[tuple[Box, Callable[[Box, Point], str]]],
+    edge: Callable[[_Edge], str],
     attributes: Attributes,
     title: str = "",
 ) -> str:
-    placed = fold(layout(dot_of(drawn)), {box.key: width_of(box) for box in drawn})
+    drawn = [box for box, _ in nodes]
+    placed = _placed(dot_of(drawn), tuple((box.key, width_of(box)) for box in drawn))
     width, height = placed.width + 2 * _MARGIN, placed.height + 2 * _MARGIN
     scale = min(1.0, _MOST_HEIGHT / height)
     return element(
@@ -103,31 +122,23 @@ def _svg(
             **attributes,
         },
         element("title", {}, text=title) if title else "",
-        element("g", {"class": "fb-edges"}, *(edge(line) for line in placed.lines)),
-        *(_node(placed.centres[box.key], box, node) for box in drawn),
+        '<g class="fb-edges">',
+        *map(edge, placed.edges),
+        "</g>",
+        # Drawn at its place: a browser paints a thousand groups that are moved there at half the speed.
+        *(f'<g class="fb-node" data-node="{box.key}">{node(box, placed.corners[box.key])}</g>' for box, node in nodes),
     )
 
 
-def _node(centre: Point, box: Box, content: Callable[[Box, Point], str]) -> str:
-    """A box, drawn at its place: a browser paints a thousand groups that are moved there at half the speed."""
-    at = centre[0] - width_of(box) / 2, centre[1] - HEIGHT / 2
-    return element("g", {"class": "fb-node", "data-node": box.key}, content(box, at))
-
-
-def _place(at: Point, x: float, y: float) -> Attributes:
-    return {"x": f"{at[0] + x:g}", "y": f"{at[1] + y:g}"}
-
-
-def _live_edge(line: Line) -> str:
-    ends: Attributes = {"data-from": line.tail, "data-to": line.head}
-    return element("path", {"class": "fb-edge", "d": _curve(line), **ends}) + element(
-        "path", {"class": "fb-arrow", "d": _arrow(line), **ends}
-    )
-
-
-def _saved_edge(line: Line) -> str:
-    return element("path", {"d": _curve(line), "fill": "none", "stroke": _LINE, "stroke-width": 1.3}) + element(
-        "path", {"d": _arrow(line), "fill": _LINE}
+@lru_cache(maxsize=8)  # a run's last picture has the shape of the one that was live
+def _placed(dot: str, widths: tuple[tuple[str, float], ...]) -> _Placed:
+    width_of_key = dict(widths)
+    found = fold(layout(dot), width_of_key)
+    return _Placed(
+        width=found.width,
+        height=found.height,
+        corners={key: (x - width_of_key[key] / 2, y - HEIGHT / 2) for key, (x, y) in found.centres.items()},
+        edges=[_Edge(line.tail, line.head, _curve(line), _arrow(line)) for line in found.lines],
     )
 
 
@@ -143,49 +154,57 @@ def _arrow(line: Line) -> str:
     return f"M{x + dx:.1f} {y + dy:.1f} {tip_x:.1f} {tip_y:.1f} {x - dx:.1f} {y - dy:.1f}z"
 
 
+# The parts of a picture of which there are many are written out: `element` would take five times as long.
+
+
+def _live_edge(edge: _Edge) -> str:
+    ends = f'data-from="{edge.tail}" data-to="{edge.head}"'
+    return f'<path class="fb-edge" d="{edge.curve}" {ends}/><path class="fb-arrow" d="{edge.arrow}" {ends}/>'
+
+
+def _saved_edge(edge: _Edge) -> str:
+    line = f'<path d="{edge.curve}" fill="none" stroke="{_LINE}" stroke-width="1.3"/>'
+    return f'{line}<path d="{edge.arrow}" fill="{_LINE}"/>'
+
+
 def _live_node(box: Box, at: Point) -> str:
-    frame: Attributes = {"class": "fb-box", **_place(at, 0, 0), "width": width_of(box), "height": HEIGHT, "rx": 7}
-    return "".join(
-        (
-            element("title", {}, text=one_line(box.name)),
-            element("rect", frame),
-            element("path", {"class": "fb-icon", "fill-rule": "evenodd"}),
-            element("text", {"class": "fb-name", **_place(at, TEXT_X, 24)}, text=label_of(box)),
-            element("text", {"class": "fb-detail", **_place(at, TEXT_X, 31.5)}),
-        )
+    x, y = at
+    return (
+        f"<title>{escaped(one_line(box.name))}</title>"
+        f'<rect class="fb-box" x="{x:g}" y="{y:g}" width="{width_of(box):g}" height="{HEIGHT}" rx="7"/>'
+        '<path class="fb-icon" fill-rule="evenodd"/>'
+        f'<text class="fb-name" x="{x + TEXT_X:g}" y="{y + 24:g}">{escaped(label_of(box))}</text>'
+        f'<text class="fb-detail" x="{x + TEXT_X:g}" y="{y + 31.5:g}"/>'
     )
 
 
 def _saved_node(box: Box, at: Point, shown: Face, now: float | None) -> str:
-    width, colour = width_of(box), _COLOURS.get(shown.look, _GREY)
+    (x, y), width, colour = at, width_of(box), _COLOURS.get(shown.look, _GREY)
     small = small_print(shown, now, (width - TEXT_X - 6) / SMALL_SIZE)
-    frame: Attributes = {"width": width, "height": HEIGHT, "rx": 7, "fill": _CARD, "stroke": colour}
-    icon = _place(at, *_ICON)
-    dashes: Attributes = {"stroke-dasharray": "4 3"} if shown.look in _DASHED else {}
-    name: Attributes = {**_place(at, TEXT_X, 18 if small else 24), "font-size": NAME_SIZE, "fill": _INK}
-    detail: Attributes = {**_place(at, TEXT_X, 31.5), "font-size": SMALL_SIZE, "fill": _FAINT_INK}
-    outline = f"M{icon['x']} {icon['y']}{icons()[shown.look]}"
-    return "".join(
-        (
-            element("title", {}, text=_tooltip(box, shown, now)),
-            element("rect", {**_place(at, 0, 0), **frame, "stroke-width": 1.4, **dashes}),
-            _ring(at, shown, colour),
-            element("path", {"d": outline, "fill": colour, "fill-rule": "evenodd"}),
-            element("text", name, text=label_of(box)),
-            element("text", detail, text=small) if small else "",
-        )
+    dashes = ' stroke-dasharray="4 3"' if shown.look in _DASHED else ""
+    detail = f'y="{y + 31.5:g}" font-size="{SMALL_SIZE}" fill="{_FAINT_INK}"'
+    icon = f"M{x + _ICON[0]:g} {y + _ICON[1]:g}{icons()[shown.look]}"
+    return (
+        f"<title>{escaped(_tooltip(box, shown, now))}</title>"
+        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{HEIGHT}" rx="7" fill="{_CARD}" '
+        f'stroke="{colour}" stroke-width="1.4"{dashes}/>'
+        f"{_ring(at, shown, colour) if shown.counts else ''}"
+        f'<path d="{icon}" fill="{colour}" fill-rule="evenodd"/>'
+        f'<text x="{x + TEXT_X:g}" y="{y + (18 if small else 24):g}" font-size="{NAME_SIZE}" '
+        f'fill="{_INK}">{escaped(label_of(box))}</text>'
+        + (f'<text x="{x + TEXT_X:g}" {detail}>{escaped(small)}</text>' if small else "")
     )
 
 
 def _ring(at: Point, shown: Face, colour: str) -> str:
     """How far a box of many runs has come, as an arc around its icon."""
-    if not shown.counts:
-        return ""
     whole = 2 * pi * _RING
-    far = f"{whole * shown.done / shown.total:.1f} {whole:.1f}"
-    middle = _place(at, *_ICON_MIDDLE)
-    circle: Attributes = {"cx": middle["x"], "cy": middle["y"], "r": _RING, "fill": "none", "stroke-width": 2}
-    begin: Attributes = {"stroke-dasharray": far, "transform": f"rotate(-90 {middle['x']} {middle['y']})"}
+    x, y = at[0] + _ICON_MIDDLE[0], at[1] + _ICON_MIDDLE[1]
+    circle: Attributes = {"cx": x, "cy": y, "r": _RING, "fill": "none", "stroke-width": 2}
+    begin: Attributes = {
+        "stroke-dasharray": f"{whole * shown.done / shown.total:.1f} {whole:.1f}",
+        "transform": f"rotate(-90 {x:g} {y:g})",
+    }
     return element("circle", {**circle, "stroke": _TRACK}) + element("circle", {**circle, "stroke": colour, **begin})
 
 
