@@ -98,6 +98,17 @@ def test_runs_are_forked_from_one_server(deployed: str, worker: Worker) -> None:
     assert other.is_running()
 
 
+def test_a_server_is_there_before_the_first_run(deployed: str, worker: Worker) -> None:
+    def servers() -> list[int]:
+        found = psutil.Process().children()
+        return [each.pid for each in found if "flowbook.promote.fork_server" in each.cmdline()]
+
+    until(lambda: len(servers()) == 2)  # one for each environment
+    assert not worker.launched
+    _, process = started(deployed)
+    assert process.ppid() in servers()
+
+
 def test_a_server_that_is_killed_takes_its_runs_with_it_and_the_next_has_a_new_one(
     deployed: str, worker: Worker
 ) -> None:

@@ -26,11 +26,16 @@ _MOST_SERVERS = 4  # of 30 to 70 MB each
 
 
 class ForkServers:
-    """The servers of this process: one for each kind of run and environment, started when the first run needs it."""
+    """The servers of this process: one for each kind of run and environment, started before or with the first run."""
 
     def __init__(self) -> None:
         self._servers: dict[tuple[str, frozenset[tuple[str, str]]], Server] = {}
         self._retired: list[Server] = []
+
+    def prepare(self, kind: str, env: Mapping[str, str]) -> None:
+        """Start the server for such runs, if there is room for it. One that has ended is replaced by the next run."""
+        if (kind, frozenset(env.items())) not in self._servers:
+            self.server_for(kind, env)
 
     def server_for(self, kind: str, env: Mapping[str, str]) -> Server | None:
         """The server for runs of a `kind` (``python``, ``notebook``) in this environment; None if there are many."""

@@ -27,6 +27,12 @@ from flowbook.schedule.output import Output
 from flowbook.store.queue import QueuedRun
 
 _READ_EVERY = 0.2  # seconds
+#: The settings that the process of a run is told by environment variables.
+_TOLD = {
+    "working_dir": "FLOWBOOK_WORKING_DIR",
+    "memory_mb": "FLOWBOOK_MEMORY_MB",
+    "environment": "FLOWBOOK_ENVIRONMENT",
+}
 #: What runs may be executed in.
 ENVIRONMENTS = ("worker", "locked")
 
@@ -73,14 +79,19 @@ class ProcessWorker:
             checked["environment"] = environment
         return checked
 
+    def prepare(self, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Start the server that runs of a version are forked from, unless it is there."""
+        if IS_POSSIBLE:
+            self._servers.prepare(_kind(manifest), _environment(settings.get("env") or {}))
+
     def launch(
         self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
     ) -> RunProcess:
         """Start the process that executes a claimed run."""
-        known = {name: settings.get(name) for name in ("working_dir", "memory_mb", "environment")}
+        known = {name: settings.get(name) for name in _TOLD}
         checked = ProcessSettings(env=settings.get("env") or {}, **known)
-        kind = "python" if manifest["kind"] in ("python", "pickle") else "notebook"
-        return RunProcess(run, checked, ended, partial(self._servers.server_for, kind) if IS_POSSIBLE else None)
+        server_for = partial(self._servers.server_for, _kind(manifest)) if IS_POSSIBLE else None
+        return RunProcess(run, checked, ended, server_for)
 
     def close(self) -> None:
         """Called when the worker ends."""
@@ -143,15 +154,9 @@ class RunProcess:
     def _start(
         self, settings: ProcessSettings, server_for: Callable[[Mapping[str, str]], Server | None] | None
     ) -> subprocess.Popen[bytes] | ForkedProcess:
-        own = {
-            "FLOWBOOK_WORKING_DIR": settings.working_dir,
-            "FLOWBOOK_MEMORY_MB": settings.memory_mb,
-            "FLOWBOOK_ENVIRONMENT": settings.environment,
-        }
-        env = {**os.environ, **settings.env, "PYTHONUNBUFFERED": "1"}
-        for name in (*own, RUN_FOLDER):  # those of a run around this one
-            env.pop(name, None)
-        variables = {name: str(value) for name, value in own.items() if value is not None}
+        env = _environment(settings.env)
+        told = {variable: getattr(settings, name) for name, variable in _TOLD.items()}
+        variables = {variable: str(value) for variable, value in told.items() if value is not None}
         server = server_for(env) if server_for is not None else None
         if server is None:
             return self._start_fresh(env | variables)
@@ -224,3 +229,16 @@ class RunProcess:
             self._signal(signal.SIGKILL)
             end_kernel(self.folder)
             ended()
+
+
+def _kind(manifest: Mapping[str, Any]) -> str:
+    """What has to be imported for the runs of a version."""
+    return "python" if manifest["kind"] in ("python", "pickle") else "notebook"
+
+
+def _environment(added: Mapping[str, str]) -> dict[str, str]:
+    """The variables that processes of runs have in common: none of those of a run around this worker."""
+    env = {**os.environ, **added, "PYTHONUNBUFFERED": "1"}
+    for name in (*_TOLD.values(), RUN_FOLDER):
+        env.pop(name, None)
+    return env

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.core.deploying import Collision
@@ -15,7 +16,7 @@ from flowbook.schedule.clock import Clock
 from flowbook.schedule.loop import Loop
 from flowbook.schedule.pruning import Pruner
 from flowbook.schedule.worker_types import Launched, worker_type
-from flowbook.store.claiming import Claimant, active_runs_of, claim_due, collisions, next_due
+from flowbook.store.claiming import Claimant, active_runs_of, claim_due, collisions, manifests_ahead, next_due
 from flowbook.store.deployments import manifest_of
 from flowbook.store.pools import pool_named
 from flowbook.store.processes import this_process
@@ -34,6 +35,7 @@ HEARTBEAT = 10.0
 SWEEP = 2.0
 #: Seconds that runs have to come to their end after the first signal.
 GRACE = 30.0
+_MOST_PREPARED = 10  # deployments
 _SAY_LAST = 5.0  # seconds that an execution has to record why it ends
 
 
@@ -73,6 +75,7 @@ class Worker:
         self._next_beat = 0.0
         self._told_busy = 0
         self._next_sweep = 0.0
+        self._next_preparing = 0.0
         settings = engine.engine().settings
         self._pruner = Pruner(self.database, settings.home, settings.keep_runs, self.stopping)
         self.loop = Loop(self.database, self.step, stop=self.stopping, clock=clock, wake=self._wake)
@@ -133,6 +136,9 @@ class Worker:
         if ticks >= self._next_beat or len(self.launched) != self._told_busy:
             self._next_beat, self._told_busy = ticks + HEARTBEAT, len(self.launched)
             beat(self.database, self.id, now, busy=self._told_busy)
+        if ticks >= self._next_preparing:
+            self._next_preparing = ticks + HEARTBEAT
+            self._prepare()
         self._pruner.tick(ticks, now)
         return due
 
@@ -156,15 +162,25 @@ class Worker:
             for run_id in active_runs_of(self.database, row.deployment_id):
                 requests.cancel(run_id, f"A newer run of deployment {row.name!r} takes its place.", again=False)
 
+    def _prepare(self) -> None:
+        """Have what the next runs need ready before they are due."""
+        for manifest in manifests_ahead(self.database, self.claimant, _MOST_PREPARED):
+            with suppress(Exception):  # the run that cannot be started will say why
+                self.type.prepare(manifest, self._settings(self.claimant.pool, manifest))
+
+    def _settings(self, pool: str | None, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the pool for runs of a version, which may have its own."""
+        of_pool = pool_named(self.database, pool).settings if pool is not None else {}
+        own = manifest.get("job_variables", {})
+        return {**of_pool, **own, "env": {**of_pool.get("env", {}), **own.get("env", {})}}
+
     def _start(self, run: QueuedRun) -> None:
         try:
-            pool = pool_named(self.database, run.pool).settings if run.pool is not None else {}
             assert run.deployment_id is not None  # only runs of deployments wait for workers
             assert run.version is not None
             manifest = manifest_of(self.database, run.deployment_id, run.version)
-            own = manifest.get("job_variables", {})
-            merged = {**pool, **own, "env": {**pool.get("env", {}), **own.get("env", {})}}
-            self.launched.append(self.type.launch(run, manifest, merged, self._wake.set))
+            settings = self._settings(run.pool, manifest)
+            self.launched.append(self.type.launch(run, manifest, settings, self._wake.set))
         except Exception as error:
             crash(self.database, run.id, f"The run could not be started: {error}", fence=run.fence)
             self.said(f"Run {run.number} of {run.flow!r} could not be started: {error}")

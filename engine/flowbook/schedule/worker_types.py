@@ -39,6 +39,12 @@ class WorkerType(Protocol):
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         """The settings of a pool, or of a deployment for it, as they are kept. Raises UsageError naming the setting."""
 
+    def prepare(self, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        """Get ready what runs of the version that `manifest` describes need, so that the first need not wait for it.
+
+        Called for a few versions when the worker starts and every few seconds; does not wait. Raises OSError.
+        """
+
     def launch(
         self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
     ) -> Launched:

@@ -5,6 +5,7 @@ A claim raises the run's *fence* and begins a *lease*. Nobody else writes meanwh
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from flowbook.store.queue import QueuedRun, is_active, is_waiting, queued_from
 from flowbook.store.rows import Batch
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Select, Table
 
     from flowbook.store.database import Database
 
@@ -194,18 +195,39 @@ def next_due(database: Database, claimant: Claimant, *, after: float = 0.0) -> f
     return found
 
 
+def manifests_ahead(database: Database, claimant: Claimant, most: int) -> list[dict[str, Any]]:
+    """What the versions captured that the claimant's next runs may be of: of `most` deployments, those changed last."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import deployment
+    from flowbook.store.schema import deployment_version as versions
+
+    query = (
+        select(versions.c.manifest)
+        .join(deployment, (deployment.c.id == versions.c.deployment_id) & (deployment.c.version == versions.c.version))
+        .where(deployment.c.paused.is_(False), _belongs_to(claimant, deployment, deployment.c.id))
+        .order_by(deployment.c.updated.desc())
+    )
+    with database.read() as connection:
+        return [json.loads(manifest) for manifest in connection.scalars(query.limit(most))]
+
+
 def _of(claimant: Claimant) -> ColumnElement[bool]:
     """The condition for runs that the claimant may claim, limits aside."""
-    from sqlalchemy import and_, func
-
     from flowbook.store.schema import flow_run
 
+    return _belongs_to(claimant, flow_run, flow_run.c.deployment_id)
+
+
+def _belongs_to(claimant: Claimant, table: Table, deployment_id: ColumnElement[str]) -> ColumnElement[bool]:
+    from sqlalchemy import and_, func
+
     if claimant.pool is None:
-        return and_(flow_run.c.pool.is_(None), flow_run.c.deployment_id.in_(claimant.deployments))
-    mine = flow_run.c.pool == claimant.pool
+        return and_(table.c.pool.is_(None), deployment_id.in_(claimant.deployments))
+    mine = table.c.pool == claimant.pool
     if not claimant.queues:
         return mine
-    return and_(mine, func.coalesce(flow_run.c.queue, DEFAULT_QUEUE).in_(claimant.queues))
+    return and_(mine, func.coalesce(table.c.queue, DEFAULT_QUEUE).in_(claimant.queues))
 
 
 def _candidates(claimant: Claimant, rooms: _Rooms, now: float) -> Select[Any]:

@@ -112,9 +112,13 @@ class Executing:
 
     def __init__(self) -> None:
         self.begun: list[Executed] = []
+        self.prepared: list[Mapping[str, Any]] = []
 
     def check(self, settings: Mapping[str, Any], title: str) -> dict[str, Any]:
         return dict(settings)
+
+    def prepare(self, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+        self.prepared.append({**manifest, **settings})
 
     def launch(
         self, run: QueuedRun, manifest: Mapping[str, Any], settings: Mapping[str, Any], ended: Callable[[], None]
@@ -158,6 +162,18 @@ def test_a_worker_executes_as_many_as_it_may_and_goes_on_as_they_end(database: D
 def test_a_worker_says_when_its_next_run_is_due(database: Database, executing: Executing) -> None:
     ask(database, deploy(database), MIDNIGHT + 60)
     assert started(executing).step(MIDNIGHT) == MIDNIGHT + 60
+
+
+def test_a_worker_prepares_for_what_it_may_have_to_execute(database: Database, executing: Executing) -> None:
+    create_pool(database, "mine", settings={"env": {"STAGE": "test"}})
+    deploy(database, name="first", pool="mine")
+    deploy(database, name="elsewhere", pool="default")
+    deploy(database, name="paused", pool="mine", paused=True)
+    worker = started(executing, pool="mine")
+    worker.step(MIDNIGHT)
+    (prepared,) = executing.prepared
+    assert prepared["env"] == {"STAGE": "test"}
+    assert not executing.begun
 
 
 def test_what_ends_without_a_word_has_crashed(database: Database, executing: Executing) -> None:
