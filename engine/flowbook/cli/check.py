@@ -16,7 +16,7 @@ from flowbook.errors import NotebookError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowbook.promote.checks import Finding
+    from flowbook.promote.checks.finding import Finding
 
 
 @click.command(epilog="Example: flowbook check report.ipynb --format github")
@@ -37,8 +37,7 @@ def check(notebooks: tuple[str, ...], flow: str | None, form: str, strict: bool,
 
     Exits with 1 if a run of one would certainly fail, and with 2 if a file is no notebook.
     """
-    from flowbook.promote.checks import Severity
-    from flowbook.promote.checks.finding import listed
+    from flowbook.promote.checks.finding import Severity, listed
 
     said = {name: value for name, value in planning.items() if value is not None}
     found, unread = _findings(notebooks, flow, said)

@@ -52,9 +52,8 @@ def read_called(
     `parameters` go before the ``name=value`` of `parameter_texts`; `flow` chooses among several flows; it is executed
     in `cwd`, by default in its own folder, and by `kernel` instead of its own. Raises NotebookError and ParameterError.
     """
-    from flowbook.promote.manifest import what_runs
     from flowbook.promote.notebook import read_notebook, snapshot
-    from flowbook.promote.reading import read
+    from flowbook.promote.reading import read, what_runs
 
     check_depth(path)
     path = path.expanduser().absolute()

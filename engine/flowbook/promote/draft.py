@@ -14,9 +14,10 @@ from flowbook.core.durations import duration_text
 from flowbook.errors import FlowbookError, UsageError
 from flowbook.promote.cells import Role, understand
 from flowbook.promote.changes import changed_cells
-from flowbook.promote.checks import Finding, findings
 from flowbook.promote.checks.checking import check_notebook
 from flowbook.promote.checks.data_reads import DataRead, reads_of
+from flowbook.promote.checks.finding import Finding
+from flowbook.promote.checks.findings import findings
 from flowbook.promote.data_files import DECLARED, is_there, plain_name
 from flowbook.promote.fields import ParameterField, fields_of, problems
 from flowbook.promote.kinds import flows_in

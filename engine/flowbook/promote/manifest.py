@@ -16,8 +16,7 @@ from flowbook.promote.cells import KnownCell, parsed
 from flowbook.promote.checks.data_reads import DataRead
 from flowbook.promote.data_files import read_files
 from flowbook.promote.local_code import environment_names, installed, local_imports
-from flowbook.promote.parameters import schema_to_json
-from flowbook.promote.reading import Reading
+from flowbook.promote.reading import Reading, what_runs
 
 
 def make_manifest(
@@ -41,24 +40,6 @@ def make_manifest(
         "local_imports": imported_files(reading, path.parent),
         "data_files": read_files(reads, path.parent),
         "distributions": installed(),
-    }
-
-
-def what_runs(path: Path, sha: str, reading: Reading) -> dict[str, Any]:
-    """What of the manifest a process needs that executes the notebook."""
-    flow = reading.flow
-    return {
-        "snapshot": sha,
-        "source": str(path),
-        "cwd": str(path.parent),
-        "kind": reading.kind.value,
-        "entrypoint": path.name + (f":{flow.variable}" if flow else ""),
-        "flow": flow.variable if flow else None,
-        "is_async": flow is not None and isinstance(flow.function, ast.AsyncFunctionDef),
-        "slice": [known.cell.index for known in reading.slice_],
-        "language": reading.language,
-        "kernel": reading.kernel,
-        "schema": schema_to_json(reading.schema),
     }
 
 

@@ -18,7 +18,6 @@ from flowbook.promote.data_files import DECLARED, gone
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.kernel import kernel_of
 from flowbook.promote.kinds import Kind
-from flowbook.promote.local_code import changed_imports
 from flowbook.promote.notebook import parse_notebook
 from flowbook.promote.parameters import schema_from_json, validate
 from flowbook.promote.plan import Plan, plan_of
@@ -48,12 +47,20 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
         )
     if not os.access(folder, os.R_OK | os.X_OK):
         raise NotebookError(f"The folder of the notebook, {folder}, may not be opened by the user of the worker.")
-    for name in changed_imports(manifest["local_imports"], folder):
-        print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
+    _warn_of_changed(manifest["local_imports"], folder)
     _check_data_files(manifest, folder)
     notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
     return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
+
+
+def _warn_of_changed(imported: dict[str, str], folder: Path) -> None:
+    """Say which of the files that the notebook imports are others than when it was promoted."""
+    if imported:
+        from flowbook.promote.local_code import changed_imports
+
+        for name in changed_imports(imported, folder):
+            print(f"Warning: {name} is not as it was when the notebook was promoted.")  # noqa: T201 - this is the log
 
 
 def _check_data_files(manifest: Mapping[str, Any], folder: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 from flowbook import engine
 from flowbook.core.deploying import settings_from_json
 from flowbook.errors import UsageError
-from flowbook.promote.checks import Ran, findings
 from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.checks.finding import refuse_errors
+from flowbook.promote.checks.findings import findings
+from flowbook.promote.checks.runs import Ran
 from flowbook.promote.data_files import declared_files
 from flowbook.promote.lock import make_lock
 from flowbook.promote.manifest import make_manifest, summary_of

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from flowbook.cells import NotebookGraph
 from flowbook.errors import NotebookError
@@ -12,7 +14,7 @@ from flowbook.promote.checks.finding import Finding
 from flowbook.promote.kernels import choose_kernel
 from flowbook.promote.kinds import DefinedFlow, Kind, check_graph, choose_flow, flows_in, slice_of
 from flowbook.promote.notebook import CodeCell, code_cells, language_of
-from flowbook.promote.parameters import Schema, schema_of
+from flowbook.promote.parameters import Schema, schema_of, schema_to_json
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -47,6 +49,24 @@ def read(notebook: NotebookNode, wanted_flow: str | None) -> Reading:
     if wanted_flow is not None:
         raise NotebookError(f"A notebook in {language} defines no flow; leave out --flow.")
     return Reading(kind=Kind.PLAIN, language=language, kernel=kernel, findings=findings)
+
+
+def what_runs(path: Path, sha: str, reading: Reading) -> dict[str, Any]:
+    """What of the manifest a process needs that executes the notebook."""
+    flow = reading.flow
+    return {
+        "snapshot": sha,
+        "source": str(path),
+        "cwd": str(path.parent),
+        "kind": reading.kind.value,
+        "entrypoint": path.name + (f":{flow.variable}" if flow else ""),
+        "flow": flow.variable if flow else None,
+        "is_async": flow is not None and isinstance(flow.function, ast.AsyncFunctionDef),
+        "slice": [known.cell.index for known in reading.slice_],
+        "language": reading.language,
+        "kernel": reading.kernel,
+        "schema": schema_to_json(reading.schema),
+    }
 
 
 def _read_python(cells: list[CodeCell], wanted_flow: str | None, kernel: str, findings: tuple[Finding, ...]) -> Reading:

@@ -15,11 +15,11 @@ import pytest
 
 from flowbook import engine
 from flowbook.promote import promote
-from flowbook.promote.checks import Ran
 from flowbook.promote.checks.checking import check_file
 from flowbook.promote.checks.finding import UnfitNotebook
 from flowbook.promote.checks.pickling import UNPICKLABLE
 from flowbook.promote.checks.places import SourceLines
+from flowbook.promote.checks.runs import Ran
 from flowbook.run.pickles import why_not_pickled
 from flowbook.store.deployments import all_deployments, find_deployment, manifest_of
 

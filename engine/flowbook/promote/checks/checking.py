@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.durations import seconds
 from flowbook.errors import FlowbookError, NotebookError
 from flowbook.promote.cells import KnownCell
-from flowbook.promote.checks import Ran, findings
 from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
+from flowbook.promote.checks.findings import findings
 from flowbook.promote.checks.magic_lines import magic_lines
+from flowbook.promote.checks.runs import Ran
 from flowbook.promote.notebook import CellMistake, read_notebook
 from flowbook.promote.options import planned_schedules
 from flowbook.promote.reading import read
