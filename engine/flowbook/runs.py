@@ -13,6 +13,7 @@ from flowbook.core.jsonable import plain_text
 from flowbook.core.states import State, StateType
 from flowbook.core.view import WORDS, RunView, look_of, reduce_run
 from flowbook.errors import NotFound, UsageError, did_you_mean
+from flowbook.settings import current_settings
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select
@@ -201,7 +202,7 @@ def last_success(flow: str, task_key: str, *, but: str = "") -> tuple[int, float
 
 def run_folder(flow_run_id: str) -> Path:
     """The folder of one run's files."""
-    return engine.engine().settings.home / "runs" / flow_run_id
+    return current_settings().home / "runs" / flow_run_id
 
 
 def _summaries() -> Select[Any]:

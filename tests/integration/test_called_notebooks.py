@@ -22,6 +22,8 @@ from flowbook.core.view import RunView
 from flowbook.engine import engine
 from flowbook.errors import MissingResult, NotebookRunFailed
 from flowbook.flow_runs import cancel_flow_run
+from flowbook.promote.called import kernel_begun, read_called
+from flowbook.run.ids import new_id
 from flowbook.runs import RunSummary, find_run, recent_runs, run_folder, run_view
 from flowbook.runtime.output import output_of
 from flowbook.store.retention import delete_runs
@@ -99,6 +101,30 @@ def test_a_cell_that_fails_is_the_last_word(make_notebook: Any, tmp_path: Path) 
     assert outputs(out) == ["before\n", "division by zero", ""]
     assert out.stat().st_mode & 0o777 == 0o640
     assert "ZeroDivisionError: division by zero" in done.stderr.splitlines()[-1]
+
+
+def test_a_kernel_that_has_begun_ends_with_a_run_that_cannot_be_recorded(make_notebook: Any) -> None:
+    begun: list[psutil.Process] = []
+    with pytest.raises(OSError, match="no space"), kernel_begun(read_called(make_notebook(*PLAIN)), new_id()) as kernel:
+        begun.append(psutil.Process(kernel.pid))
+        raise OSError("no space")
+    assert not begun[0].is_running()
+    assert not Path(kernel.folder).exists()
+
+
+def test_a_kernel_that_cannot_begin_fails_the_run_that_is_recorded(
+    make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "jupyter" / "kernels" / "uprooted"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["/no/such/python", "-f", "{connection_file}"], "display_name": "x", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    ended = run(make_notebook(*PLAIN), "--kernel", "uprooted")
+    assert ended.returncode == 1
+    assert "The kernel 'uprooted' did not start" in ended.stderr
+    assert "/no/such/python" in ended.stderr
+    assert recent_runs()[0].state_name == "Failed"
 
 
 def test_ctrl_c_cancels_the_run_with_its_kernel(make_notebook: Any, tmp_path: Path) -> None:

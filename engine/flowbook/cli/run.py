@@ -80,10 +80,13 @@ def _executed(
     **how: Any,
 ) -> int:
     from flowbook.cli.running import execute_here
-    from flowbook.promote.called import read_called, record
+    from flowbook.promote.called import kernel_begun, read_called, record
+    from flowbook.run.ids import new_id
 
-    called = read_called(notebook, parameters, parameter_texts=params, **how)
-    return execute_here(record(called, name=name, tags=tags, output=output), output, quiet=quiet)
+    called, run_id = read_called(notebook, parameters, parameter_texts=params, **how), new_id()
+    with kernel_begun(called, run_id) as kernel:  # while it begins, the run is recorded
+        run = record(called, run_id, name=name, tags=tags, output=output)
+        return execute_here(run, output, quiet=quiet, kernel=kernel)
 
 
 def _checked_output(out: Path, notebook: Path, *, force: bool) -> str:

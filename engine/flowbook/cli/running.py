@@ -13,20 +13,21 @@ import click
 
 if TYPE_CHECKING:
     from flowbook.core.view import RunReducer
+    from flowbook.promote.kernel_process import KernelProcess
     from flowbook.store.queue import QueuedRun
 
 _LOOK_EVERY = 0.25  # seconds
 _CANCELLED = 130  # what a shell says of a program that Ctrl-C has ended
 
 
-def execute_here(run: QueuedRun, output: str | None, *, quiet: bool) -> int:
-    """Execute a run that this process has; returns the exit status."""
+def execute_here(run: QueuedRun, output: str | None, *, quiet: bool, kernel: KernelProcess) -> int:
+    """Execute a run that this process has in the process of `kernel`; returns the exit status."""
     from flowbook.core.text import sentence
     from flowbook.promote.execute import execute_called
     from flowbook.runs import run_folder, run_view
 
     with _progress(run, quiet=quiet), redirect_stdout(sys.stderr):
-        execute_called(run)
+        execute_called(run, kernel)
     view = run_view(run.id)
     kept = run_folder(run.id) / "notebook.ipynb"
     if output is not None:

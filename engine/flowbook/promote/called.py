@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.errors import FlowbookError, NotebookError, did_you_mean
@@ -22,6 +23,9 @@ from flowbook.runs import run_folder
 from flowbook.store.files import write_file
 from flowbook.store.processes import this_process
 from flowbook.store.queue import NewRun, QueuedRun, record_called
+
+if TYPE_CHECKING:
+    from flowbook.promote.kernel_process import KernelProcess
 
 #: In the environment of a kernel: how many notebooks have called each other up to this one.
 DEPTH = "FLOWBOOK_NOTEBOOK_DEPTH"
@@ -75,8 +79,26 @@ def read_called(
     )
 
 
+@contextmanager
+def kernel_begun(called: CalledNotebook, run_id: str) -> Iterator[KernelProcess]:
+    """The process of the kernel that is going to execute the notebook as the run of this id, started beside the block.
+
+    Only Python's: those of other languages do not all end with the process that has started them.
+    """
+    from flowbook.promote.kernel import kernel_environment
+    from flowbook.promote.kernel_process import KernelProcess, started_early
+
+    name, cwd = called.manifest["kernel"], called.manifest["cwd"]
+    if called.manifest["language"] != "python":
+        yield KernelProcess(name)
+        return
+    with started_early(name, cwd=cwd, env=kernel_environment(run_folder(run_id), depth() + 1)) as process:
+        yield process
+
+
 def record(
     called: CalledNotebook,
+    run_id: str | None = None,
     *,
     parent_id: str | None = None,
     name: str | None = None,
@@ -88,7 +110,7 @@ def record(
     `also` is added to its manifest. Its folder is there before the run is: whoever finds the run can execute it.
     """
     run = NewRun(
-        id=new_id(),
+        id=run_id or new_id(),
         parameters=called.parameters,
         due=time.time(),
         trigger="call" if parent_id is None else "parent",

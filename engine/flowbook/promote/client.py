@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from jupyter_core.utils import ensure_async
@@ -24,12 +21,11 @@ from nbformat import NotebookNode
 
 from flowbook.errors import FlowbookError
 from flowbook.promote.channels import Channels, Hearing, Message
-from flowbook.promote.kernels import kernel_specs
+from flowbook.promote.kernel_process import KernelProcess
 from flowbook.promote.outputs import add_output, is_left_out
 
 _ALIVE_EVERY = 0.5  # seconds
 _IDLE_WITHIN = 30.0  # seconds without a message, after the reply to a request and before its last output
-_LONGEST_SOCKET = 90  # bytes; a path of a socket may have 107 on Linux and 103 on macOS
 _LAST_WORDS = 0.3  # seconds for messages of a dead kernel that are still under way
 _INTERRUPT_GRACE = 0.6  # seconds for an interrupted cell to end, before its kernel is ended
 
@@ -71,10 +67,9 @@ class _Request:
 class RunClient(NotebookClient):
     """Executes cells of a notebook in a kernel of its own. `changed` is called whenever the notebook has changed."""
 
-    def __init__(self, notebook: NotebookNode, *, kernel: str, changed: Callable[[], None]) -> None:
-        super().__init__(notebook, kernel_name=kernel)
-        self.sockets = ""
-        """The folder of the sockets to the kernel; it is gone with the kernel."""
+    def __init__(self, notebook: NotebookNode, *, kernel: KernelProcess, changed: Callable[[], None]) -> None:
+        super().__init__(notebook, kernel_name=kernel.name)
+        self.kernel = kernel
         self._changed = changed
         self._requests: dict[str, _Request] = {}
         self._hearings: list[Hearing] = []
@@ -85,23 +80,17 @@ class RunClient(NotebookClient):
     @contextlib.asynccontextmanager
     async def started(self, *, cwd: str, env: Mapping[str, str]) -> AsyncIterator[None]:
         """Start the kernel, and end it when the block ends; raises KernelDied if it does not start."""
-        with tempfile.TemporaryDirectory(prefix="flowbook-", ignore_cleanup_errors=True) as folder:
-            self.sockets = folder
-            manager = self.create_kernel_manager()
-            manager.kernel_spec_manager = kernel_specs()
-            _connect_in(folder, manager)
-            manager.client_factory = Channels
-            process = None
-            try:
-                await self.async_start_new_kernel(cwd=cwd, env=dict(env))
-                process = getattr(getattr(self.km, "provisioner", None), "process", None)
-                await self.async_start_new_kernel_client()
-            except Exception as error:
-                why = _why_not_ready(error, process)
-                raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {why}.") from error
-            self._keep_language()
-            async with self._reading():
-                yield
+        process = None
+        try:
+            await self.kernel.start(cwd=cwd, env=env)
+            self.km, process = self.kernel.manager, self.kernel.handle
+            await self.async_start_new_kernel_client()
+        except Exception as error:
+            why = _why_not_ready(error, process)
+            raise KernelDied(f"The kernel {self.kernel_name!r} did not start: {why}.") from error
+        self._keep_language()
+        async with self._reading():
+            yield
 
     def _keep_language(self) -> None:
         """Note in the notebook what the kernel says of its language, as Jupyter does: viewers colour code by it."""
@@ -126,11 +115,6 @@ class RunClient(NotebookClient):
             await asyncio.gather(watching, return_exceptions=True)
             self.set_widgets_metadata()
             await self._async_cleanup_kernel()
-
-    @property
-    def kernel_pid(self) -> int | None:
-        """The process of the kernel, if it is one of this machine."""
-        return getattr(getattr(self.km, "provisioner", None), "pid", None)
 
     def stop(self, reason: BaseException) -> None:
         """End what waits for the kernel with `reason`, now and from now on."""
@@ -276,18 +260,6 @@ def _told(status: int) -> str:
         hint = ", perhaps for lack of memory" if name == "SIGKILL" else ""
         return f"killed by {name}{hint}"
     return f"killed by signal {-status}"
-
-
-def _connect_in(folder: str, manager: Any) -> None:
-    """Talk to the kernel through files in a folder that only this user can open, where the system has such sockets.
-
-    Kernels of other languages do not all know them; they listen on a port of this machine, behind a key.
-    """
-    manager.connection_file = str(Path(folder, "kernel.json"))
-    sockets = Path(folder, "s")
-    is_python = manager.kernel_spec is not None and manager.kernel_spec.language == "python"
-    if is_python and os.name == "posix" and len(os.fsencode(sockets)) < _LONGEST_SOCKET:
-        manager.transport, manager.ip = "ipc", str(sockets)
 
 
 def _print_text(message: dict[str, Any]) -> None:

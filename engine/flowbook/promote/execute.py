@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.core.states import cancelled
@@ -24,6 +25,9 @@ from flowbook.store.deployments import manifest_of
 from flowbook.store.processes import this_process
 from flowbook.store.queue import QueuedRun, queued_run, take_over
 from flowbook.store.reaper import end
+
+if TYPE_CHECKING:
+    from flowbook.promote.kernel_process import KernelProcess
 
 
 def main(arguments: list[str]) -> int:
@@ -45,17 +49,25 @@ def main(arguments: list[str]) -> int:
     return _execute_to_end(run, ("flowbook.promote.execute", *arguments), given)
 
 
-def execute_called(run: QueuedRun) -> None:
-    """Execute a run that this process has recorded, and that no deployment has, to its end."""
+def execute_called(run: QueuedRun, kernel: KernelProcess | None = None) -> None:
+    """Execute a run that this process has recorded, and that no deployment has, to its end.
+
+    It is executed in the process of a `kernel` that is starting, if there is one.
+    """
     engine.engine().journal.claims.hold(run.id, run.fence)
     logs.quiet_terminal()
     try:
-        _execute_to_end(run)
+        _execute_to_end(run, kernel=kernel)
     except KeyboardInterrupt:  # before the run could hear of it
         end(engine.engine().database, run.id, cancelled("Interrupted."))
 
 
-def _execute_to_end(run: QueuedRun, module: Sequence[str] = (), env: Mapping[str, str] | None = None) -> int:
+def _execute_to_end(
+    run: QueuedRun,
+    module: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    kernel: KernelProcess | None = None,
+) -> int:
     """Returns the exit status. `module` and `env` begin this process anew, in another environment."""
     try:
         manifest = _manifest(run)
@@ -68,10 +80,11 @@ def _execute_to_end(run: QueuedRun, module: Sequence[str] = (), env: Mapping[str
         if manifest["kind"] in ("python", "pickle"):
             from flowbook.promote.flow_run import execute
         else:
+            from flowbook.promote import notebook_run
             from flowbook.promote.imports import spare_formats
-            from flowbook.promote.notebook_run import execute
 
             spare_formats()
+            execute = partial(notebook_run.execute, kernel=kernel)
         gc.freeze()
         gc.enable()
         execute(run, manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook.promote.called import DEPTH
@@ -26,19 +27,24 @@ def kernel_of(manifest: Mapping[str, Any]) -> str:
     return "python3" if os.environ.get(INSIDE) else kernel
 
 
-@contextlib.asynccontextmanager
-async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> AsyncIterator[None]:
-    """The kernel of the run, in the notebook's folder, for as long as the block lasts."""
-    env = {
+def kernel_environment(folder: Path, depth: int) -> dict[str, str]:
+    """The environment of the kernel of a run whose files are in `folder`; see `flowbook.promote.called.depth`."""
+    return {
         **os.environ,
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "FLOWBOOK_HOME": str(current_settings().home),
-        RUN_FOLDER: str(folder.path),
-        DEPTH: str(plan.manifest.get("depth", 0)),
+        RUN_FOLDER: str(folder),
+        DEPTH: str(depth),
     }
+
+
+@contextlib.asynccontextmanager
+async def started_kernel(plan: Plan, client: RunClient, folder: RunFolder) -> AsyncIterator[None]:
+    """The kernel of the run, in the notebook's folder, for as long as the block lasts."""
+    env = kernel_environment(folder.path, plan.manifest.get("depth", 0))
     try:
         async with client.started(cwd=plan.manifest["cwd"], env=env):
-            folder.write_kernel(client.kernel_pid, client.sockets)
+            folder.write_kernel(client.kernel.pid, client.kernel.folder)
             # nbclient looks at each output by a part of the schema; by default nbformat first compiles all of it.
             os.environ.setdefault("NBFORMAT_VALIDATOR", "jsonschema")  # and the kernel does not inherit it
             yield

@@ -17,6 +17,7 @@ from flowbook.promote.claimed import as_flow_run, execution_folder, fail
 from flowbook.promote.data_files import DECLARED, gone
 from flowbook.promote.folder import RunFolder
 from flowbook.promote.kernel import kernel_of
+from flowbook.promote.kernel_process import KernelProcess
 from flowbook.promote.kinds import Kind
 from flowbook.promote.notebook import parse_notebook
 from flowbook.promote.parameters import schema_from_json, validate
@@ -32,9 +33,18 @@ if TYPE_CHECKING:
 _KERNEL_GRACE = 1.2  # seconds that the kernel has to end a flow, before it is ended itself
 
 
-def execute(run: QueuedRun, manifest: Mapping[str, Any]) -> None:
-    """Execute the run to its end; raises a FlowbookError for one that cannot begin."""
-    asyncio.run(_execute(_planned(run, manifest)))
+def execute(run: QueuedRun, manifest: Mapping[str, Any], kernel: KernelProcess | None = None) -> None:
+    """Execute the run to its end, in the process of a `kernel` that is starting, if there is one.
+
+    Raises a FlowbookError for a run that cannot begin.
+    """
+    plan, own = _planned(run, manifest), kernel is None
+    kernel = kernel or KernelProcess(kernel_of(manifest))
+    try:
+        asyncio.run(_execute(plan, kernel))
+    finally:
+        if own:
+            kernel.end()
 
 
 def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
@@ -82,13 +92,13 @@ def _content(run: QueuedRun, sha: str) -> bytes:
     return load_snapshot(engine.engine().database, sha, before)
 
 
-async def _execute(plan: Plan) -> None:
+async def _execute(plan: Plan, kernel: KernelProcess) -> None:
     from flowbook.promote.client import RunClient
 
     folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
     folder.write_facts(plan.facts(folder.write_snapshot()))
     folder.save(growing=True)
-    client = RunClient(plan.notebook, kernel=kernel_of(plan.manifest), changed=folder.changed)
+    client = RunClient(plan.notebook, kernel=kernel, changed=folder.changed)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, client.stop, SystemExit(_told_to_stop(plan.run)))
     loop.add_signal_handler(signal.SIGINT, _interrupt, plan.run, client)
