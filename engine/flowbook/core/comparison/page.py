@@ -88,7 +88,7 @@ def _titles(found: Comparison, first: str) -> list[str]:
 
 def _parameters(found: Comparison) -> str:
     rows = [
-        [escape(one_line(each.name)), *(("none" if v is None else _code(v)) for v in (each.before, each.after))]
+        [escape(one_line(each.name)), *(("not given" if v is None else _code(v)) for v in (each.before, each.after))]
         for each in found.parameters
     ]
     return _table(_titles(found, "Parameter"), rows)

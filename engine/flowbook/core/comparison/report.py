@@ -47,7 +47,7 @@ def _about(found: Comparison) -> Iterable[str]:
 def _parameters(found: Comparison) -> Iterable[str]:
     for each in found.parameters:
         name = one_line(each.name)
-        old, new = (value if value is not None else "(none)" for value in (each.before, each.after))
+        old, new = (value if value is not None else "(not given)" for value in (each.before, each.after))
         line = f"  {name}: {old} → {new}"
         yield from [line] if text_width(line) <= WIDTH else [f"  {name}:", f"    - {old}", f"    + {new}"]
 
