@@ -165,8 +165,9 @@ def test_run_once_with_parameters_from_the_command_line(make_notebook: Any, tmp_
     assert cli("deployment", "run", "report", "--param", "day=2026-01-01", "--param", "n=7").returncode == 0
     assert cli("deployment", "run", "report", "--params", '{"n": 9}').returncode == 0
     once = cli("worker", "start", "--run-once")
-    assert once.returncode == 0, once.stderr
     assert once.stdout.endswith("2 runs were executed.\n")
+    assert (once.returncode, once.stderr) == (1, "Run 2 did not complete. See why with: flowbook runs show 2\n")
+    assert cli("worker", "start", "--run-once").returncode == 0  # nothing is due, so nothing failed
     shown = cli("runs", "show", "1").stdout
     assert "Succeeded in" in shown
     executed = re.search(r"Executed notebook: +(\S+)", shown)

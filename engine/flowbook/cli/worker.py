@@ -10,6 +10,8 @@ import click
 from flowbook.cli.options import moment, output_option, pool_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flowbook.schedule.service import Service
 
 _limit_option = click.option(
@@ -31,7 +33,8 @@ def worker() -> None:
 def start(pool: str, queues: tuple[str, ...], limit: int, name: str | None, run_once: bool) -> None:
     """Start a worker: it fires schedules and executes runs until it is stopped (Ctrl-C, SIGTERM).
 
-    The first signal lets runs come to their end for 30 seconds, the second ends them at once.
+    The first signal lets runs come to their end for 30 seconds, the second ends them at once. With --run-once the exit
+    status is 1 if a run did not complete.
     """
     from flowbook import engine
     from flowbook.run.lifeline import when_cut
@@ -47,7 +50,9 @@ def start(pool: str, queues: tuple[str, ...], limit: int, name: str | None, run_
         if run_once:
             count = hearing_signals(made.run_once)
             click.echo(f"{count} {'run was' if count == 1 else 'runs were'} executed.")
-            return
+            if failed := made.unsuccessful():
+                click.echo(f"{_not_completed(failed)} See why with: flowbook runs show {failed[0]}", err=True)
+            sys.exit(bool(failed))
         print_line(f"The worker is ready, for {limit} runs of pool {pool!r} at a time. Stop it with Ctrl-C.")
         hearing_signals(made.run)
 
@@ -121,6 +126,11 @@ def install(pool: str, limit: int, name: str | None, now: bool, only_print: bool
     click.echo("Start it now, and whenever you log in; the last one has it run while you are not logged in too:")
     for command in service.commands():
         click.echo(f"  {command}")
+
+
+def _not_completed(numbers: Sequence[int]) -> str:
+    named = ", ".join(map(str, numbers))
+    return f"Run {named} did not complete." if len(numbers) == 1 else f"Runs {named} did not complete."
 
 
 def _say_cron(service: Service) -> None:

@@ -69,6 +69,8 @@ class Worker:
         self.name = name or f"{self.claimant.process.host}-{self.claimant.process.pid}"
         self.type = worker_type(pool_named(self.database, pool).type if pool is not None else "process")
         self.launched: list[Launched] = []
+        self.claimed: dict[str, int] = {}
+        """The numbers of the runs that `run_once` took, by their ids."""
         self.stopping = threading.Event()
         self.at_once = threading.Event()
         self._wake = threading.Event()
@@ -98,20 +100,24 @@ class Worker:
         set_right(self.database, self.loop.clock.now())
         make_due_runs(self.database, self.loop.clock.now())
         reap(self.database)
-        count = 0
         try:
             while not self.stopping.is_set():
                 self._wake.clear()
                 self._collect()
-                count += self._claim_due(self.loop.clock.now())
+                self.claimed |= {run.id: run.number for run in self._claim_due(self.loop.clock.now())}
                 if not self.launched:
-                    return count
+                    break
                 self._wake.wait()
             self._let_finish()
         finally:
             self._end_all()
             self.loop.clock.close()
-        return count
+        return len(self.claimed)
+
+    def unsuccessful(self) -> list[int]:
+        """The numbers of the runs that `run_once` took and that failed, crashed or were cancelled."""
+        ends = {"FAILED", "CRASHED", "CANCELLED"}
+        return [number for id_, number in self.claimed.items() if queued_run(self.database, id_).state_type in ends]
 
     def stop(self) -> None:
         """Claim nothing more. Called again: end the runs at once."""
@@ -142,15 +148,15 @@ class Worker:
         self._pruner.tick(ticks, now)
         return due
 
-    def _claim_due(self, now: float) -> int:
+    def _claim_due(self, now: float) -> Sequence[QueuedRun]:
         free = self.limit - len(self.launched)
         if free <= 0:
-            return 0
+            return ()
         self._settle_collisions(now)
         claimed = claim_due(self.database, self.claimant, now, free)
         for run in claimed:
             self._start(run)
-        return len(claimed)
+        return claimed
 
     def _settle_collisions(self, now: float) -> None:
         """Cancel what the deployments say of runs that are due while others of theirs are executed."""
