@@ -64,6 +64,20 @@ def understand(cells: list[CodeCell]) -> list[KnownCell]:
     return known
 
 
+def mistakes_in(cells: list[CodeCell]) -> list[CellMistake]:
+    """Every cell of a Python notebook that cannot be read by itself: its Python, or its ``%%task`` line."""
+    found = []
+    for cell in cells:
+        mistake = _unreadable(cell)
+        try:
+            _line(cell)
+        except CellMistake as error:
+            mistake = error
+        if mistake is not None:
+            found.append(mistake)
+    return found
+
+
 def loads_extensions(cell: CodeCell) -> bool:
     """Whether other cells may need it for what its magics set up."""
     return bool(_LOADS.search(cell.source))
@@ -129,15 +143,22 @@ def _analyses(cells: list[CodeCell]) -> tuple[Analysis, ...]:
 def _blamed(cells: list[CodeCell], error: Exception) -> NotebookError:
     """The error, told with the cell that it is about: the first one that cannot be analysed by itself."""
     for cell in cells:
-        try:
-            analyze_cells([cell.source])
-        except SyntaxError as found:
-            text = (found.text or "").strip()
-            shown = f": {text}" if text else ""
-            return CellMistake(cell, found.lineno or 1, f"{found.msg}{shown}")
-        except (ValueError, RecursionError) as found:
-            return CellMistake(cell, None, f"cannot be read as Python: {found}.")
+        if (mistake := _unreadable(cell)) is not None:
+            return mistake
     return NotebookError(f"The cells cannot be read as Python: {error}.")
+
+
+def _unreadable(cell: CodeCell) -> CellMistake | None:
+    """Why a cell by itself cannot be read as Python; None if it can."""
+    try:
+        analyze_cells([cell.source])
+    except SyntaxError as found:
+        text = (found.text or "").strip()
+        shown = f": {text}" if text else ""
+        return CellMistake(cell, found.lineno or 1, f"{found.msg}{shown}")
+    except (ValueError, RecursionError) as found:
+        return CellMistake(cell, None, f"cannot be read as Python: {found}.")
+    return None
 
 
 def _first_line(source: str) -> str:

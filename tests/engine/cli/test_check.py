@@ -53,6 +53,17 @@ def test_findings_as_json(make_notebook: Any) -> None:
     assert (second["severity"], second["cell"], second["line"]) == ("warning", 1, 1)
 
 
+def test_every_cell_that_cannot_be_read_is_told(make_notebook: Any) -> None:
+    cells = ("x = (", "%%task a --retires 3\nz = 1", "y = 1", "%%task b\ny = = 2", "%%task c --after d\nq = 1")
+    answer = cli("check", str(make_notebook("book", *cells)))
+    assert answer.exit_code == 1
+    assert [line for line in answer.output.splitlines() if line.startswith("error")] == [
+        "error    Cell 1, line 1: '(' was never closed: x = (.",
+        "error    Cell 2, line 1: %%task has no option --retires. Did you mean '--retries'? `--help` lists them.",
+        "error    Cell 4, line 2: Invalid syntax: y = = 2.",
+    ]
+
+
 def test_several_notebooks_are_checked_and_one_that_is_none_does_not_hide_what_others_have(make_notebook: Any) -> None:
     good, bad = str(make_notebook("good", "x = 1")), str(make_notebook("bad", *BAD))
     answer = cli("check", good, bad)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.core.durations import seconds
 from flowbook.errors import FlowbookError, NotebookError
-from flowbook.promote.cells import KnownCell
+from flowbook.promote.cells import KnownCell, mistakes_in
 from flowbook.promote.checks.data_reads import reads_of
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.promote.checks.findings import findings
 from flowbook.promote.checks.magic_lines import magic_lines
 from flowbook.promote.checks.runs import Ran
-from flowbook.promote.notebook import CellMistake, read_notebook
+from flowbook.promote.notebook import CellMistake, code_cells, read_notebook
 from flowbook.promote.options import planned_schedules
 from flowbook.promote.reading import read
 
@@ -57,7 +57,12 @@ def check_notebook(
         in_cells = findings(reading, folder=folder, reads=reads_of(reading), ran=ran, values=values)
         return [*found, *_deploy_lines(reading.cells), *in_cells]
     except CellMistake as mistake:
-        return [*found, in_cell(Severity.ERROR, mistake.cell, mistake.line, _sentence(mistake.why), _CORRECT)]
+        others = [each for each in mistakes_in(list(code_cells(notebook))) if each.cell != mistake.cell]
+        mistakes = sorted([mistake, *others], key=lambda each: each.cell.index)
+        return [
+            *found,
+            *(in_cell(Severity.ERROR, one.cell, one.line, _sentence(one.why), _CORRECT) for one in mistakes),
+        ]
     except FlowbookError as error:
         return [*found, Finding(severity=Severity.ERROR, title="Notebook", why=_sentence(str(error)), fix=_CORRECT)]
 
