@@ -8,9 +8,18 @@ from typing import Any
 import click
 
 from flowbook.cli.backfill import backfill, fires
-from flowbook.cli.deployment_rows import deployment_row
+from flowbook.cli.deployment_rows import deployment_row, deployment_text
 from flowbook.cli.deployment_schedule import schedule
-from flowbook.cli.options import instant, json_object, moment, output_option, param_option, print_json, print_table
+from flowbook.cli.options import (
+    instant,
+    json_object,
+    moment,
+    output_option,
+    param_option,
+    print_json,
+    print_table,
+    version_number,
+)
 
 
 @click.group()
@@ -81,14 +90,19 @@ def ls(output: str) -> None:
 
 @deployment.command(epilog="Example: flowbook deployment inspect report")
 @click.argument("name")
-def inspect(name: str) -> None:
-    """Print what is known of a deployment, and what its newest version captured, as JSON."""
+@output_option
+def inspect(name: str, output: str) -> None:
+    """Show what is known of the deployment NAME, and what its newest version captured (all of it: --output json)."""
     from flowbook import engine
     from flowbook.store.deployments import find_deployment, manifest_of
 
     database = engine.engine().database
     found = find_deployment(database, name)
-    print_json({**deployment_row(database, found), "captured": manifest_of(database, found.id, found.version)})
+    row, captured = deployment_row(database, found), manifest_of(database, found.id, found.version)
+    if output == "json":
+        print_json({**row, "captured": captured})
+    else:
+        click.echo(deployment_text(row, captured))
 
 
 @deployment.command(epilog="Example: flowbook deployment pause report")
@@ -147,7 +161,7 @@ def versions(name: str, output: str) -> None:
 
 @deployment.command(epilog="Example: flowbook deployment lock report > requirements.txt")
 @click.argument("name")
-@click.option("--version", type=click.IntRange(1), metavar="N", help="That of an older version.")
+@click.option("--version", callback=version_number, metavar="N", help="That of an older version.")
 def lock(name: str, version: int | None) -> None:
     """Print the lock of the deployment NAME: what was installed where it was deployed, as pip and uv read it."""
     from flowbook import engine
@@ -158,7 +172,7 @@ def lock(name: str, version: int | None) -> None:
 
 @deployment.command(epilog="Example: flowbook deployment rollback report 3")
 @click.argument("name")
-@click.argument("version", type=click.IntRange(1), required=False)
+@click.argument("version", callback=version_number, required=False)
 def rollback(name: str, version: int | None) -> None:
     """Make a new version of the deployment NAME that is a copy of VERSION (default: the one before the newest).
 

@@ -41,6 +41,14 @@ def pool_option(command: F) -> F:
     return click.option("--pool", default="default", show_default=True, help="The work pool.")(command)
 
 
+def version_number(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """The number of a deployment's version, written as ``3`` or, as messages call it, ``v3``; raises BadParameter."""
+    digits = (text or "").removeprefix("v")
+    if text is not None and not (digits.isascii() and digits.isdigit() and int(digits)):
+        raise click.BadParameter(f"{text!r} is not a version; write its number, as 3 or v3.")
+    return int(digits) if digits else None
+
+
 def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
     """The names and values of texts ``NAME=VALUE``; raises BadParameter."""
     found = {}

@@ -67,7 +67,7 @@ def test_promote_says_what_was_made_and_when_it_runs(make_notebook: Any) -> None
     assert planned["next"] == listed[0]["next"]
     table = cli("deployment", "ls").output.splitlines()
     assert table[0].split() == ["Name", "Flow", "Version", "Pool", "Schedule", "Next", "run"]
-    inspected = json.loads(cli("deployment", "inspect", "report").output)
+    inspected = json.loads(cli("deployment", "inspect", "report", "--output", "json").output)
     assert inspected["captured"]["parameters"] == {"day": "2026-01-01"}
 
 

@@ -37,7 +37,7 @@ def plain(*args: str) -> Any:
 
 
 def inspected(name: str = "report") -> Any:
-    return plain("deployment", "inspect", name)
+    return plain("deployment", "inspect", name, "--output", "json")
 
 
 @pytest.fixture
@@ -206,6 +206,7 @@ def test_versions_say_what_changed_and_an_older_one_comes_back(report: Path) -> 
     found = inspected()
     assert (found["version"], found["schedules"], found["parameters"]) == (4, [], {})
     assert found["captured"]["snapshot"] == rows[2]["snapshot"]
+    assert cli("deployment", "rollback", "report", "v4").stderr.startswith("Error: Version 4 is the newest of ")
     back = ok("deployment", "rollback", "report")
     assert back.startswith("Deployed 'report', version 5: a copy of version 3.\nNext run: 2")
     found = inspected()
@@ -213,6 +214,17 @@ def test_versions_say_what_changed_and_an_older_one_comes_back(report: Path) -> 
     table = ok("deployment", "versions", "report").splitlines()
     assert table[1].startswith("5 ")
     assert table[1].endswith("a copy of version 3")
+
+
+def test_what_is_known_of_a_deployment_is_readable(report: Path) -> None:
+    ok("promote", str(report), "--schedule", "0 7 * * *", "--param", "n=3", "--description", "Prices", "--tag", "a")
+    shown = ok("deployment", "inspect", "report")
+    assert shown.startswith("Deployment 'report' · flow 'report' · version 2 of 20")
+    assert "\nFor:         Prices\nTags:        a\nRuns:        Every day at 07:00, UTC\nNext run:    20" in shown
+    assert "\nParameters:  day: str = ''\n             n: int = 3, as deployed\nSource:      " in shown
+    assert f"\nSource:      {report}\nExecutes:    report.ipynb\n" in shown
+    ok("deployment", "pause", "report")
+    assert "\nNext run:    none, it is paused\n" in ok("deployment", "inspect", "report")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_notebook_is_deployed_with_a_lock_until_it_is_said_otherwise(make_note
     printed = cli("deployment", "lock", "book")
     assert printed.startswith(f"# Python {platform.python_version()}\n")
     assert f"sqlalchemy=={version('sqlalchemy')}" in printed.lower().splitlines()
-    sha = json.loads(cli("deployment", "inspect", "book"))["captured"]["lock"]
+    sha = json.loads(cli("deployment", "inspect", "book", "--output", "json"))["captured"]["lock"]
     assert sha == make_lock().sha
     cli("promote", path, "--description", "as it stands")
     assert cli("deployment", "lock", "book", "--version", "3") == printed
