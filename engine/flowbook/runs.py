@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
 from flowbook.core.jsonable import plain_text
+from flowbook.core.plain import one_line, without_ansi
 from flowbook.core.states import State, StateType
 from flowbook.core.view import WORDS, RunView, look_of, reduce_run
 from flowbook.errors import NotFound, UsageError, did_you_mean
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunSummary",
+    "cell_traceback",
     "find_run",
     "flows_that_ran",
     "last_success",
@@ -203,6 +205,26 @@ def last_success(flow: str, task_key: str, *, but: str = "") -> tuple[int, float
 def run_folder(flow_run_id: str) -> Path:
     """The folder of one run's files."""
     return current_settings().home / "runs" / flow_run_id
+
+
+def cell_traceback(run: RunSummary, task: str) -> str:
+    """What the executed notebook of a run shows of the error of a cell, whose task run is called `task`.
+
+    If that cell shows none, it is the first error of the notebook. Empty if no executed notebook is kept here.
+    """
+    try:
+        cells = json.loads(Path(run.notebook or "").read_bytes())["cells"]
+    except (OSError, ValueError, LookupError):
+        return ""
+    errors = [
+        (cell["metadata"].get("flowbook", {}).get("task") != task, output["traceback"])
+        for cell in cells
+        for output in cell.get("outputs", ())
+        if output["output_type"] == "error"
+    ]
+    _, shown = min(errors, key=lambda error: error[0], default=(True, []))
+    lines = without_ansi("\n".join(shown)).splitlines()
+    return "\n".join(one_line(line) for line in lines if line.strip(" -"))
 
 
 def _summaries() -> Select[Any]:

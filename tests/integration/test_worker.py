@@ -173,7 +173,9 @@ def test_run_once_with_parameters_from_the_command_line(make_notebook: Any, tmp_
     executed = re.search(r"Executed notebook: +(\S+)", shown)
     assert executed is not None
     assert json.loads(Path(executed[1]).read_text())["cells"][1]["outputs"][0]["text"] == ["2026-01-01 8\n"]
-    assert "Failed at cell 2 · print(day, n + 1)" in cli("runs", "show", "last").stdout
+    shown = cli("runs", "show", "last").stdout
+    assert "Failed at cell 2 · print(day, n + 1)" in shown
+    assert "\nCell In[2], line 2\n      1 print(day, n + 1)\n----> 2 assert n < 9\n" in shown
 
 
 def test_watch_follows_a_run_to_its_end(

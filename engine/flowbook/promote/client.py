@@ -48,6 +48,8 @@ class CellFailed(Exception):
         told = str(reply.get("evalue") or "")
         if name == "SystemExit":
             told = f"the cell called sys.exit({told}), so the cells after it did not run"
+        elif name == "StdinNotImplementedError":  # its own words are about front ends
+            told = "the cell asked for input, as by input(), and nobody is there to answer. Make it a parameter"
         kind = type(name if name.isidentifier() else "CellFailed", (cls,), {})
         failure: CellFailed = kind(told)
         return failure
