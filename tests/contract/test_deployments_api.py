@@ -298,7 +298,7 @@ def test_parameters_are_checked_against_the_hints_of_the_flow_itself() -> None:
 
     visit.__annotations__["shop"] = Shop
     visited = flow(visit)
-    with pytest.raises(ParameterError, match=r"Parameter 'shop' of deployment visit/d\['rooms'\] does not fit"):
+    with pytest.raises(ParameterError, match=r"Parameter 'shop'\['rooms'\] of deployment visit/d does not fit"):
         visited.deploy("d", parameters={"shop": {"rooms": "none"}})
     visited.deploy("d", parameters={"shop": Shop(rooms=2)}, print_next_steps=False)
     assert stored("visit/d").parameters == {"shop": {"rooms": 2}}

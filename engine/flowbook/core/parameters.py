@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from flowbook.core.hints import adapter_for, holds_secrets, type_hints
@@ -81,12 +81,12 @@ def coerce(fn: Callable[..., Any], title: str, named: Mapping[str, Any]) -> dict
         elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             coerced[name] = _coerce_rest(named.get(name, ()), hint, title, name)
         elif name in named and not (named[name] is None and parameter.default is None):
-            coerced[name] = coerce_one(named[name], hint, f"parameter {name!r} of {title}", name)
+            coerced[name] = coerce_one(named[name], hint, f"parameter {name!r}", name, title)
     return coerced
 
 
-def coerce_one(value: Any, hint: Any, what: str, field: str) -> Any:
-    """`value` as the type `hint`; raises ParameterError saying that `what` does not fit."""
+def coerce_one(value: Any, hint: Any, what: str, field: str, title: str = "") -> Any:
+    """`value` as the type `hint`; raises ParameterError saying what of `what`, of `title`, does not fit."""
     if isinstance(hint, type) and type(value) is hint:
         return value
     from pydantic import ValidationError
@@ -98,15 +98,30 @@ def coerce_one(value: Any, hint: Any, what: str, field: str) -> Any:
         return adapter.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = "".join(f"[{part!r}]" for part in first["loc"])
+        where = "".join(f"[{part!r}]" for part in _path(value, first["loc"], is_missing=first["type"] == "missing"))
+        of = f" of {title}" if title else ""
         hidden = first["type"] == "missing" or holds_secrets(hint)
         it_is = "" if hidden else f" (it is {_shown(first.get('input'))})"
         if isinstance(first.get("input"), str):
             it_is += _AS_TEXT.get(first["type"], "")
         raise ParameterError(
-            f"{what[0].upper()}{what[1:]}{where} does not fit: {first['msg']}{it_is}.",
+            f"{what[0].upper()}{what[1:]}{where}{of} does not fit: {first['msg']}{it_is}.",
             field=field or str(first["loc"][0]),
         ) from None
+
+
+def _path(value: Any, location: Iterable[Any], *, is_missing: bool) -> Iterator[Any]:
+    """The keys of an error's location that lead into `value`: pydantic names the members of a union among them."""
+    for part in location:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            if not hasattr(value, str(part)):
+                if is_missing and isinstance(value, Mapping):
+                    yield part
+                continue
+            value = getattr(value, str(part))
+        yield part
 
 
 def unknown_parameter(name: str, title: str, known: Iterable[str]) -> ParameterError:
@@ -159,8 +174,8 @@ def _coerce_rest(values: Iterable[Any], hint: Any, title: str, name: str) -> tup
     """What ``*name: hint`` takes; a hint for all of them together (PEP 646) is left alone."""
     if typing.get_origin(hint) is typing.Unpack:
         return tuple(values)
-    what = f"parameter {name!r} of {title}"
-    return tuple(coerce_one(value, hint, f"{what}[{index}]", name) for index, value in enumerate(values))
+    what = f"parameter {name!r}"
+    return tuple(coerce_one(value, hint, f"{what}[{index}]", name, title) for index, value in enumerate(values))
 
 
 def _coerce_extra(extra: Mapping[str, Any], hint: Any, title: str) -> dict[str, Any]:
@@ -168,7 +183,7 @@ def _coerce_extra(extra: Mapping[str, Any], hint: Any, title: str) -> dict[str, 
     if typing.get_origin(hint) is typing.Unpack:
         together: dict[str, Any] = coerce_one(dict(extra), typing.get_args(hint)[0], title, "")
         return together
-    return {key: coerce_one(value, hint, f"parameter {key!r} of {title}", key) for key, value in extra.items()}
+    return {key: coerce_one(value, hint, f"parameter {key!r}", key, title) for key, value in extra.items()}
 
 
 #: How a value is written as text, by the types of pydantic's errors where its words do not say so.

@@ -115,7 +115,7 @@ def _coerced(parameter: Parameter, value: Any, title: str) -> Any:
         return value
     if value is None and parameter.default == "None":  # ``x: str = None`` means Optional
         return None
-    return coerce_one(value, hint, f"parameter {parameter.name!r} of {title}", parameter.name)
+    return coerce_one(value, hint, f"parameter {parameter.name!r}", parameter.name, title)
 
 
 def hint_of(parameter: Parameter) -> Any:

@@ -188,7 +188,7 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, st
         listed,
         ([1, "x"],),
         {},
-        "Parameter 'items' of flow 'f'[1] does not fit: Input should be a valid integer, unable to parse string as an"
+        "Parameter 'items'[1] of flow 'f' does not fit: Input should be a valid integer, unable to parse string as an"
         " integer (it is 'x').",
         "items",
     ),
@@ -196,7 +196,7 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, st
         model,
         ({"name": "n", "limit": "all"},),
         {},
-        "Parameter 'region' of flow 'f'['limit'] does not fit: Input should be a valid integer, unable to parse string"
+        "Parameter 'region'['limit'] of flow 'f' does not fit: Input should be a valid integer, unable to parse string"
         " as an integer (it is 'all').",
         "region",
     ),
@@ -205,7 +205,7 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, st
         everything,
         (1, 2, 3, "x"),
         {},
-        "Parameter 'rest' of flow 'f'[1] does not fit: Input should be a valid integer, unable to parse string as an"
+        "Parameter 'rest'[1] of flow 'f' does not fit: Input should be a valid integer, unable to parse string as an"
         " integer (it is 'x').",
         "rest",
     ),
@@ -240,13 +240,28 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str, st
         "Parameter 'x' of flow 'f' does not fit: Input should be an instance of Own (it is 3).",
         "x",
     ),
-    (hinted(Choice), ({},), {}, "Parameter 'x' of flow 'f'['name'] does not fit: Field required.", "x"),
-    (hinted(Region), ({},), {}, "Parameter 'x' of flow 'f'['name'] does not fit: Field required.", "x"),
+    (
+        hinted(int | list[int]),
+        (["one"],),
+        {},
+        "Parameter 'x' of flow 'f' does not fit: Input should be a valid integer (it is ['one']).",
+        "x",
+    ),
+    (
+        hinted(list[int] | None),
+        (["one"],),
+        {},
+        "Parameter 'x'[0] of flow 'f' does not fit: Input should be a valid integer, unable to parse string as an "
+        "integer (it is 'one').",
+        "x",
+    ),
+    (hinted(Choice), ({},), {}, "Parameter 'x'['name'] of flow 'f' does not fit: Field required.", "x"),
+    (hinted(Region), ({},), {}, "Parameter 'x'['name'] of flow 'f' does not fit: Field required.", "x"),
     (
         hinted(Even),
         ({"n": 3},),
         {},
-        "Parameter 'x' of flow 'f'['n'] does not fit: Value error, it is odd (it is 3).",
+        "Parameter 'x'['n'] of flow 'f' does not fit: Value error, it is odd (it is 3).",
         "x",
     ),
     (
