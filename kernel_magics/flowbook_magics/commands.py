@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowbook.cells.cell_lines import FLOW_CELL, TASK
 from flowbook.cells.grammar import Argument, Command, Kind, Option, pair, positive_count, positive_seconds
 from flowbook.core.deploying import CATCHUPS, OVERLAPS
+from flowbook.core.durations import seconds
 
 FLOW_SHOW = Command(name="%flow show", summary="Draw the graph of the tasks, without running it.")
 
@@ -166,6 +167,18 @@ DEPLOY = Command(
             metavar="POOL",
             choices=Kind.POOL,
             help="the work pool whose workers execute it (default)",
+        ),
+        Option(
+            name="--timeout",
+            metavar="2h",
+            read=seconds,
+            help="end a run that takes longer (0: let it take any time)",
+        ),
+        Option(
+            name="--cell-timeout",
+            metavar="10m",
+            read=seconds,
+            help="the same for each plain cell; task cells have their own",
         ),
         Option(name="--lock", help="keep a full lock of this environment, as its next versions will too"),
         Option(name="--no-lock", help="keep no lock any more"),

@@ -46,6 +46,8 @@ def deploy(session: Session, said: Parsed) -> Text:
         catchup=said.catchup,
         overlap=said.overlap,
         pool=said.pool,
+        timeout=said.timeout,
+        cell_timeout=said.cell_timeout,
         lock=_lock(said),
         data=_data(said),
         parameter_texts=[f"{name}={value}" for name, value in said.set],

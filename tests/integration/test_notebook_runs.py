@@ -144,6 +144,24 @@ def test_each_way_to_fail_has_a_name(make_notebook: Any) -> None:
         assert find_run(view.id).html, name
 
 
+def test_what_takes_too_long_is_ended_and_says_which_limit_it_had(make_notebook: Any) -> None:
+    nap = "import time; time.sleep(300)"
+    limits: list[tuple[Path, dict[str, float]]] = [
+        (make_notebook("cell", "print('kept')", nap, "print('never')"), {"cell_timeout": 1}),
+        (make_notebook("tasks", "%load_ext flowbook", f"%%task nap\n{nap}\nx = 1", "print(x)"), {"timeout": 4}),
+        (make_notebook("calls", f"from flowbook import flow\n@flow\ndef calls():\n    {nap}"), {"timeout": 4}),
+    ]
+    asked = [request_run(promote(path, **limit).name) for path, limit in limits]
+    assert Worker(limit=2, pool="default").run_once() == 3
+    ends = [find_run(each.id) for each in asked]
+    assert [(end.flow, end.state_name) for end in ends] == [(name, "TimedOut") for name in ("cell", "tasks", "calls")]
+    assert [end.why for end in ends] == [
+        "TaskTimeoutError: The cell took longer than its timeout of 1s.",
+        *["TaskTimeoutError: The run took longer than its timeout of 4s."] * 2,
+    ]
+    assert text(cells(run_view(asked[0].id))[0]) == "kept\n"
+
+
 def test_task_cells_run_side_by_side_and_print_under_their_own_cell(make_notebook: Any) -> None:
     path = make_notebook(
         "tasks",

@@ -53,6 +53,7 @@ def deployment_text(row: Mapping[str, Any], captured: Mapping[str, Any]) -> str:
 
 def _facts(row: Mapping[str, Any], captured: Mapping[str, Any]) -> dict[str, str | None]:
     from flowbook.core.deploying import OVERLAPS
+    from flowbook.core.durations import duration_text
 
     settings = row["settings"]
     most = settings["concurrency_limit"]
@@ -64,6 +65,9 @@ def _facts(row: Mapping[str, Any], captured: Mapping[str, Any]) -> dict[str, str
         "Next run": "none, it is paused" if row["paused"] else row["next"],
         "Pool": (row["pool"] or "(served)") + (f", queue {row['queue']}" if row["queue"] else ""),
         "At a time": None if most is None else f"{most} (overlap: {overlap})",
+        "Timeouts": ", ".join(
+            f"{name} {duration_text(length)}" for name, length in captured.get("timeouts", {}).items()
+        ),
         "Parameters": "\n".join(_parameter(each, row["parameters"]) for each in captured.get("schema", [])),
         "Source": captured.get("source") or "none, the flow itself was kept",
         "Executes": captured.get("entrypoint"),

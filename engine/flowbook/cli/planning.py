@@ -15,13 +15,36 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _length(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+def length(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """The seconds of a length of time as people write it; raises BadParameter."""
     if text is None:
         return None
     try:
         return seconds(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no length of time; {error}.") from None
+
+
+def timeout_options(command: F) -> F:
+    """``--timeout`` and ``--cell-timeout``."""
+    for option in (
+        click.option(
+            "--cell-timeout",
+            "--execution-timeout",
+            "cell_timeout",
+            metavar="LENGTH",
+            callback=length,
+            help="The same for each of its plain cells; task cells have their own.",
+        ),
+        click.option(
+            "--timeout",
+            metavar="LENGTH",
+            callback=length,
+            help="End a run of a notebook that takes longer, such as 2h (0: let it take any time).",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 _OPTIONS = (
@@ -32,7 +55,7 @@ _OPTIONS = (
         metavar="CRON",
         help="When it runs: five fields as in crontab, or six with seconds first.",
     ),
-    click.option("--every", "interval", metavar="LENGTH", callback=_length, help="Run every 15m, 1h30m, 1d, …"),
+    click.option("--every", "interval", metavar="LENGTH", callback=length, help="Run every 15m, 1h30m, 1d, …"),
     click.option("--rrule", metavar="RULE", help="Run by a recurrence rule, such as FREQ=MONTHLY;BYMONTHDAY=-1."),
     click.option(
         "--tz", "timezone", metavar="ZONE", help="The time zone of the schedule, such as Europe/Zurich (default: UTC)."
@@ -43,7 +66,7 @@ _OPTIONS = (
         help="What becomes of times that were missed: the latest runs (default), all of them do, or none.",
     ),
     click.option(
-        "--jitter", metavar="LENGTH", callback=_length, help="Begin up to so much later, such as 30s: not all at once."
+        "--jitter", metavar="LENGTH", callback=length, help="Begin up to so much later, such as 30s: not all at once."
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowbook.cli.options import json_object, output_option, param_option, print_json
-from flowbook.cli.planning import NAMES, planning_options
+from flowbook.cli.planning import NAMES, planning_options, timeout_options
 
 if TYPE_CHECKING:
     from flowbook.promote import Promoted
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--lock/--no-lock", default=None, help="Keep a full lock of this environment (default: as before).")
 @click.option("--data", multiple=True, metavar="FILE", help="A file its runs need, seen from the notebook's folder.")
 @click.option("--no-data", is_flag=True, help="Its runs need none of the files that were declared before.")
+@timeout_options
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be stored, and store nothing.")
 @click.option("--force", is_flag=True, help="Also a notebook whose runs will certainly fail.")
 @click.option("--follow", "follows", is_flag=True, help="Make a version at each save of it or its modules.")
@@ -68,6 +69,8 @@ def promote(
     if _is_python(notebook):
         if flow is not None:
             raise click.UsageError(f"--flow is for notebooks; write {notebook.partition(':')[0]}:{flow} instead.")
+        if {"timeout", "cell_timeout"} & set(given):
+            raise click.UsageError("A Python flow says how long it may take: @flow(timeout_seconds=3600).")
         made = _of_python(notebook, given)
     else:
         from flowbook import promote as promotion

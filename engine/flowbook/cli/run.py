@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from flowbook.cli.options import json_object
+from flowbook.cli.planning import timeout_options
 
 _PAIRS = ("-p", "--param", "--parameters")
 
@@ -49,6 +50,7 @@ class _Command(click.Command):
 @click.option("--flow", help="Which flow of the notebook, if it defines several.")
 @click.option("-k", "--kernel", help="The kernel to execute it, instead of its own.")
 @click.option("--cwd", type=click.Path(path_type=Path), help="The folder to execute it in (default: its own).")
+@timeout_options
 @click.option("--name", help="The name of the run (default: a random one).")
 @click.option("--tag", "tags", multiple=True, help="A tag of the run. Repeatable.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of the cells.")
@@ -77,6 +79,8 @@ def _executed(
     params: tuple[str, ...],
     name: str | None,
     tags: tuple[str, ...],
+    timeout: float | None,
+    cell_timeout: float | None,
     **how: Any,
 ) -> int:
     from flowbook.cli.running import execute_here
@@ -84,8 +88,9 @@ def _executed(
     from flowbook.run.ids import new_id
 
     called, run_id = read_called(notebook, parameters, parameter_texts=params, **how), new_id()
+    timeouts = {name: length for name, length in {"run": timeout, "cell": cell_timeout}.items() if length}
     with kernel_begun(called, run_id) as kernel:  # while it begins, the run is recorded
-        run = record(called, run_id, name=name, tags=tags, output=output)
+        run = record(called, run_id, name=name, tags=tags, output=output, timeouts=timeouts)
         return execute_here(run, output, quiet=quiet, kernel=kernel)
 
 

@@ -89,4 +89,4 @@ async def _run_recorded(step: Step, client: RunClient, plan: Plan, futures: dict
 
 
 async def _execute(step: Step, client: RunClient) -> None:
-    await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
+    await client.run_cell(step.cell.source, step.cell.index)

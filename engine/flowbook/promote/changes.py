@@ -27,6 +27,12 @@ def changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[
     if before["schedules"] != after["schedules"]:
         found.append("the schedules")
     found += _settings(before.get("settings", {}), after.get("settings", {}))
+    found += _settings(
+        *(
+            {f"{name} timeout": f"{length:g} s" for name, length in each.get("timeouts", {}).items()}
+            for each in (before, after)
+        )
+    )
     if before.get("job_variables", {}) != after.get("job_variables", {}):
         found.append("job variables")
     if before.get("lock") != after.get("lock"):

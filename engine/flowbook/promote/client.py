@@ -19,7 +19,8 @@ from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionComplete
 from nbformat import NotebookNode
 
-from flowbook.errors import FlowbookError
+from flowbook.core.durations import duration_text
+from flowbook.errors import FlowbookError, TaskTimeoutError
 from flowbook.promote.channels import Channels, Hearing, Message
 from flowbook.promote.kernel_process import KernelProcess
 from flowbook.promote.outputs import add_output, is_left_out
@@ -69,9 +70,18 @@ class _Request:
 class RunClient(NotebookClient):
     """Executes cells of a notebook in a kernel of its own. `changed` is called whenever the notebook has changed."""
 
-    def __init__(self, notebook: NotebookNode, *, kernel: KernelProcess, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        *,
+        kernel: KernelProcess,
+        changed: Callable[[], None],
+        cell_timeout: float | None = None,
+    ) -> None:
         super().__init__(notebook, kernel_name=kernel.name)
         self.kernel = kernel
+        self.cell_timeout = cell_timeout
+        """Seconds that a plain cell may take."""
         self._changed = changed
         self._requests: dict[str, _Request] = {}
         self._hearings: list[Hearing] = []
@@ -142,6 +152,19 @@ class RunClient(NotebookClient):
         if self.km is not None:
             with contextlib.suppress(Exception):  # a kernel that is just starting or ending is none to interrupt
                 await ensure_async(self.km.interrupt_kernel())
+
+    async def run_cell(self, code: str, index: int) -> None:
+        """Have the kernel execute a cell of the notebook; raises as `run_code` does, and TaskTimeoutError in time."""
+        limit = self.cell_timeout
+        if limit is None:
+            await self.run_code(code, index=index, store_history=True)
+            return
+        late = TaskTimeoutError(f"The cell took longer than its timeout of {duration_text(limit)}.")
+        timer = asyncio.get_running_loop().call_later(limit, self.cancel, late)
+        try:
+            await self.run_code(code, index=index, store_history=True)
+        finally:
+            timer.cancel()
 
     async def run_code(self, code: str, *, index: int | None = None, store_history: bool = False) -> None:
         """Have the kernel execute `code`; its outputs go to cell `index`, if any.

@@ -20,7 +20,7 @@ async def run_defined_flow(plan: Plan, client: RunClient, folder: RunFolder) -> 
 
     await client.run_code(BEGIN)
     for step in plan.steps:
-        await client.run_code(step.cell.source, index=step.cell.index, store_history=True)
+        await client.run_cell(step.cell.source, step.cell.index)
         folder.changed()
         if folder.is_due:
             folder.save(growing=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
-from flowbook.core.states import FINAL_TYPES, cancelled
-from flowbook.errors import CancelRequested, FlowbookError, NotebookError
+from flowbook.core.durations import duration_text
+from flowbook.core.states import FINAL_TYPES, cancelled, failed
+from flowbook.errors import CancelRequested, FlowbookError, NotebookError, TaskTimeoutError
 from flowbook.promote.called import snapshot_of_called
 from flowbook.promote.claimed import as_flow_run, execution_folder, fail
 from flowbook.promote.data_files import DECLARED, gone
@@ -98,8 +99,11 @@ async def _execute(plan: Plan, kernel: KernelProcess) -> None:
     folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
     folder.write_facts(plan.facts(folder.write_snapshot()))
     folder.save(growing=True)
-    client = RunClient(plan.notebook, kernel=kernel, changed=folder.changed)
+    timeouts = plan.manifest.get("timeouts", {})
+    client = RunClient(plan.notebook, kernel=kernel, changed=folder.changed, cell_timeout=timeouts.get("cell"))
     loop = asyncio.get_running_loop()
+    if limit := timeouts.get("run"):
+        loop.call_later(limit, _out_of_time, plan, client, limit)
     loop.add_signal_handler(signal.SIGTERM, client.stop, SystemExit(_told_to_stop(plan.run)))
     loop.add_signal_handler(signal.SIGINT, _interrupt, plan.run, client)
     saver = asyncio.create_task(_save_as_it_grows(folder))
@@ -116,6 +120,16 @@ def _told_to_stop(run: QueuedRun) -> str:
     if run.deployment_id is None:
         return "SIGTERM: the process that executes the run was told to stop"
     return "SIGTERM: the worker was told to stop, and did not wait any longer"
+
+
+def _out_of_time(plan: Plan, client: RunClient, limit: float) -> None:
+    from flowbook.promote.flow_cells import flow_is_called
+
+    error = TaskTimeoutError(f"The run took longer than its timeout of {duration_text(limit)}.")
+    if plan.kind is Kind.FLOW and flow_is_called(plan):
+        client.stop(error)  # to the kernel, which records this run, an interrupt would be that of a person
+    else:
+        client.cancel(error)
 
 
 def _interrupt(run: QueuedRun, client: RunClient) -> None:
@@ -193,6 +207,8 @@ async def _make_final(run: QueuedRun, error: BaseException) -> None:
         await fail(run, error)
     elif isinstance(error, CancelRequested):
         end(database, run.id, cancelled(str(error)))
+    elif isinstance(error, TaskTimeoutError):
+        end(database, run.id, failed(error))
     else:
         crash(database, run.id, str(error) or type(error).__name__)
 

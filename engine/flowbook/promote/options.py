@@ -36,6 +36,10 @@ class DeployOptions:
     lock: bool | None = None
     data: tuple[str, ...] | None = None
     """Data files that a notebook needs, seen from its folder."""
+    timeout: float | None = None
+    """Seconds that a run of a notebook may take; with 0 it may take any time."""
+    cell_timeout: float | None = None
+    """The same for each of its plain cells."""
 
     def settings(self, before: DeploymentSettings, title: str) -> DeploymentSettings:
         """The settings of the new version, which come after `before`. Raises UsageError for one that does not fit."""
@@ -50,6 +54,12 @@ class DeployOptions:
             limit, collision = concurrency_of(self.concurrency_limit, self.overlap, title)
             changes |= {"concurrency_limit": limit, "collision": collision}
         return replace(before, **changes)
+
+    def timeouts(self, before: Mapping[str, float]) -> dict[str, float]:
+        """The seconds that a ``run`` and a ``cell`` may take, where that is limited, after those of `before`."""
+        said = {"run": self.timeout, "cell": self.cell_timeout}
+        chosen = {**before, **{name: length for name, length in said.items() if length is not None}}
+        return {name: length for name, length in chosen.items() if length}
 
 
 #: Settings of a notebook's first version: runs of a notebook share its folder, so they come one after the other.

@@ -126,6 +126,7 @@ def promote_notebook(
         "settings": settings.to_json(),
         "job_variables": job_variables or (before or {}).get("job_variables", {}),
         "label": options.version,
+        "timeouts": options.timeouts((before or {}).get("timeouts", {})),
     }
     lock = make_lock() if _is_locked(options, before, reading, title) else None
     manifest["lock"] = lock.sha if lock else None

@@ -216,6 +216,17 @@ def test_versions_say_what_changed_and_an_older_one_comes_back(report: Path) -> 
     assert table[1].endswith("a copy of version 3")
 
 
+def test_how_long_runs_of_a_notebook_may_take_stays_until_it_is_taken_away(report: Path) -> None:
+    ok("promote", str(report), "--timeout", "2h", "--cell-timeout", "90")
+    assert "\nTimeouts:    run 2h, cell 1m30s\n" in ok("deployment", "inspect", "report")
+    ok("promote", str(report), "--cell-timeout", "0")
+    assert "\nTimeouts:    run 2h\n" in ok("deployment", "inspect", "report")
+    assert "cell timeout 90 s → None" in ok("deployment", "versions", "report")
+    assert "'soon' is no length of time" in cli("promote", str(report), "--timeout", "soon").stderr
+    refused = cli("promote", "weather.py:weather", "--timeout", "1h").stderr
+    assert "A Python flow says how long it may take: @flow(timeout_seconds=3600)." in refused
+
+
 def test_what_is_known_of_a_deployment_is_readable(report: Path) -> None:
     ok("promote", str(report), "--schedule", "0 7 * * *", "--param", "n=3", "--description", "Prices", "--tag", "a")
     shown = ok("deployment", "inspect", "report")
