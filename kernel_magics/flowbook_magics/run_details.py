@@ -10,6 +10,7 @@ from flowbook.core.plain import duration_text
 from flowbook.core.view import NodeView, RunView
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.notebook_cells import NotebookCell
+from flowbook_magics.session import flow_name, notebook_path
 from flowbook_magics.task_notes import TaskNotes, listed
 from flowbook_magics.values import inputs_of
 
@@ -59,5 +60,7 @@ def _usually(node: NodeView, flow_run_id: str) -> str:
 def _last_success(node: NodeView, view: RunView) -> str:
     from flowbook.runs import last_success
 
+    if notebook_path() is None and view.flow == flow_name():
+        return ""  # other notebooks whose files are not known are flows of this name, too
     found = last_success(view.flow, node.key, but=view.id)
     return f"run {found[0]}, {datetime.fromtimestamp(found[1]).astimezone():%Y-%m-%d %H:%M %Z}" if found else ""

@@ -11,6 +11,8 @@ from flowbook.run.task_execution import TaskExecution
 from flowbook_magics.task_notes import MOST_COMPLETED, MOST_FAILED, TaskNotes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.kernel_magics.conftest import Notebook
 
 MIME_TYPE = "application/vnd.flowbook.run+json"
@@ -55,6 +57,19 @@ def test_a_task_function_that_failed_shows_its_inputs_line_and_last_success(nb: 
     rerun, debug = left(nb, "run")[MIME_TYPE]["actions"]
     assert rerun["problem"] == "a flow made of functions runs as a whole, by `%flow run nightly`"
     assert (debug["label"], debug["code"]) == ("Debug here", "%flow debug last total")
+
+
+def test_runs_of_a_notebook_whose_file_is_not_known_may_be_of_another_one(nb: Notebook, tmp_path: Path) -> None:
+    bad = tmp_path / "bad"
+    nb.cells("import os, pathlib", f"%%task check --define\nassert not pathlib.Path({str(bad)!r}).exists()")
+    for setting, is_said in (("x", False), ("report.ipynb", True)):
+        nb.ok(f"os.environ['FLOWBOOK_NOTEBOOK'] = {setting!r}", silent=True)
+        nb.ok("%flow run --all", "run")
+        bad.touch()
+        nb.fails("%flow run --all", "run")
+        bad.unlink()
+        assert ("Last success: run" in left(nb, "run")["text/plain"]) is is_said
+    nb.ok("del os.environ['FLOWBOOK_NOTEBOOK']", silent=True)
 
 
 def test_the_buttons_say_how_many_tasks_run_again_and_are_for_the_last_run_only(nb: Notebook) -> None:
