@@ -73,6 +73,13 @@ RUNS = Command(
 
 _RUN = Argument(name="RUN", choices=Kind.RUN)
 
+RUNS_SHOW = Command(
+    name="%runs show",
+    summary="Show one run: its graph, and if it failed why and where.",
+    arguments=(_RUN,),
+    example="%runs show last",
+)
+
 RUNS_OPEN = Command(
     name="%runs open",
     summary="Show a link to the executed notebook of a run, with what each cell put out.",
@@ -253,6 +260,7 @@ ALL = (
     FLOW_CELL,
     TASKS,
     RUNS,
+    RUNS_SHOW,
     RUNS_OPEN,
     RUNS_DIFF,
     RUNS_RETRY,

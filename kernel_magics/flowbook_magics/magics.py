@@ -108,7 +108,7 @@ class FlowbookMagics(Magics):
     @line_magic
     @friendly
     def runs(self, line: str) -> Any:
-        """List the last runs, open, retry or cancel one, or compare two."""
+        """List the last runs, show, open, retry or cancel one, or compare two."""
         from flowbook_magics import reports
         from flowbook_magics.run_verbs import ACTS
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime
+from html import escape
 
-from flowbook.core.plain import duration_text
-from flowbook.core.text import plan_sentence
+from flowbook.core.failure import failure_of
+from flowbook.core.plain import duration_text, one_line, shorten
+from flowbook.core.text import plan_sentence, sentence
 from flowbook.core.view import RunView
 from flowbook.errors import NotFound, did_you_mean
-from flowbook.runs import recent_runs, run_view
+from flowbook.runs import RunSummary, cell_traceback, recent_runs, run_view
 from flowbook_magics.flow_run import planned
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.session import Session
-from flowbook_magics.tables import Table, Text
+from flowbook_magics.tables import Marked, Table, Text
 from flowbook_widgets import final_bundle
 
 _NO_TASKS = "No tasks yet. Put `%%task` on a cell's first line."
+_MOST_SAID = 1000  # columns of the sentence about a run
 _NO_RUNS = "Nothing has run here. `%flow run` runs the tasks of this notebook."
 
 
@@ -82,6 +85,20 @@ def check_task(view: RunView, task: str | None) -> None:
     names = {node.name for node in view.nodes.values()}
     if task is not None and task not in names:
         raise NotFound(f"Run {view.name!r} has no task {task!r}.{did_you_mean(task, names)}")
+
+
+def run_report(run: RunSummary) -> Marked:
+    """One run: what it is, its graph and tasks, and if it failed why, and the lines of its notebook at which it did."""
+    view, now = run_view(run.id), time.time()
+    failure = failure_of(view, {})
+    traceback = cell_traceback(run, failure.task) if failure is not None else ""
+    of = f"deployment {run.deployment!r}" if run.deployment else f"flow {run.flow!r}"
+    said = f"{sentence(view, now)} Run {run.number} ({run.name}) of {of}, {_local(run.started or run.created)}."
+    if run.parameters:
+        said += f" Parameters: {', '.join(f'{name}={value!r}' for name, value in run.parameters.items())}."
+    shown = final_bundle(view, now, said=shorten(one_line(said), _MOST_SAID), failure=failure)
+    text = "\n\n".join(part for part in (shown["text/plain"], traceback) if part)
+    return Marked(text, shown["text/html"] + (f"<pre>{escape(traceback)}</pre>" if traceback else ""))
 
 
 def graph_bundle(session: Session, said: str | None = None) -> dict[str, str]:

@@ -11,6 +11,13 @@ from flowbook_magics.session import Session
 from flowbook_magics.tables import Marked, Text
 
 
+def show(_session: Session, said: Parsed) -> Marked:
+    """Show a run as it is now."""
+    from flowbook_magics.reports import run_report
+
+    return run_report(_run(commands.RUNS_SHOW, said))
+
+
 def open_executed(session: Session, said: Parsed) -> Text | None:
     """Show a link to the executed notebook of a run."""
     from flowbook_magics.executed import executed
@@ -55,6 +62,7 @@ def _run(command: Command, said: Parsed) -> RunSummary:
 
 #: What the verbs of ``%runs`` do.
 ACTS = {
+    commands.RUNS_SHOW: show,
     commands.RUNS_OPEN: open_executed,
     commands.RUNS_DIFF: diff,
     commands.RUNS_RETRY: retry,

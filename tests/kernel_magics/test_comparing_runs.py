@@ -110,6 +110,18 @@ def test_in_the_notebook(kernel: Notebook) -> None:
     assert "Both are run 2 (" in kernel.fails("%runs diff last 2", "d")
 
 
+def test_one_run_shows_why_and_where_it_failed(kernel: Notebook) -> None:
+    said = kernel.ok("%runs show 2", "s")
+    assert said.startswith("Failed at cell 6 · assert n < 5, city after ")
+    assert " of deployment 'report', 2" in said and " Parameters: n=5, city='Chur'." in said
+    assert "\nx Failed · cell 6 · assert n < 5, city · attempt 1\n  AssertionError: Chur\n" in said
+    assert said.endswith("Cell In[6], line 1\n----> 1 assert n < 5, city\nAssertionError: Chur")
+    html = kernel.outputs["s"].items[0]["data"]["text/html"]
+    assert html.startswith("<p><strong>Failed</strong> at cell 6") and "data:image/svg+xml" in html
+    assert "----&gt; 1 assert n &lt; 5, city" in html
+    assert "AssertionError" not in kernel.ok("%runs show 1", "s")
+
+
 def test_the_executed_notebook_is_copied_beside_the_notebook_and_linked(kernel: Notebook, history: Path) -> None:
     for _ in range(2):
         said = kernel.ok("%runs open 1", "o")

@@ -42,7 +42,7 @@ def option_names(command: object) -> list[str]:
         ("%flow s", ["show"]),
         ("x = %flow r", ["run"]),
         ("1 + 1\n  %flow r", ["run"]),
-        ("%runs ", ["open", "diff", "retry", "cancel", *option_names(commands.RUNS)]),
+        ("%runs ", ["show", "open", "diff", "retry", "cancel", *option_names(commands.RUNS)]),
         ("%runs re", ["retry"]),
         ("%schedule ", ["list", "next", "pause", "resume", "rm"]),
         ("%schedule next --", ["--name", "--limit", "--help"]),
