@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,32 @@ def test_a_run_that_cannot_begin_says_why(make_notebook: Any, tmp_path: Path, mo
     assert refused.state is not None
     assert refused.look == "failed"
     assert "Parameter 'n' of run" in (refused.state.message or "")
+
+
+def test_a_kernel_that_is_gone_since_is_stood_in_for_by_one_of_python_or_named(
+    make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
+    asked = []
+    for name, language in (("old", "python"), ("ir", "R")):
+        spec = tmp_path / "share" / "kernels" / name
+        spec.mkdir(parents=True)
+        (spec / "kernel.json").write_text(
+            json.dumps({"argv": [sys.executable], "display_name": name, "language": language})
+        )
+        promote(make_notebook(f"for-{name}", "x = 1", kernel=name, language=language))
+        asked.append(request_run(f"for-{name}"))
+    shutil.rmtree(tmp_path / "share")
+    Worker(limit=1, pool="default").run_once()
+    in_python, in_r = (run_view(each.id) for each in asked)
+    assert in_python.look == "succeeded"
+    log = (run_folder(asked[0].id) / "output.log").read_text()
+    assert "Warning: The kernel 'old' is not installed where the run is executed, so 'python3' executes it." in log
+    assert in_r.look == "failed"
+    assert in_r.state is not None
+    assert "The kernel 'ir' is not installed where the run is executed. Installed: python3" in (
+        in_r.state.message or ""
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowbook.errors import NotebookError
 from flowbook.promote.called import DEPTH
 from flowbook.promote.folder import RunFolder
+from flowbook.promote.kernels import PYTHON, kernel_specs
 from flowbook.promote.plan import Plan
 from flowbook.run.unattended import RUN_FOLDER
 from flowbook.settings import current_settings
@@ -22,9 +24,21 @@ INSIDE = "FLOWBOOK_LOCKED_ENVIRONMENT"
 
 
 def kernel_of(manifest: Mapping[str, Any]) -> str:
-    """The kernel that executes the notebook: that of the environment we are in, else the one it was deployed with."""
+    """The kernel that executes the notebook: that of the environment we are in, else the one it was deployed with.
+
+    Where that is not installed, Python's own stands in for one of Python. Raises NotebookError if none can.
+    """
     kernel: str = manifest["kernel"]
-    return "python3" if os.environ.get(INSIDE) else kernel
+    known = sorted(kernel_specs().find_kernel_specs())
+    if os.environ.get(INSIDE) or kernel in known:
+        return PYTHON if os.environ.get(INSIDE) else kernel
+    missing = f"The kernel {kernel!r} is not installed where the run is executed"
+    if manifest["language"] == "python" and PYTHON in known:
+        print(f"Warning: {missing}, so {PYTHON!r} executes it.")  # noqa: T201 - this is the log
+        return PYTHON
+    raise NotebookError(
+        f"{missing}. Installed: {', '.join(known) or 'none'}. Install it there, or choose another kernel."
+    )
 
 
 def kernel_environment(folder: Path, depth: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpecManager
     from nbformat import NotebookNode
 
-_PYTHON = "python3"
+PYTHON = "python3"
 
 
 def kernel_specs() -> KernelSpecManager:
@@ -37,7 +37,7 @@ def choose_kernel(notebook: NotebookNode) -> tuple[str, Finding | None]:
         return wanted, None
     language = language_of(notebook)
     if language == "python":
-        found = _PYTHON if _PYTHON in known else None
+        found = PYTHON if PYTHON in known else None
     else:
         every = sorted(specs.get_all_specs().items())
         found = next((name for name, each in every if each["spec"]["language"].lower() == language), None)

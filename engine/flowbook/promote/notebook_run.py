@@ -40,7 +40,7 @@ def execute(run: QueuedRun, manifest: Mapping[str, Any], kernel: KernelProcess |
     Raises a FlowbookError for a run that cannot begin.
     """
     plan, own = _planned(run, manifest), kernel is None
-    kernel = kernel or KernelProcess(kernel_of(manifest))
+    kernel = kernel or KernelProcess(plan.manifest["kernel"])
     try:
         asyncio.run(_execute(plan, kernel))
     finally:
@@ -62,7 +62,7 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
     _check_data_files(manifest, folder)
     notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
-    return plan_of(run, {**manifest, "cwd": str(folder)}, notebook, values)
+    return plan_of(run, {**manifest, "cwd": str(folder), "kernel": kernel_of(manifest)}, notebook, values)
 
 
 def _warn_of_changed(imported: dict[str, str], folder: Path) -> None:
