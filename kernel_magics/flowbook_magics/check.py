@@ -37,14 +37,18 @@ class Findings(Table):
 
 def check(session: Session, said: Parsed) -> Findings:
     """Check the notebook as it is saved; where its file is not known, the cells that have run."""
+    from flowbook.promote.ahead import how_far_ahead
+
     flow = said.words[0] if said.words else None
     path = notebook_path()
     if path is None:
         found, note, called = _check_what_ran(session, flow), _NO_FILE, "What has run here"
     else:
         found, called = _check_file(session, path, flow), path.name
-        saved = is_saved(session, path)
-        note = "" if saved else f"This cell is not in {path.name} as it is saved, and that is what was checked."
+        notes = how_far_ahead(path)
+        if not is_saved(session, path):
+            notes.append(f"This cell is not in {path.name} as it is saved, and that is what was checked.")
+        note = "\n".join(notes)
     return Findings([*found, *_stale(session)], called, note)
 
 

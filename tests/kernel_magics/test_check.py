@@ -64,6 +64,22 @@ def test_a_clean_notebook_is_said_to_be_so(nb: Notebook, tmp_path: Path) -> None
     assert "Nothing found" in nb.outputs["c2"].items[0]["data"]["text/html"]
 
 
+def test_how_far_the_notebook_is_ahead_of_what_is_deployed(nb: Notebook, tmp_path: Path) -> None:
+    path, cells = tmp_path / "report.ipynb", ["%load_ext flowbook", "day = 1", "week = 2", "%deploy", "%flow check"]
+    nb.ok("%load_ext flowbook")
+    for changes, where in (
+        ({}, "as this notebook is saved"),
+        ({1: "day = 1  # the first"}, "this notebook has changed since only in comments, text or layout"),
+        ({2: "week = 3"}, "this notebook is 1 cell ahead"),
+        ({1: "day = 3", 2: "week = 3"}, "this notebook is 2 cells ahead"),
+    ):
+        save(nb, path, *(changes.get(place, cell) for place, cell in enumerate(cells)))
+        if not changes:
+            assert "Deployed" not in nb.ok("%flow check", "c4")
+            nb.ok("%deploy", "c3")
+        assert nb.ok("%flow check", "c4").endswith(f"\nDeployed as 'report', version 1; {where}.")
+
+
 def test_what_ran_before_the_extension_was_loaded_has_run(nb: Notebook, tmp_path: Path) -> None:
     save(
         nb, tmp_path / "report.ipynb", "# parameters\nday = 1", "%load_ext flowbook", "%%task\nout = day", "%flow check"

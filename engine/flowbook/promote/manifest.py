@@ -31,7 +31,7 @@ def make_manifest(
     """The manifest of the notebook at `path`, whose snapshot has the hash `sha`; `reads` are its data files."""
     return {
         **what_runs(path, sha, reading),
-        "cells": [_cell(known, reading.graph) for known in reading.cells],
+        "cells": cells_of(reading),
         "python": platform.python_version(),
         "interpreter": sys.executable,
         "parameters": dict(parameters),
@@ -41,6 +41,11 @@ def make_manifest(
         "data_files": read_files(reads, path.parent),
         "distributions": installed(),
     }
+
+
+def cells_of(reading: Reading) -> list[dict[str, Any]]:
+    """The cells of the graph."""
+    return [_cell(known, reading.graph) for known in reading.cells]
 
 
 def _cell(known: KnownCell, graph: NotebookGraph | None) -> dict[str, Any]:
