@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbook import engine
+from flowbook.core.failure import failed_first
 from flowbook.core.jsonable import plain_text
 from flowbook.core.plain import one_line, without_ansi
 from flowbook.core.states import State, StateType
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunSummary",
-    "cell_traceback",
     "find_run",
     "flows_that_ran",
+    "how_it_failed",
     "last_success",
     "recent_runs",
     "run_folder",
     "run_view",
     "usual_duration",
 ]
+
+#: So much of a traceback, or of the end of what a run printed, is shown.
+_MOST_LINES, _MOST_BYTES = 60, 8000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,15 +212,27 @@ def run_folder(flow_run_id: str) -> Path:
     return current_settings().home / "runs" / flow_run_id
 
 
-def cell_traceback(run: RunSummary, task: str) -> str:
-    """What the executed notebook of a run shows of the error of a cell, whose task run is called `task`.
+def how_it_failed(run: RunSummary, view: RunView) -> str:
+    """The traceback of the cell at which a run failed, else the end of what the run printed, at most 60 lines.
 
-    If that cell shows none, it is the first error of the notebook. Empty if no executed notebook is kept here.
+    Empty for a run that did not fail, and where nothing of that is kept.
+    """
+    failed = failed_first(view)
+    if failed is None and view.look not in ("failed", "crashed"):
+        return ""
+    lines = _cell_traceback(run, failed.name if failed else "") or _end_of_output(run_folder(run.id) / "output.log")
+    return "\n".join(one_line(line.expandtabs()) for line in lines[-_MOST_LINES:])
+
+
+def _cell_traceback(run: RunSummary, task: str) -> list[str]:
+    """What the executed notebook shows of the error of the cell whose task run is called `task`, else of its first.
+
+    Without the frames of flowbook itself.
     """
     try:
         cells = json.loads(Path(run.notebook or "").read_bytes())["cells"]
     except (OSError, ValueError, LookupError):
-        return ""
+        return []
     errors = [
         (cell["metadata"].get("flowbook", {}).get("task") != task, output["traceback"])
         for cell in cells
@@ -223,8 +240,18 @@ def cell_traceback(run: RunSummary, task: str) -> str:
         if output["output_type"] == "error"
     ]
     _, shown = min(errors, key=lambda error: error[0], default=(True, []))
-    lines = without_ansi("\n".join(shown)).splitlines()
-    return "\n".join(one_line(line) for line in lines if line.strip(" -"))
+    own = f"File {Path(__file__).parent}{os.sep}"
+    parts = [part for part in map(without_ansi, shown) if not part.startswith(own)]
+    return [line for part in parts for line in part.splitlines() if line.strip(" -")]
+
+
+def _end_of_output(log: Path) -> list[str]:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _MOST_BYTES))
+            return without_ansi(file.read().decode(errors="replace")).splitlines()
+    except OSError:
+        return []
 
 
 def _summaries() -> Select[Any]:

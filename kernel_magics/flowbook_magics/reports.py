@@ -12,7 +12,7 @@ from flowbook.core.plain import duration_text, one_line, shorten
 from flowbook.core.text import plan_sentence, sentence
 from flowbook.core.view import RunView
 from flowbook.errors import NotFound, did_you_mean
-from flowbook.runs import RunSummary, cell_traceback, recent_runs, run_view
+from flowbook.runs import RunSummary, how_it_failed, recent_runs, run_view
 from flowbook_magics.flow_run import planned
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.session import Session
@@ -91,14 +91,14 @@ def run_report(run: RunSummary) -> Marked:
     """One run: what it is, its graph and tasks, and if it failed why, and the lines of its notebook at which it did."""
     view, now = run_view(run.id), time.time()
     failure = failure_of(view, {})
-    traceback = cell_traceback(run, failure.task) if failure is not None else ""
+    how = how_it_failed(run, view)
     of = f"deployment {run.deployment!r}" if run.deployment else f"flow {run.flow!r}"
     said = f"{sentence(view, now)} Run {run.number} ({run.name}) of {of}, {_local(run.started or run.created)}."
     if run.parameters:
         said += f" Parameters: {', '.join(f'{name}={value!r}' for name, value in run.parameters.items())}."
     shown = final_bundle(view, now, said=shorten(one_line(said), _MOST_SAID), failure=failure)
-    text = "\n\n".join(part for part in (shown["text/plain"], traceback) if part)
-    return Marked(text, shown["text/html"] + (f"<pre>{escape(traceback)}</pre>" if traceback else ""))
+    text = "\n\n".join(part for part in (shown["text/plain"], how) if part)
+    return Marked(text, shown["text/html"] + (f"<pre>{escape(how)}</pre>" if how else ""))
 
 
 def graph_bundle(session: Session, said: str | None = None) -> dict[str, str]:

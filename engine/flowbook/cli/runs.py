@@ -20,7 +20,6 @@ _ENDS_WITHIN = 5.0  # seconds for a cancelled run to end
 _LOOK_EVERY = 0.1  # seconds
 _WIDEST_WHY = 80  # columns
 _WIDEST_PARAMETERS = 400  # columns
-_MOST_TRACEBACK = 60  # lines, the last ones
 
 
 @click.group()
@@ -272,10 +271,9 @@ def _moment_of(text: str) -> float:
 
 def show_run(run: str) -> None:
     """Print a run: the sentence, the parameters, the tasks, the graph, where its files are, and how it may go on."""
-    from flowbook.core.failure import failed_first
     from flowbook.core.plain import one_line, shorten
     from flowbook.core.text import sentence, task_table, text_dag
-    from flowbook.runs import cell_traceback, find_run, run_folder, run_view
+    from flowbook.runs import find_run, how_it_failed, run_folder, run_view
 
     found = find_run(run)
     view = run_view(found.id)
@@ -286,9 +284,7 @@ def show_run(run: str) -> None:
     if found.parameters:
         said = ", ".join(f"{name}={value!r}" for name, value in found.parameters.items())
         click.echo(f"Parameters: {shorten(one_line(said), _WIDEST_PARAMETERS)}")
-    failed = failed_first(view)
-    traceback = cell_traceback(found, failed.name) if failed is not None else ""
-    for part in (task_table(view, now), text_dag(view, now), "\n".join(traceback.splitlines()[-_MOST_TRACEBACK:])):
+    for part in (task_table(view, now), text_dag(view, now), how_it_failed(found, view)):
         if part:
             click.echo(f"\n{part}")
     log = run_folder(found.id) / "output.log"

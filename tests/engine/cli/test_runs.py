@@ -177,6 +177,22 @@ def test_a_list_says_why_runs_failed_and_one_of_good_runs_has_no_such_column() -
     assert "runs retry" not in shown  # there is nothing that could begin it anew
 
 
+def test_a_run_without_a_notebook_that_failed_shows_the_end_of_what_it_printed() -> None:
+    @flow
+    def report(day: str) -> None:
+        assert day == "monday"
+
+    for day in ("monday", "tuesday"):
+        report(day, return_state=True)  # type: ignore[call-arg]
+        log = run_folder(find_run("last").id) / "output.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("\n".join([*(f"line {n}" for n in range(100)), '\x1b[31m  File "report.py", line 3\x1b[0m']))
+    shown = cli("show", "last").output
+    assert '\nline 99\n  File "report.py", line 3\n\nOutput:' in shown
+    assert "line 1\n" not in shown
+    assert "line 99" not in cli("show", "prev").output
+
+
 def test_watching_a_run_that_has_ended_shows_it_and_tells_how_it_ended_by_the_status() -> None:
     @flow
     def good() -> int:
