@@ -67,8 +67,9 @@ def executed_notebook(run: str | int) -> Path:
     found = find_run(run)
     if found.notebook is None:
         raise NotFound(
-            f"Run {found.number} ({found.name}) of flow {found.flow!r} has no executed notebook: only runs of deployed "
-            f"notebooks keep one, on the machine that executed them. `flowbook runs logs {found.number}` shows its log."
+            f"Run {found.number} ({found.name}) of flow {found.flow!r} has no executed notebook: only unattended runs "
+            "of notebooks keep one, on the machine that executed them. "
+            f"`flowbook runs logs {found.number}` shows its log."
         )
     return Path(found.notebook)
 

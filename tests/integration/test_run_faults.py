@@ -119,6 +119,18 @@ def test_a_run_that_cannot_begin_says_why(make_notebook: Any, tmp_path: Path, mo
     assert "Parameter 'n' of run" in (refused.state.message or "")
 
 
+def test_a_cell_that_wants_more_memory_than_its_pool_gives_says_how_much_that_is(make_notebook: Any) -> None:
+    path = make_notebook("hungry", "print('kept')", "rows = []\nwhile True:\n    rows.append(bytearray(50_000_000))")
+    promote(path, job_variables={"memory_mb": 600})
+    asked = request_run("hungry")
+    Worker(limit=1, pool="default").run_once()
+    view = run_view(asked.id)
+    assert [node.look for node in view.nodes.values()] == ["succeeded", "failed"]
+    assert view.state is not None
+    why = "MemoryError: no more can be had; the pool lets each process of this run allocate 600 MiB"
+    assert view.state.message == why
+
+
 def test_a_kernel_that_is_gone_since_is_stood_in_for_by_one_of_python_or_named(
     make_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

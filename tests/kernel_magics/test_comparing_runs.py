@@ -156,7 +156,9 @@ def test_a_terminal_is_told_the_files(kernel: Notebook) -> None:
 
 def test_only_runs_of_deployed_notebooks_have_one(kernel: Notebook) -> None:
     kernel.ok("from flowbook import flow\n@flow\ndef small():\n    pass\nsmall()", "f")
-    assert "has no executed notebook: only runs of deployed notebooks keep one" in kernel.fails("%runs open last", "o")
+    assert "has no executed notebook: only unattended runs of notebooks keep one" in kernel.fails(
+        "%runs open last", "o"
+    )
     said = diff("1", "last").stdout
     assert "They are runs of two flows, 'report' and 'small'." in said
     assert "Run 3 has no executed notebook, so cells and outputs are not compared." in said

@@ -51,9 +51,21 @@ class CellFailed(Exception):
             told = f"the cell called sys.exit({told}), so the cells after it did not run"
         elif name == "StdinNotImplementedError":  # its own words are about front ends
             told = "the cell asked for input, as by input(), and nobody is there to answer. Make it a parameter"
+        elif name == "MemoryError" and (limit := _memory_limit()):
+            told = f"{told or 'no more can be had'}; the pool lets each process of this run allocate {limit} MiB"
         kind = type(name if name.isidentifier() else "CellFailed", (cls,), {})
         failure: CellFailed = kind(told)
         return failure
+
+
+def _memory_limit() -> int | None:
+    """How many MiB the processes of this run may each allocate; None if that is not limited."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return None if most == resource.RLIM_INFINITY else most >> 20
 
 
 @dataclass(kw_only=True, slots=True)
