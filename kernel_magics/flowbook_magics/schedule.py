@@ -11,6 +11,7 @@ from flowbook.schedules import describe, from_dict, next_fires
 from flowbook.store.deployments import (
     Deployment,
     StoredSchedule,
+    deployed_from,
     schedule_of,
     schedules_of,
     set_paused,
@@ -92,15 +93,13 @@ def _said_for_next(name: str) -> Parsed:
 
 def _deployments(name: str | None) -> list[Deployment]:
     """The deployments of this notebook, or the one of them that is called `name`."""
-    from flowbook.promote.ahead import deployments_of
-
     path = notebook_path()
     if path is None:
         raise NotebookError(
             "%schedule does not know which file this notebook is: open it in JupyterLab, or use "
             "`flowbook deployment schedule` in a terminal."
         )
-    mine = [found for found, _ in deployments_of(engine.engine().database, path)]
+    mine = [found for found, _ in deployed_from(engine.engine().database, str(path.expanduser().absolute()))]
     if not mine:
         raise NotFound(f"{path.name} is no deployment yet. `%deploy` makes it one.")
     chosen = [found for found in mine if name in (None, found.name)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from flowbook import engine
 from flowbook.errors import FlowbookError
@@ -12,15 +10,7 @@ from flowbook.promote.changes import changed_cells
 from flowbook.promote.manifest import cells_of
 from flowbook.promote.notebook import read_notebook, snapshot
 from flowbook.promote.reading import read
-from flowbook.store.database import Database
-from flowbook.store.deployments import Deployment, all_deployments, manifest_of
-
-
-def deployments_of(database: Database, path: Path) -> list[tuple[Deployment, Mapping[str, Any]]]:
-    """The deployments that were made from the notebook at `path`, each with the manifest of its newest version."""
-    source = str(path.expanduser().absolute())
-    known = ((found, manifest_of(database, found.id, found.version)) for found in all_deployments(database))
-    return [(found, manifest) for found, manifest in known if manifest.get("source") == source]
+from flowbook.store.deployments import deployed_from
 
 
 def how_far_ahead(path: Path) -> list[str]:
@@ -28,7 +18,7 @@ def how_far_ahead(path: Path) -> list[str]:
 
     It is about the notebook as it is saved. Raises NotebookError for a file that is no notebook.
     """
-    deployed = deployments_of(engine.engine().database, path)
+    deployed = deployed_from(engine.engine().database, str(path.expanduser().absolute()))
     if not deployed:
         return []
     notebook = read_notebook(path)

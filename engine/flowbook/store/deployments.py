@@ -177,6 +177,25 @@ def all_deployments(database: Database) -> list[Deployment]:
         return [deployment_from(row) for row in connection.execute(select(deployment).order_by(deployment.c.name))]
 
 
+def deployed_from(database: Database, source: str) -> list[tuple[Deployment, dict[str, Any]]]:
+    """The deployments whose newest version was made from the file `source` (an absolute path), with its manifest."""
+    from sqlalchemy import select
+
+    from flowbook.store.schema import deployment
+    from flowbook.store.schema import deployment_version as versions
+
+    said = f'"source": {json.dumps(source)}'
+    query = (
+        select(deployment, versions.c.manifest)
+        .join(versions, (versions.c.deployment_id == deployment.c.id) & (versions.c.version == deployment.c.version))
+        .where(versions.c.manifest.contains(said, autoescape=True))
+        .order_by(deployment.c.name)
+    )
+    with database.read() as connection:
+        found = [(deployment_from(row), json.loads(row.manifest)) for row in connection.execute(query)]
+    return [(each, manifest) for each, manifest in found if manifest.get("source") == source]
+
+
 def manifest_of(database: Database, deployment_id: str, version: int) -> dict[str, Any]:
     """What this version captured; raises NotFound."""
     from sqlalchemy import select
