@@ -14,14 +14,16 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.drawn import drawn_in
 
 from flowbook import resume_flow_run
+from flowbook.engine import close_engines
 from flowbook.errors import FlowbookError, ParameterError, UsageError
 from flowbook.flow_runs import cancel_flow_run
 from flowbook.promote import promote, request_run
 from flowbook.runs import RunSummary, find_run, recent_runs, run_folder, run_view
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 WITHIN = 30.0
 PROMISED = 2.0  # seconds from the request to the end
@@ -50,19 +52,32 @@ def script(tmp_path: Path) -> Iterator[Script]:
         process.communicate()
 
 
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A worker process."""
+@pytest.fixture(scope="module")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the ``home`` of a worker process, one for the module, and its ``worker.log``."""
+    folder = tmp_path_factory.mktemp("worker")
     command = [sys.executable, "-m", "flowbook.cli", "worker", "start"]
-    with (tmp_path / "worker.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True, cwd=tmp_path)
-    yield process
+    env = {**os.environ, "FLOWBOOK_HOME": str(drawn_in(folder / "home"))}
+    with (folder / "worker.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, text=True, cwd=folder, env=env)
+    yield folder
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(10)
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def worker_says(hosted: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Has the test's home be that of the worker; what the worker has said since."""
+    close_engines()
+    monkeypatch.setenv("FLOWBOOK_HOME", str(hosted / "home"))
+    log = hosted / "worker.log"
+    before = len(log.read_text())
+    yield lambda: log.read_text()[before:]
+    close_engines()
 
 
 def cli(*args: str) -> subprocess.CompletedProcess[str]:
@@ -86,17 +101,29 @@ def running(look: str = "running") -> RunSummary:
     return found
 
 
+def ended(run_id: str) -> RunSummary:
+    """The run, once it has ended."""
+    found: RunSummary = until(lambda: found if (found := find_run(run_id)).ended is not None else None)
+    return found
+
+
 def cancelled_in_time(run: RunSummary) -> RunSummary:
-    """The run after it was cancelled."""
+    """The run after it was cancelled within the time that is promised."""
     began = time.monotonic()
-    cancel_flow_run(run.id)
-    ended: RunSummary = until(lambda: found if (found := find_run(run.id)).ended is not None else None)
+    found = cancelled(run)
     assert time.monotonic() - began < PROMISED
-    assert ended.state_name == "Cancelled"
-    assert ended.message is not None
-    assert ended.message.startswith("Cancelled on request of ")
-    assert ended.message.endswith(f"pid {os.getpid()}.")
-    return ended
+    return found
+
+
+def cancelled(run: RunSummary) -> RunSummary:
+    """The run after it was cancelled."""
+    cancel_flow_run(run.id)
+    found = ended(run.id)
+    assert found.state_name == "Cancelled"
+    assert found.message is not None
+    assert found.message.startswith("Cancelled on request of ")
+    assert found.message.endswith(f"pid {os.getpid()}.")
+    return found
 
 
 SLEEPERS = {
@@ -130,6 +157,7 @@ pipeline()
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", SLEEPERS)
 def test_a_script_is_cancelled(script: Script, how: str) -> None:
     process = script(SLEEPERS[how])
@@ -147,7 +175,7 @@ def test_from_the_command_line(script: Script) -> None:
     answer = cli("runs", "cancel", "last")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith(f"Run 1 ({run.name}) of flow 'pipeline' is Cancelled: Cancelled on request of ")
-    process.communicate(timeout=PROMISED)
+    process.communicate(timeout=WITHIN)
     again = cli("flow-run", "cancel", "last")
     assert again.returncode == 1
     assert again.stderr == f"Error: Flow run {run.name!r} has ended already: it is Cancelled.\n"
@@ -165,7 +193,7 @@ except CancelledRun:
     time.sleep(1)
     print("went on")
 """)
-    cancelled_in_time(running())
+    cancelled(running())
     said, errors = process.communicate(timeout=WITHIN)
     assert (said, process.returncode) == ("went on\n", 0), errors
 
@@ -240,6 +268,7 @@ def test_a_process_that_does_not_answer(script: Script, monkeypatch: pytest.Monk
     assert find_run(run.id).look == "paused", "nobody wants the late answer"
 
 
+@pytest.mark.alone
 def test_the_thread_that_looks_costs_next_to_nothing(script: Script) -> None:
     process = script("""
 import threading
@@ -306,9 +335,10 @@ FLOWS: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", [*NOTEBOOKS, *FLOWS])
 def test_a_notebook_that_a_worker_executes_is_cancelled(
-    make_notebook: Any, worker: subprocess.Popen[str], tmp_path: Path, kind: str
+    make_notebook: Any, worker_says: Callable[[], str], kind: str
 ) -> None:
     path = make_notebook("report", *(NOTEBOOKS | FLOWS)[kind])
     promote(path, flow="pipeline" if kind in FLOWS else None)
@@ -319,14 +349,16 @@ def test_a_notebook_that_a_worker_executes_is_cancelled(
     assert not (path.parent / "went on").exists()
     assert set(run_view(asked.id).counts()) <= {"cancelled", "succeeded"}
     until(lambda: not kernels_of(asked.id))
-    until(lambda: "ended: Cancelled: Cancelled on request of " in (tmp_path / "worker.log").read_text())
+    until(lambda: "ended: Cancelled: Cancelled on request of " in worker_says())
     executed = json.loads(Path(find_run(asked.id).notebook or "").read_text())
     if kind in ("plain cells", "a flow that has not begun"):
         assert executed["cells"][1]["outputs"][-1]["ename"] == "KeyboardInterrupt"
     assert find_run(asked.id).state_name == "Cancelled"
 
 
-def test_a_flow_that_a_worker_executes_is_resumed(make_notebook: Any, worker: subprocess.Popen[str]) -> None:
+@pytest.mark.alone  # there is a worker for the tests above
+@pytest.mark.usefixtures("worker_says")
+def test_a_flow_that_a_worker_executes_is_resumed(make_notebook: Any) -> None:
     cells = (
         "from flowbook import flow, pause_flow_run",
         "@flow\ndef pipeline():\n    return pause_flow_run(wait_for_input=int) + 1",
@@ -337,8 +369,7 @@ def test_a_flow_that_a_worker_executes_is_resumed(make_notebook: Any, worker: su
     with pytest.raises(ParameterError, match="valid integer"):
         resume_flow_run(asked.id, {"value": "x"})
     resume_flow_run(asked.id, {"value": 41})
-    ended = until(lambda: found if (found := find_run(asked.id)).ended is not None else None)
-    assert ended.state_name == "Completed"
+    assert ended(asked.id).state_name == "Completed"
     until(lambda: find_run(asked.id).html)
     executed = json.loads(Path(find_run(asked.id).notebook or "").read_text())
     assert executed["cells"][-1]["outputs"][-1]["data"]["text/plain"] == ["42"]
