@@ -47,18 +47,6 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def postgres_template(postgres: Server) -> Iterator[str]:
-    """The name of a PostgreSQL database with flowbook's tables and nothing in them."""
-    from sqlalchemy import make_url
-
-    from flowbook.store.database import Database
-
-    with postgres.database() as url:
-        Database(url).close()
-        yield str(make_url(url).database)
-
-
 @pytest.fixture
 def postgres_url(postgres: Server) -> Iterator[str]:
     """A new, empty PostgreSQL database."""
@@ -76,11 +64,9 @@ def own_postgres() -> Iterator[OwnServer]:
 
 
 @pytest.fixture
-def on_postgresql(
-    home: Path, postgres: Server, postgres_template: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+def on_postgresql(home: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Has the test's home keep its record in PostgreSQL; the URL of the database."""
-    with postgres.database(postgres_template) as url:
+    with postgres.record() as url:
         monkeypatch.setenv("FLOWBOOK_DATABASE_URL", url)
         yield url
         close_engines()

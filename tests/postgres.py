@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -22,12 +22,23 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
+from flowbook.store.database import Database
+from flowbook.store.schema import REVISION, metadata
+
 # Ends the server when the pipe to the tests is closed, also because they were killed. It is no child of theirs, so that
 # they can count their children.
 _GUARD = """
 server=$1; log=$2; shift 2
 exec 3<&0
 ( "$server" "$@" </dev/null >>"$log" 2>&1 3<&- & read -r _ <&3; kill -INT $!; wait $! ) &
+"""
+_END_OTHERS = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+_COUNT_FROM_ONE = """
+SELECT setval(pg_get_serial_sequence(format('%I', table_name), column_name), 1, false) FROM information_schema.columns
+WHERE pg_get_serial_sequence(format('%I', table_name), column_name) IS NOT NULL AND table_schema = 'public'
 """
 _NOBODY = 65534  # PostgreSQL refuses to run as root
 
@@ -38,25 +49,56 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
         self._numbers = count(1)
+        self._empty: list[str] = []
 
     def url_of(self, database: str) -> str:
         """The URL of one of its databases."""
         return make_url(self.url).set(database=database).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self, template: str = "template0") -> Iterator[str]:
-        """The URL of a new database, an empty one or a copy; dropped at the end, whoever is connected to it."""
-        name = f"flowbook_test_{os.getpid()}_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    def database(self) -> Iterator[str]:
+        """The URL of a new, empty database; dropped at the end, whoever is connected to it."""
+        name = self._create()
         try:
             yield self.url_of(name)
         finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._drop(name)
 
-    def execute(self, statement: str) -> None:
+    @contextmanager
+    def record(self) -> Iterator[str]:
+        """The URL of a database with flowbook's tables and nothing in them.
+
+        To make one takes many times as long as to empty it, so it is the next test's as well if all tables are there.
+        """
+        if not self._empty:
+            self._empty.append(self._create())
+            Database(self.url_of(self._empty[-1])).close()
+        name = self._empty.pop()
+        url = self.url_of(name)
+        try:
+            yield url
+        finally:
+            if _emptied(url):
+                self._empty.append(name)
+            else:
+                self._drop(name)
+
+    def close(self) -> None:
+        """Drop what is kept for the next test."""
+        while self._empty:
+            self._drop(self._empty.pop())
+
+    def _create(self) -> str:
+        name = f"flowbook_test_{os.getpid()}_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        return name
+
+    def _drop(self, name: str) -> None:
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
         """Run a statement outside of any transaction."""
-        url = make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as connection:
+        with psycopg.connect(_plain(self.url), autocommit=True) as connection:
             connection.execute(statement.encode())
 
 
@@ -122,10 +164,28 @@ def own_server() -> Iterator[OwnServer]:
 def server_for_tests() -> Iterator[Server]:
     """The server that FLOWBOOK_TEST_POSTGRES names, or one of our own."""
     if url := os.environ.get("FLOWBOOK_TEST_POSTGRES"):
-        yield Server(url)
+        with closing(Server(url)) as server:
+            yield server
         return
     with own_server() as server:
         yield server
+
+
+def _emptied(url: str) -> bool:
+    """Whether the database has all of flowbook's tables, and now nothing in them and nobody who is connected to it."""
+    try:
+        with psycopg.connect(_plain(url), autocommit=True) as connection:
+            connection.execute(_END_OTHERS)
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(f'DELETE FROM "{table.name}"'.encode())
+            connection.execute(_COUNT_FROM_ONE)
+            return connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
+    except psycopg.Error:  # the test has changed the tables
+        return False
+
+
+def _plain(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _program(name: str) -> str:
