@@ -161,7 +161,7 @@ def pytest_collection_finish() -> None:
 def _turn(item: pytest.Item) -> int:
     if item.get_closest_marker("browser"):
         return 2
-    return 0 if item.path.parent.name == "faults" else 1
+    return 0 if item.path.parent.name in ("faults", "integration", "notebooks") else 1
 
 
 @pytest.hookimpl(wrapper=True)

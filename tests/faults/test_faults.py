@@ -10,7 +10,7 @@ from tests.faults.trial import Trial
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize("seed", range(1, 17))
+@pytest.mark.parametrize("seed", range(1, 11))
 def test_no_promise_is_broken_by_kill_9(seed: int, tmp_path: Path) -> None:
-    trial = Trial(seed, tmp_path, seconds=3.0)
+    trial = Trial(seed, tmp_path, seconds=5.0)
     assert trial.run() == [], f"killed: {', '.join(trial.killed)}"
