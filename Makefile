@@ -11,7 +11,7 @@ ALONE = $(BIN)/python -m pytest $(shell grep -rl --include='*.py' 'mark\.alone' 
 unexport PYTHONDONTWRITEBYTECODE
 SOURCES := pyproject.toml hatch_build.py package-lock.json
 
-.PHONY: demo lab test test-fast lint format bench build clean help
+.PHONY: demo lab test test-fast lint lint-code lint-types lint-front-end format bench build clean help
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,11 +33,17 @@ test-fast: $(VENV)/.dev  ## the tests that take below a second each, properties 
 	$(PYTEST) --hypothesis-profile few -m "not slow and not browser and not alone"
 	$(ALONE) --hypothesis-profile few -m "not slow and alone"
 
-lint: $(VENV)/.dev  ## ruff, mypy, import-linter, biome, tsc
+lint: lint-code lint-types lint-front-end  ## ruff, import-linter, mypy, biome, tsc
+
+lint-code: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lint-types: $(VENV)/.dev
+	$(BIN)/mypy
+
+lint-front-end: $(VENV)/.dev
 	$(BIN)/python tests/front_end.py lint
 
 format: $(VENV)/.dev  ## format Python and TypeScript
@@ -70,7 +76,8 @@ $(VENV)/.demo: $(BIN)/python $(SOURCES)
 
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	@echo "Installing flowbook with what its tests need; the first time takes a few minutes."
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/python -m uv pip install --quiet --editable '.[dev]' || $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
 
 $(VENV)/.browser: $(VENV)/.dev tests/find_browser.py
