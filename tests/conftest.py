@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-import json
 import signal
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.drawn import drawn_in
+from tests.notebook_files import write_notebook
 
 from flowbook.engine import close_engines
 from flowbook.settings import current_settings
@@ -105,30 +106,7 @@ def interruptible() -> None:
 @pytest.fixture
 def make_notebook(tmp_path: Path) -> MakeNotebook:
     """Writes a notebook of code cells and returns its path."""
-
-    def make(name: str, *cells: str, kernel: str = "python3", language: str = "python") -> Path:
-        plain: dict[str, Any] = {
-            "nbformat": 4,
-            "nbformat_minor": 5,
-            "metadata": {"kernelspec": {"name": kernel, "language": language, "display_name": kernel}},
-            "cells": [
-                {
-                    "id": f"c{number}",
-                    "cell_type": "code",
-                    "source": source.splitlines(keepends=True),
-                    "metadata": {},
-                    "outputs": [],
-                    "execution_count": None,
-                }
-                for number, source in enumerate(cells, 1)
-            ],
-        }
-        path = tmp_path / "books" / f"{name}.ipynb"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(plain), encoding="utf-8")
-        return path
-
-    return make
+    return partial(write_notebook, tmp_path / "books")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,18 +8,79 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.drawn import drawn_in
+from tests.notebook_files import write_notebook
 
 from flowbook.core.view import RunView
+from flowbook.engine import close_engines
 from flowbook.errors import ParameterError
 from flowbook.promote import promote, request_run
 from flowbook.runs import find_run, run_folder, run_view
 from flowbook.schedule.worker import Worker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """A notebook of which one run is executed with these parameters."""
+
+    cells: tuple[str, ...]
+    parameters: dict[str, Any]
+    options: dict[str, Any]
+
+
+BOOKS: dict[str, Book] = {}
+
+
+def book(name: str, *cells: str, parameters: dict[str, Any] | None = None, **options: Any) -> str:
+    """Has one run of a notebook executed before the tests, with those of all others; returns its name.
+
+    `options` are those of `promote`.
+    """
+    BOOKS[name] = Book(cells=cells, parameters=parameters or {}, options=options)
+    return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """The folder of the notebooks, the home of their runs, and the id of each run."""
+
+    folder: Path
+    home: Path
+    ids: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def executed_books(tmp_path_factory: pytest.TempPathFactory) -> Executed:
+    """All books, executed by one worker: each run but the first two costs little."""
+    folder = tmp_path_factory.mktemp("books")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLOWBOOK_HOME", str(drawn_in(folder / "home")))
+        patch.delenv("FLOWBOOK_DATABASE_URL", raising=False)
+        (folder / "helpers.py").write_text("where = 'beside'")
+        ids = {}
+        for name, each in BOOKS.items():
+            made = promote(write_notebook(folder, name, *each.cells), **each.options)
+            ids[name] = request_run(made.name, each.parameters).id
+        assert Worker(limit=2, pool="default").run_once() == len(BOOKS)
+        close_engines()
+    return Executed(folder=folder, home=folder / "home", ids=ids)
+
+
+@pytest.fixture
+def ended(executed_books: Executed, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], RunView]]:
+    """The run of a book, as it ended."""
+    close_engines()
+    monkeypatch.setenv("FLOWBOOK_HOME", str(executed_books.home))
+    yield lambda name: run_view(executed_books.ids[name])
+    close_engines()
 
 
 def execute(path: Path, parameters: dict[str, Any] | None = None, **options: Any) -> RunView:
@@ -28,13 +89,6 @@ def execute(path: Path, parameters: dict[str, Any] | None = None, **options: Any
     asked = request_run(made.name, parameters or {})
     assert Worker(limit=1, pool="default").run_once() == 1
     return run_view(asked.id)
-
-
-def execute_all(*paths: Path, **options: Any) -> list[RunView]:
-    """Promote several notebooks and have one worker execute a run of each: all but the first two cost little."""
-    asked = [request_run(promote(path, **options).name) for path in paths]
-    assert Worker(limit=2, pool="default").run_once() == len(paths)
-    return [run_view(each.id) for each in asked]
 
 
 def cells(view: RunView) -> list[dict[str, Any]]:
@@ -60,23 +114,27 @@ def looks(view: RunView) -> list[tuple[str, str]]:
     return [(node.name, node.look) for node in view.nodes.values()]
 
 
-def test_the_executed_notebook_holds_each_cells_output_state_and_duration(make_notebook: Any) -> None:
-    path = make_notebook(
-        "report",
-        "# parameters\nfrom datetime import date\nday: date = date(2026, 1, 1)\nregion = 'eu'",
-        "import helpers, os, sys\nrows = [1, 2, 3]\nprint(helpers.where, os.getcwd())",
-        "print(repr(day), region)\nprint('to stderr', file=sys.stderr)",
-        "import matplotlib.pyplot as plt\nplt.plot(rows);",
-        "total = sum(rows)\ntotal",
-    )
-    (path.parent / "helpers.py").write_text("where = 'beside'")
-    view = execute(path, {"day": "2026-02-03", "region": "'); raise SystemExit #"})
+OUTPUTS = book(
+    "outputs",
+    "# parameters\nfrom datetime import date\nday: date = date(2026, 1, 1)\nregion = 'eu'",
+    "import helpers, os, sys\nrows = [1, 2, 3]\nprint(helpers.where, os.getcwd())",
+    "print(repr(day), region)\nprint('to stderr', file=sys.stderr)",
+    "import matplotlib.pyplot as plt\nplt.plot(rows);",
+    "total = sum(rows)\ntotal",
+    parameters={"day": "2026-02-03", "region": "'); raise SystemExit #"},
+)
+
+
+def test_the_executed_notebook_holds_each_cells_output_state_and_duration(
+    ended: Callable[[str], RunView], executed_books: Executed
+) -> None:
+    view = ended(OUTPUTS)
     assert view.look == "succeeded", view.state
     made = cells(view)
     assert [cell["metadata"]["flowbook"]["state"] for cell in made] == ["succeeded"] * 5
     assert all(cell["metadata"]["flowbook"]["duration"] >= 0 for cell in made)
     assert [cell["metadata"]["flowbook"]["attempt"] for cell in made] == [1] * 5
-    assert text(made[1]) == f"beside {path.parent}\n"
+    assert text(made[1]) == f"beside {executed_books.folder}\n"
     assert text(made[2]) == "datetime.date(2026, 2, 3) '); raise SystemExit #\nto stderr\n"
     assert "image/png" in made[3]["outputs"][0]["data"]
     assert text(made[4]) == "6"
@@ -94,13 +152,15 @@ def test_the_executed_notebook_holds_each_cells_output_state_and_duration(make_n
     assert by_name["5"].upstream == (by_name["2"].id,)
 
 
-def test_the_files_of_a_run_are_private_and_ask_nobody(make_notebook: Any) -> None:
-    path = make_notebook(
-        "report",
-        "from IPython.display import HTML, Markdown\n"
-        "display(HTML('<script>alert(1)</script><img src=\"https://example.org/x.png\">'), Markdown('$x^2$'))",
-    )
-    view = execute(path)
+PAGE = book(
+    "page",
+    "from IPython.display import HTML, Markdown\n"
+    "display(HTML('<script>alert(1)</script><img src=\"https://example.org/x.png\">'), Markdown('$x^2$'))",
+)
+
+
+def test_the_files_of_a_run_are_private_and_ask_nobody(ended: Callable[[str], RunView]) -> None:
+    view = ended(PAGE)
     found = find_run(view.id)
     assert found.notebook and found.html and found.svg
     page = Path(found.html).read_text()
@@ -129,9 +189,13 @@ FAILURES: list[tuple[str, str, str, str]] = [
 ]
 
 
-def test_each_way_to_fail_has_a_name(make_notebook: Any) -> None:
-    paths = [make_notebook(name, "x = 1", code, "print('never')") for name, code, _, _ in FAILURES]
-    for (name, _, sentence, said), view in zip(FAILURES, execute_all(*paths, force=True), strict=True):
+for name, code, _, _ in FAILURES:
+    book(name, "x = 1", code, "print('never')", force=True)
+
+
+def test_each_way_to_fail_has_a_name(ended: Callable[[str], RunView]) -> None:
+    for name, _, sentence, said in FAILURES:
+        view = ended(name)
         assert (view.flow, view.look) == (name, "failed")
         assert view.state is not None
         assert sentence in (view.state.message or ""), name
@@ -162,18 +226,21 @@ def test_what_takes_too_long_is_ended_and_says_which_limit_it_had(make_notebook:
     assert text(cells(run_view(asked[0].id))[0]) == "kept\n"
 
 
-def test_task_cells_run_side_by_side_and_print_under_their_own_cell(make_notebook: Any) -> None:
-    path = make_notebook(
-        "tasks",
-        "%load_ext flowbook\nimport time, threading\nmeet = threading.Barrier(2, timeout=20)",
-        "# parameters\nn: int = 2",
-        "%%task base\nrows = list(range(n))",
-        "%%task left\nmeet.wait(); time.sleep(0.3); print('left', n)\na = sum(rows)",
-        "%%task right\nmeet.wait(); time.sleep(0.6); print('right', n)\nb = max(rows)",
-        "print('plain')",
-        "total = a + b\ntotal",
-    )
-    view = execute(path, {"n": 5})
+TASKS = book(
+    "tasks",
+    "%load_ext flowbook\nimport time, threading\nmeet = threading.Barrier(2, timeout=20)",
+    "# parameters\nn: int = 2",
+    "%%task base\nrows = list(range(n))",
+    "%%task left\nmeet.wait(); time.sleep(0.3); print('left', n)\na = sum(rows)",
+    "%%task right\nmeet.wait(); time.sleep(0.6); print('right', n)\nb = max(rows)",
+    "print('plain')",
+    "total = a + b\ntotal",
+    parameters={"n": 5},
+)
+
+
+def test_task_cells_run_side_by_side_and_print_under_their_own_cell(ended: Callable[[str], RunView]) -> None:
+    view = ended(TASKS)
     assert view.look == "succeeded", view.state
     made = cells(view)
     assert [text(cell) for cell in made] == [
@@ -209,16 +276,18 @@ def test_task_cells_run_side_by_side_and_print_under_their_own_cell(make_noteboo
     }
 
 
-def test_a_failed_task_cell_ends_the_run_with_its_error(make_notebook: Any) -> None:
-    path = make_notebook(
-        "tasks",
-        "%load_ext flowbook",
-        "%%task one\nx = 1",
-        "%%task bad\ny = x / 0",
-        "%%task other\nz = x + 1",
-        "print(y)",
-    )
-    view = execute(path)
+FAILED_TASK = book(
+    "failed_task",
+    "%load_ext flowbook",
+    "%%task one\nx = 1",
+    "%%task bad\ny = x / 0",
+    "%%task other\nz = x + 1",
+    "print(y)",
+)
+
+
+def test_a_failed_task_cell_ends_the_run_with_its_error(ended: Callable[[str], RunView]) -> None:
+    view = ended(FAILED_TASK)
     assert view.state is not None
     assert view.state.message == "ZeroDivisionError: division by zero"
     assert dict(looks(view)) == {"one": "succeeded", "bad": "failed", "other": "succeeded"}
@@ -228,30 +297,35 @@ def test_a_failed_task_cell_ends_the_run_with_its_error(make_notebook: Any) -> N
     assert made[4]["outputs"] == []
 
 
-def test_tasks_in_a_kernel_that_dies_are_not_left_running(make_notebook: Any) -> None:
-    path = make_notebook(
-        "tasks",
-        "%load_ext flowbook\nimport os, time",
-        "%%task slow\ntime.sleep(60)\nx = 1",
-        "time.sleep(0.5)\nos.kill(os.getpid(), 9)",
-    )
-    view = execute(path)
+DIES = book(
+    "dies",
+    "%load_ext flowbook\nimport os, time",
+    "%%task slow\ntime.sleep(60)\nx = 1",
+    "time.sleep(0.5)\nos.kill(os.getpid(), 9)",
+)
+
+
+def test_tasks_in_a_kernel_that_dies_are_not_left_running(ended: Callable[[str], RunView]) -> None:
+    view = ended(DIES)
     assert view.look == "failed"
     assert dict(looks(view))["slow"] == "crashed"
 
 
-def test_a_flow_is_executed_with_only_the_cells_it_needs(make_notebook: Any) -> None:
-    path = make_notebook(
-        "flows",
-        "from flowbook import flow, task",
-        "rate = 3",
-        "exploring = 1 / 0",
-        "@task\ndef double(x):\n    print('doubling', x)\n    return x * rate",
-        "from datetime import date\n@flow\ndef nightly(day: date, k: int = 1):\n"
-        "    print(repr(day))\n    return [double.submit(i) for i in range(k)]",
-        "nightly()",
-    )
-    view = execute(path, {"day": "2026-02-03", "k": 2})
+FLOWS = book(
+    "flows",
+    "from flowbook import flow, task",
+    "rate = 3",
+    "exploring = 1 / 0",
+    "@task\ndef double(x):\n    print('doubling', x)\n    return x * rate",
+    "from datetime import date\n@flow\ndef nightly(day: date, k: int = 1):\n"
+    "    print(repr(day))\n    return [double.submit(i) for i in range(k)]",
+    "nightly()",
+    parameters={"day": "2026-02-03", "k": 2},
+)
+
+
+def test_a_flow_is_executed_with_only_the_cells_it_needs(ended: Callable[[str], RunView]) -> None:
+    view = ended(FLOWS)
     assert view.look == "succeeded", view.state
     assert (view.flow, view.parameters) == ("nightly", {"day": "2026-02-03", "k": 2})
     assert looks(view) == [("double", "succeeded"), ("double-1", "succeeded")]
@@ -263,15 +337,16 @@ def test_a_flow_is_executed_with_only_the_cells_it_needs(make_notebook: Any) -> 
     assert "doubling 1" in text(made[6])
 
 
+FLOW = "from flowbook import flow"
+FLOW_RAISES = book("flow_raises", FLOW, "@flow\ndef nightly():\n    raise ValueError('bad day')")
+FLOW_ENDS = book("flow_ends", FLOW, "@flow\ndef nightly():\n    import os; os._exit(3)")
+FLOW_NEEDS = book("flow_needs", f"{FLOW}\nrate = 1 / 0", "@flow\ndef nightly():\n    return rate")
+
+
 def test_a_flow_that_fails_or_takes_its_kernel_along_and_a_cell_that_it_needs_and_that_fails(
-    make_notebook: Any,
+    ended: Callable[[str], RunView],
 ) -> None:
-    flow = "from flowbook import flow"
-    raises, ends, needs = execute_all(
-        make_notebook("raises", flow, "@flow\ndef nightly():\n    raise ValueError('bad day')"),
-        make_notebook("ends", flow, "@flow\ndef nightly():\n    import os; os._exit(3)"),
-        make_notebook("needs", f"{flow}\nrate = 1 / 0", "@flow\ndef nightly():\n    return rate"),
-    )
+    raises, ends, needs = ended(FLOW_RAISES), ended(FLOW_ENDS), ended(FLOW_NEEDS)
     assert raises.state is not None
     assert (raises.look, "ValueError: bad day" in (raises.state.message or "")) == ("failed", True), raises.state
     assert ends.state is not None
@@ -298,8 +373,11 @@ def test_a_notebook_in_another_language_is_run_cell_by_cell(
         request_run("report", {"x": 1})
 
 
-def test_deploy_and_its_like_do_nothing_in_an_unattended_run(make_notebook: Any) -> None:
-    view = execute(make_notebook("report", "%load_ext flowbook", "x = 1", "%deploy", "%flow run"))
+INACTIVE = book("inactive", "%load_ext flowbook", "x = 1", "%deploy", "%flow run")
+
+
+def test_deploy_and_its_like_do_nothing_in_an_unattended_run(ended: Callable[[str], RunView]) -> None:
+    view = ended(INACTIVE)
     assert view.look == "succeeded", view.state
     made = cells(view)
     assert "does nothing here" in text(made[2])
@@ -362,12 +440,11 @@ def run_again() -> RunView:
     return run_view(asked.id)
 
 
-def test_endless_output_is_cut_and_said(make_notebook: Any) -> None:
-    view = execute(
-        make_notebook(
-            "report", "for n in range(40):\n    print('x' * 99_999)", "for n in range(9):\n    print(n, end='\\r')"
-        )
-    )
+ENDLESS = book("endless", "for n in range(40):\n    print('x' * 99_999)", "for n in range(9):\n    print(n, end='\\r')")
+
+
+def test_endless_output_is_cut_and_said(ended: Callable[[str], RunView]) -> None:
+    view = ended(ENDLESS)
     made = cells(view)
     assert len(text(made[0])) < 1_100_000
     assert text(made[0]).endswith("… flowbook left out the rest of this output.\n")
