@@ -74,6 +74,7 @@ $(VENV)/.demo: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
 	touch $@
 
+# uv is many times faster, and the tests of packaging find in its cache what they install. Only pip knows pip's settings.
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	@echo "Installing flowbook with what its tests need; the first time takes a few minutes."
 	$(BIN)/python -m pip install --quiet uv
