@@ -98,7 +98,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory, built: Built, without_no
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=not UV)
     config = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "FLOWBOOK_HOME")}
-    environment = Installed(folder=folder, env={**without_node, **config})
+    compiling = {key: value for key, value in without_node.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    environment = Installed(folder=folder, env={**compiling, **config})
     environment.install(built.wheel)
     return environment
 
