@@ -18,6 +18,7 @@ import httpx
 import nbformat
 import psutil
 import pytest
+from tests.waiting import WITHIN, until
 
 from flowbook import engine
 from flowbook.promote import promote
@@ -28,17 +29,6 @@ from flowbook.store.processes import Process, this_process
 from flowbook.store.workers import beat, register
 
 TOKEN = "a-token-of-the-tests"
-WITHIN = 60.0
-
-
-def until(condition: Callable[[], Any], within: float = WITHIN) -> Any:
-    """What `condition` returns once it is true."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {within} s")
 
 
 # --- What a server says of workers ------------------------------------------------------------------------------------

@@ -6,14 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from tests.sql import sql
+from tests.waiting import until
 
 from flowbook import engine
 from flowbook.core.states import StateType
@@ -60,14 +59,6 @@ def kernel(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
         process.send_signal(signal.SIGCONT)
         process.kill()
         process.communicate()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline, recent_runs()
-        time.sleep(0.05)
-    return found
 
 
 def test_what_stood_still_beyond_its_lease_is_fenced(

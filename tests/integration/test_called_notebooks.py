@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from sqlalchemy import select
+from tests.waiting import WITHIN, until
 
 from flowbook import flow, run_notebook, task
 from flowbook.core.view import RunView
@@ -31,7 +30,6 @@ from flowbook.store.schema import flow_run
 
 pytestmark = pytest.mark.slow
 
-WITHIN = 60.0  # seconds
 PLAIN = ("# parameters\nday: str = 'today'\nn: int = 1", "print(day, n * 2)")
 FLOWBOOK = (sys.executable, "-m", "flowbook.cli")
 
@@ -45,16 +43,6 @@ def outputs(path: Path) -> list[str]:
     """The text that each cell of an executed notebook has put out."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join("".join(each.get("text", each.get("evalue", ""))) for each in cell["outputs"]) for cell in cells]
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """What `found` gives as soon as that is something."""
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
-        if answer := found():
-            return answer
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
 
 
 def subflows() -> list[RunSummary]:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.drawn import drawn_in
+from tests.waiting import WITHIN, until
 
 from flowbook import resume_flow_run
 from flowbook.engine import close_engines
@@ -25,7 +26,6 @@ from flowbook.runs import RunSummary, find_run, recent_runs, run_folder, run_vie
 
 pytestmark = pytest.mark.slow
 
-WITHIN = 30.0
 PROMISED = 2.0  # seconds from the request to the end
 Script = Callable[[str], "subprocess.Popen[str]"]
 
@@ -83,16 +83,6 @@ def worker_says(hosted: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
 def cli(*args: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "flowbook.cli", *args]
     return subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False, timeout=WITHIN)
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """What `condition` returns once it is true."""
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {WITHIN} s; runs: {recent_runs()}")
 
 
 def running(look: str = "running") -> RunSummary:

@@ -11,21 +11,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 from tests.sql import sql
+from tests.waiting import until
 
 from flowbook import flow, task
 from flowbook.engine import engine
 from flowbook.promote import request_run
-from flowbook.runs import find_run, recent_runs
+from flowbook.runs import find_run
 from flowbook.store.schema import flow_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-WITHIN = 90.0
 _NAMED = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"']
 
 
@@ -82,15 +81,6 @@ def host(shared: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Pop
     for process in started:
         process.kill()
         process.communicate()
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """What `condition` returns once it is true."""
-    deadline = time.monotonic() + WITHIN
-    while not (found := condition()):
-        assert time.monotonic() < deadline, recent_runs()
-        time.sleep(0.1)
-    return found
 
 
 def hosts_of(run_ids: list[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.waiting import until
 
 from flowbook import flow, task
 from flowbook.errors import CancelledRun, NotPicklable, UsageError, WorkerLost
@@ -25,8 +26,6 @@ from flowbook.runs import find_run, run_view
 from flowbook.task_runners import DaskTaskRunner
 
 pytestmark = pytest.mark.slow
-
-SOON = 20.0
 
 
 def within(runner: DaskTaskRunner, body: Callable[[], Any], **options: Any) -> Any:
@@ -42,14 +41,6 @@ def workers() -> set[int]:
             if "spawn_main" in " ".join(child.cmdline()):
                 found.add(child.pid)
     return found
-
-
-def eventually(condition: Callable[[], Any]) -> None:
-    """Wait until `condition` is true; it must be soon."""
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def local(function: Callable[..., Any]) -> Any:
@@ -80,7 +71,7 @@ class Cluster:
         with log.open("wb") as file:
             started = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.folder, start_new_session=True)
         self.commands.append(started)
-        eventually(lambda: ready in log.read_text() or started.poll() is not None)
+        until(lambda: ready in log.read_text() or started.poll() is not None)
         found = re.search(rf"{ready}\s*(tcp://\S+)", log.read_text())
         assert found is not None, log.read_text()
         return found[1]
@@ -115,7 +106,7 @@ def test_a_cluster_is_started_for_the_flow_run_and_closed_after_it() -> None:
     used, started = within(DaskTaskRunner(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1}), body)
     assert used in started
     assert len(started) == 2
-    eventually(lambda: workers() == before)
+    until(lambda: workers() == before)
 
 
 def test_as_many_tasks_run_side_by_side_as_there_are_threads(tmp_path: Path) -> None:
@@ -334,7 +325,7 @@ def test_a_task_that_another_client_cancels(cluster: Cluster, tmp_path: Path) ->
 
     def body() -> BaseException:
         working = works.submit(tmp_path / "begun")
-        eventually((tmp_path / "begun").exists)
+        until((tmp_path / "begun").exists)
         with Client(cluster.address, set_as_default=False) as client:
             [key] = {key for keys in client.processing().values() for key in keys}
             client.cancel([Future(key, client)], force=True)
@@ -358,7 +349,7 @@ def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
 
         def body() -> BaseException:
             working = works.submit(tmp_path / "begun")
-            eventually((tmp_path / "begun").exists)
+            until((tmp_path / "begun").exists)
             os.killpg(started.commands[0].pid, signal.SIGKILL)
             return working.result(raise_on_failure=False)  # type: ignore[no-any-return]
 
@@ -388,7 +379,7 @@ def test_ctrl_c_ends_a_cluster_of_ours_whatever_its_tasks_do(tmp_path: Path) -> 
                 time.sleep(60)
 
     def strike() -> None:
-        eventually(begun.exists)
+        until(begun.exists)
         struck.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -399,5 +390,5 @@ def test_ctrl_c_ends_a_cluster_of_ours_whatever_its_tasks_do(tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         within(DaskTaskRunner(cluster_kwargs={"n_workers": 1, "threads_per_worker": 1}), body)
     assert time.monotonic() - struck[0] < 2
-    eventually(lambda: workers() == before)
+    until(lambda: workers() == before)
     assert [node.look for node in run_view("last").nodes.values()] == ["cancelled"]

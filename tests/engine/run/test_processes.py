@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.waiting import until
 
 from flowbook import flow, task
 from flowbook.core.events import Event
@@ -55,14 +56,6 @@ def lives(number: int) -> bool:
     with suppress(psutil.NoSuchProcess):
         return bool(psutil.Process(number).status() != psutil.STATUS_ZOMBIE)
     return False
-
-
-def eventually(condition: Callable[[], Any]) -> None:
-    """Wait until `condition` is true; it must be soon."""
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @task
@@ -278,7 +271,7 @@ def test_an_idle_process_that_has_died_is_replaced() -> None:
     def body() -> bool:
         first = pid.submit().result()
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: not lives(first))
+        until(lambda: not lives(first))
         time.sleep(0.05)
         return bool(pid.submit().result() != first)
 
@@ -336,7 +329,7 @@ def test_no_child_outlives_a_flow_s_process_that_is_killed(tmp_path: Path) -> No
         pids = {int(word) for _ in range(3) for word in parent.stdout.readline().split()}
         assert len(pids) == 4
         parent.kill()
-        eventually(lambda: not any(map(lives, pids)))
+        until(lambda: not any(map(lives, pids)))
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.waiting import until
 
 from flowbook import flow, get_run_logger, tags, task, unmapped
 from flowbook.core.events import Event
@@ -85,14 +86,6 @@ def states_of(events: list[Event], name: str) -> list[str]:
     """The names of the states that the run of this name entered."""
     [run_id] = [one.task_run_id for one in events if one.kind == "task-run" and one.data["name"] == name]
     return [one.data["name"] for one in events if one.kind == "state" and one.task_run_id == run_id]
-
-
-def eventually(condition: Callable[[], Any]) -> None:
-    """Wait until `condition` is true; it must be soon."""
-    deadline = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # --- results and order ------------------------------------------------------------------------------------------------
@@ -740,7 +733,7 @@ class Scene:
 
     def strike_once_it_works(self, strike: Callable[[], Any]) -> None:
         def wait_and_strike() -> None:
-            eventually(self.begun.exists)
+            until(self.begun.exists)
             time.sleep(0.1)
             self.struck = time.monotonic()
             strike()
@@ -755,7 +748,7 @@ class Scene:
         time.sleep(0.1)
         assert not self.beats.exists(), "its code goes on"
         assert self._processes() == self.before
-        eventually(
+        until(
             lambda: (
                 not [
                     one
