@@ -57,7 +57,8 @@ def make_lock(found: Iterable[Distribution] | None = None, python: str | None = 
 def name_and_version(distribution: Distribution) -> tuple[str, str]:
     """What its metadata says first; empty texts if it is none. `Distribution` itself parses all of it, each time."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
-    said = {key: value.strip() for key, value in reversed(_NAMED.findall(text))}  # the first of each counts
+    head, _, _ = text.partition("\n\n")  # below it is the description, which may be long
+    said = {key: value.strip() for key, value in reversed(_NAMED.findall(head))}  # the first of each counts
     return said.get("Name", ""), said.get("Version", "")
 
 
