@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from flowbook.core.annotations import allow_failure, quote
@@ -128,13 +129,18 @@ def as_completed(futures: Iterable[Future[R]], timeout: float | None = None) -> 
     for n in range(len(waited)):
         try:
             found = None
+            have_ended = partial(_more_have_ended, waited, n)  # the queue is empty again before the wait is left
             while found is None:
-                with may_block(lambda: ended.put(None), lambda: not ended.empty()):
+                with may_block(lambda: ended.put(None), have_ended):
                     found = ended.get(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
             yield found
         except queue.Empty:
             left = len(waited) - n
             raise TimeoutError(f"{left} of {len(waited)} task runs have not ended after {timeout:g} seconds.") from None
+
+
+def _more_have_ended(futures: Sequence[Future[R]], count: int) -> bool:
+    return sum(future.done for future in futures) > count
 
 
 _REPLACED = (Future, State, allow_failure)
