@@ -180,7 +180,7 @@ def test_a_run_whose_process_is_killed_is_begun_anew_as_often_as_its_flow_says(d
     """
     deploy(code)
     run = request_run("it")
-    assert execute() == 3
+    assert execute() == 1
     found = find_run(run.id)
     assert found.state_type == "CRASHED"
     assert "killed by SIGKILL" in (found.message or "")

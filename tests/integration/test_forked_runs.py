@@ -100,8 +100,9 @@ def test_runs_are_forked_from_one_server(deployed: str, worker: Worker) -> None:
 
 def test_a_server_is_there_before_the_first_run(deployed: str, worker: Worker) -> None:
     def servers() -> list[int]:
-        found = psutil.Process().children()
-        return [each.pid for each in found if "flowbook.promote.fork_server" in each.cmdline()]
+        found = psutil.process_iter(["ppid", "cmdline"])  # one that ends meanwhile has none
+        ours = [each for each in found if each.info["ppid"] == os.getpid()]
+        return [each.pid for each in ours if "flowbook.promote.fork_server" in (each.info["cmdline"] or ())]
 
     until(lambda: len(servers()) == 2)  # one for each environment
     assert not worker.launched

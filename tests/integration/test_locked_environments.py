@@ -76,7 +76,7 @@ def executed(name: str, pool: str, worker_path: str, runs: int = 1) -> list[RunS
     path = os.pathsep.join([worker_path, *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: a run did not complete
     return [find_run(each.id) for each in asked]
 
 
