@@ -52,8 +52,8 @@ LEGAL_ORDERS = """
 def _run_in_order(seed):
     # Cells run one by one: of those that may run now the last one of the notebook, or with a seed any.
     import random
+    from flowbook import engine
     from flowbook.cells import NotebookGraph
-    from flowbook_magics import flow_run
     pick = max if seed is None else random.Random(seed).choice
     def order(graph):
         ids, left, done = list(graph.nodes), set(graph.nodes), []
@@ -62,16 +62,16 @@ def _run_in_order(seed):
             done.append(ids[pick(ready)])
             left.discard(done[-1])
         return tuple(done)
-    def submit(*args, **options):
-        future = plain_submit(*args, **options)
+    def submit(run):
+        future = plain_submit(run)
         future.wait()
         return future
-    plain_submit, plain_order = flow_run.submit, NotebookGraph.topological_order
-    flow_run.submit, NotebookGraph.topological_order = submit, order
+    plain_submit, plain_order = engine.submit_task, NotebookGraph.topological_order
+    engine.submit_task, NotebookGraph.topological_order = submit, order
     try:
         get_ipython().run_line_magic("flow", "run --all")
     finally:
-        flow_run.submit, NotebookGraph.topological_order = plain_submit, plain_order
+        engine.submit_task, NotebookGraph.topological_order = plain_submit, plain_order
 """
 
 
