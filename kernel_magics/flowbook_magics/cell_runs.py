@@ -93,7 +93,7 @@ def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State
     if home is None:
         return
     home.failure, home.tried, home.values, home.last = cell.failure, cell.tried, cell.values, cell.last
-    home.elements = cell.elements
+    home.elements, home.context_values = cell.elements, cell.context_values
     if state.is_completed():
         if session.unfinished is not None:
             session.unfinished.discard(cell.key)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from flowbook.cache_policies import fingerprint_of_inputs
@@ -22,6 +22,7 @@ from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
@@ -135,9 +136,13 @@ class CellFunction:
         )
         watch = Watch(self._cells, self._cell, inputs)
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
+        if self._context is not None:
+            carry(islice(self._cells, self._cell.position - 1))
         token = running.set(namespace)
+        context = contextvars.copy_context()
         try:
             self._code.run(namespace, lambda value: outputs.show(self._shell, value))
+            self._cell.context_values = changed_since(context)
             _raise_if_interrupted(namespace)
             if "pyplot" in analysis.resources:
                 outputs.show_figures()

@@ -23,6 +23,7 @@ from flowbook.run.work import Work
 from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
 from flowbook_magics.cell_runs import new_run, refuse, reuse
+from flowbook_magics.context_values import carry
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
@@ -79,6 +80,8 @@ def run_notebook(
     runner = Places(max_parallel)
     run = _run_in_background if background else _run_live
     run(session, lambda run_id: engine.new_flow_run(work, shown, runner, flow_run_id=run_id, trigger="notebook"), None)
+    if not background:
+        carry(cell for cell in session.cells if cell.graph_id in selection.run)
     return None
 
 

@@ -132,6 +132,8 @@ class NotebookCell:
     """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
     was_silent: bool = False
     """Of a task cell: whether its last run has left nothing to be cleared under it."""
+    context_values: dict[contextvars.ContextVar[Any], Any] = field(default_factory=dict)
+    """Of a task cell: what its last run has set in context variables."""
     elements: KeptElements | None = None
     """Of a mapped cell whose last run failed: what those of its elements gave that completed."""
 

@@ -35,7 +35,8 @@ class Analysis:
     mutates: frozenset[str] = _NONE
     """Names from before it whose objects it changes in place."""
     flags: frozenset[str] = _NONE
-    """Why the cell must keep its place: "dynamic", "history", "ipython", "run" (``%run``), "star-import"."""
+    """Why the cell must keep its place: "dynamic", "history", "ipython", "run" (``%run``), "settings" (of a
+    library, which it changes), "star-import"."""
     late_reads: frozenset[str] = _NONE
     """Those of ``reads`` that only functions defined here look up, when they are called."""
     guarded_reads: frozenset[str] = _NONE
@@ -113,6 +114,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
     late = {name for definition in facts.definitions for name in definition.reads} - end.possible
     facts.bound |= late_writes
     reads, builtin_reads = _split_builtins(facts.reads | late, facts)
+    guarded = (facts.reads - facts.needs) | magic.optional
     known = sorted(writes & end.values.keys())
     changes, looks = facts.changes | magic.changes, facts.looks | magic.looks
     return Analysis(
@@ -121,7 +123,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
         mutates=frozenset(facts.mutates & reads),
         flags=frozenset(facts.flags | magic.flags),
         late_reads=frozenset(reads - facts.reads),
-        guarded_reads=frozenset((reads & facts.reads) - facts.needs),
+        guarded_reads=frozenset(reads & facts.reads & guarded),
         conditional_writes=frozenset(writes - end.definite),
         late_writes=frozenset(late_writes),
         deletes=frozenset(facts.deleted & end.gone),

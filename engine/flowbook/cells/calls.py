@@ -6,7 +6,7 @@ import ast
 import re
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import ITERATOR, Argument, Definition
+from flowbook.cells.definitions import BOUND_MUTATOR, ITERATOR, Argument, Definition
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
 from flowbook.cells.scopes import ScopeKind, is_global
@@ -43,7 +43,8 @@ class CallVisitor(ExpressionVisitor):
         effect = self._effect(node, function, is_discarded)
         self._apply(effect, node, function, receiver, arguments)
         result = self._run_called(node, function, receiver, arguments)
-        return result | _result(effect, receiver, arguments)
+        result = result | _result(effect, receiver, arguments)
+        return self.as_object(result) if effect.linked else result
 
     def _arguments(self, node: ast.Call) -> Arguments:
         arguments: Arguments = {}
@@ -82,6 +83,9 @@ class CallVisitor(ExpressionVisitor):
         self.facts.looks.update(effect.looks)
         if effect.configures:
             self.mutate(function)
+            self.facts.flags.add("settings")
+        if effect.writes_handle:
+            self._write_to(arguments.get("file", receiver))
         if effect.receiver:
             self.mutate(receiver, deep=effect.deep)
             if not effect.deep:
@@ -98,6 +102,14 @@ class CallVisitor(ExpressionVisitor):
             (self.facts.changes if writes else self.facts.looks).update(_files(node, effect.reads_file))
         if effect.writes_file is not None:
             self.facts.changes.update(_files(node, effect.writes_file))
+
+    def _write_to(self, handle: Value) -> None:
+        """Something is written to an open file: if another cell has opened it, nobody knows here which it is."""
+        if handle.path:
+            return
+        self.mutate(handle)
+        if any(map(is_global, handle.roots)):
+            self.facts.changes.add("files:?")
 
     def _note_names_in_strings(self, node: ast.Call, function: Value) -> None:
         """Names that are looked up by code in strings."""
@@ -126,6 +138,8 @@ class CallVisitor(ExpressionVisitor):
 
     def run(self, value: Value) -> None:
         """Whatever the value carries may run now."""
+        if BOUND_MUTATOR in value.carries:
+            self.mutate(value)
         for definition in value.carries:
             self._run_definition(definition)
 
@@ -160,7 +174,7 @@ class CallVisitor(ExpressionVisitor):
         for definition in function.carries:
             self._run_definition(definition)
             if method in definition.mutating_methods:
-                self.mutate(receiver)
+                self.mutate(receiver, deep=True)
             for part in definition.methods:
                 if part.name == method:
                     result = result | self._pass_arguments(part, arguments, skip=True)

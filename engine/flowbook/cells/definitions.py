@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["CONSTRUCTORS", "ITERATOR", "Argument", "Definition", "merged", "seen_outside"]
+__all__ = ["BOUND_MUTATOR", "CONSTRUCTORS", "ITERATOR", "Argument", "Definition", "merged", "seen_outside"]
 
 CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
 """The methods that may run when a class of the cell (or one of its instances) is called."""
@@ -64,7 +64,9 @@ class Definition:
     keeps_state: bool = False
     """What it returns changes when that is used: a generator, or a closure over what it changes."""
     moves_on: bool = False
-    """Using it changes it: an iterator, a function that changes its own default."""
+    """Using it changes it: an iterator, a function that changes its own default, a closure over what it changes."""
+    iterates: bool = False
+    """It is an iterator, or returns one: the items that it gives do not move on."""
     gives_code: bool = False
     """What it returns runs code of its own later: a closure, or a generator."""
 
@@ -78,6 +80,11 @@ class Definition:
         """What its call gives, where that is code that runs later."""
         return replace(self, moves_on=True) if self.keeps_state else self
 
+    @property
+    def is_closure(self) -> bool:
+        """Whether using it changes it, and using what was unpacked from it, too."""
+        return self.moves_on and not self.iterates
+
     def parts_for_call(self) -> tuple[Definition, ...]:
         """What runs when it is called: itself, or the constructors of a class."""
         if self.kind != "class":
@@ -85,8 +92,11 @@ class Definition:
         return tuple(method for method in self.methods if method.name in CONSTRUCTORS)
 
 
-ITERATOR = Definition(name="<iterator>", moves_on=True)
+ITERATOR = Definition(name="<iterator>", moves_on=True, iterates=True)
 """An iterator that is not made by code of the user."""
+
+BOUND_MUTATOR = Definition(name="<bound method>", moves_on=True)
+"""A method that changes its object, kept in a variable or passed on: ``add = items.append``."""
 
 
 def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]) -> Definition:

@@ -13,6 +13,8 @@ __all__ = [
     "AXES_NAMES",
     "CONSTRUCTS",
     "CONVENTIONAL_MODULES",
+    "LOG_RECORDS",
+    "MUTATORS_OF_CONTAINERS",
     "NO_EFFECT",
     "SAME_ATTRIBUTES",
     "SUPPRESSES",
@@ -48,7 +50,11 @@ class Effect:
     calls: bool = False
     """It calls its first argument, with the others or their items, or else with the receiver or its items."""
     configures: bool = False
-    """It changes the module that it belongs to, for everyone."""
+    """It changes the module that it belongs to, for everyone, so that later cells may compute something else."""
+    linked: bool = False
+    """The result can be unpacked to objects that change with each other (a figure and its axes)."""
+    writes_handle: bool = False
+    """It writes to its receiver, or to the argument ``file``, which may be an open file."""
     reads_file: int | None = None
     """The argument that is the path of a file that is read."""
     writes_file: int | None = None
@@ -80,7 +86,7 @@ SUPPRESSES = frozenset({"contextlib.suppress", "pytest.raises", "suppress", "rai
 _MUTATING = frozenset(
     # list, deque, dict, set, Counter, bytearray, OrderedDict
     "append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end pop "
-    "popitem popleft remove setdefault symmetric_difference_update update "
+    "popitem popleft remove set setdefault symmetric_difference_update update "
     # files, sockets, queues and generators, whose position or content moves on
     "acquire asend close flush get_nowait put put_nowait read1 readinto readline readlines recv release seek send "
     "sendall task_done throw truncate write writelines writerow writerows writeheader writestr "
@@ -109,6 +115,14 @@ _MUTATING = frozenset(
     "addHandler removeHandler setLevel add_argument add_handler".split()
 )
 
+LOG_RECORDS = "log records"
+"""The resource of cells that have what is logged written somewhere, so that its order counts."""
+
+MUTATORS_OF_CONTAINERS = frozenset(
+    "append appendleft discard extend extendleft insert popleft put put_nowait setdefault writerow".split()
+)
+"""Methods that nothing but a method is called, so that ``add = items.append`` is known for what it is."""
+
 _LEARNING = frozenset(
     "fit fit_transform fit_predict fit_resample fit_generator partial_fit set_params step zero_grad backward "
     "train_on_batch load_state_dict load_weights set_weights learn build_vocab train_batch fit_one_cycle fine_tune "
@@ -118,7 +132,7 @@ _LEARNING = frozenset(
 
 _MUTATING_IF_DISCARDED = frozenset(
     "add sort reverse subtract rotate train eval compile build to cuda cpu half double add_module register_buffer "
-    "register set "
+    "register "
     "connect load share_memory freeze unfreeze reset reset_states set_seed add_edge add_edges_from add_node "
     "add_nodes_from add_weighted_edges_from remove_edge remove_node remove_nodes_from remove_edges_from add_cols "
     "dispatch assign_add assign_sub assign next read register_forward_hook start stop join cancel".split()
@@ -151,6 +165,13 @@ _PATH_WRITERS = frozenset(
 _OF_A_TABLE = frozenset({"columns", "index", "axis", "mapper", "level", "inplace"})
 """Keywords that only the ``rename`` of a table takes, not that of a path."""
 
+_OF_A_QUEUE = frozenset({"block", "timeout"})
+
+_HANDLE_WRITERS = frozenset("close flush truncate write writelines writeheader writerow writerows".split())
+_LOGGERS = frozenset("critical debug error exception info log warning".split())
+_LOG_SETUP = frozenset("addFilter addHandler removeFilter removeHandler setFormatter setLevel getvalue".split())
+"""``getvalue`` of a stream in memory may give what was logged to it."""
+
 _PATH_READERS = frozenset("read_text read_bytes exists is_file is_dir iterdir glob rglob stat".split())
 
 
@@ -172,6 +193,10 @@ def of_method(
         return Effect(changes=("numpy.random",))
     if name in _PATH_WRITERS and not keywords & _OF_A_TABLE:
         return Effect(changes=("files:?",))
+    if name == "get" and not positional and keywords <= _OF_A_QUEUE:
+        return Effect(receiver=True, returns_receiver=True)  # not that of a dict, which is given a key
+    if name in _MUTATING and receiver_name.startswith(AXES_NAMES):
+        return Effect(receiver=True, changes=("pyplot",), returns_receiver=name in _PART_OR_SELF)
     return _of_method(name, discarded, "inplace" in keywords, "out" in keywords)
 
 
@@ -185,7 +210,9 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
         return Effect(writes_file=0, changes=("pyplot",) if name == "savefig" else ())
     if name == "to_sql":
         return Effect(arguments=(1, "con"))
-    deep = name in _LEARNING
+    if name in _LOGGERS:
+        return Effect(looks=("logging",))
+    deep = name in _LEARNING or name in ("writerow", "writerows", "writeheader")
     torch_in_place = name.endswith("_") and not name.endswith("__") and len(name) > 2
     mutates = deep or inplace or torch_in_place or name in _MUTATING or (discarded and name in _MUTATING_IF_DISCARDED)
     same = name in _PART_OR_SELF or (mutates and (deep or torch_in_place)) or name in ("to", "train", "eval", "cuda")
@@ -196,6 +223,8 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
         arguments=("out",) if out else (),
         returns=(1,) if name in _WITH_DEFAULT else (),
         calls=name in _CALLERS,
+        writes_handle=name in _HANDLE_WRITERS,
+        changes=("logging",) if name in _LOG_SETUP else (),
     )
 
 
@@ -276,8 +305,21 @@ _FUNCTIONS: dict[str, Effect] = {
     "locale.setlocale": Effect(changes=("locale",)),
     "warnings.filterwarnings": Effect(changes=("warnings",)),
     "warnings.simplefilter": Effect(changes=("warnings",)),
-    "logging.basicConfig": Effect(changes=("logging",)),
+    "warnings.resetwarnings": Effect(changes=("warnings",)),
+    "warnings.catch_warnings": Effect(changes=("warnings",)),
+    "warnings.warn": Effect(looks=("warnings",)),
+    "logging.basicConfig": Effect(changes=("logging", LOG_RECORDS)),
+    "logging.StreamHandler": Effect(changes=("logging", LOG_RECORDS), holds_arguments=True),
+    "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS)),
+    "sys.setrecursionlimit": Effect(changes=("interpreter",), configures=True),
     "logging.disable": Effect(changes=("logging",)),
+    **{f"logging.{name}": Effect(looks=("logging",)) for name in sorted(_LOGGERS)},
+    "decimal.getcontext": Effect(changes=("decimal",), configures=True),
+    "decimal.setcontext": Effect(changes=("decimal",), configures=True),
+    "matplotlib.pyplot.subplots": Effect(changes=("pyplot",), linked=True),
+    "matplotlib.pyplot.subplot_mosaic": Effect(changes=("pyplot",), linked=True),
+    "builtins.print": Effect(writes_handle=True),
+    "csv.writer": Effect(holds_arguments=True),
     "torch.manual_seed": Effect(changes=("torch.random",)),
     "torch.set_default_dtype": Effect(changes=("torch.defaults",), configures=True),
     "torch.set_default_device": Effect(changes=("torch.defaults",), configures=True),

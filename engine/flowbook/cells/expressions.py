@@ -13,7 +13,7 @@ from operator import or_
 from typing import Any
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import Argument, Definition
+from flowbook.cells.definitions import BOUND_MUTATOR, Argument, Definition
 from flowbook.cells.scopes import Scope, ScopeKind, is_global
 from flowbook.cells.state import NOTHING, Jumps, State, Value, join
 
@@ -48,6 +48,8 @@ class Facts:
     """Those of ``reads`` that no ``try`` guards against being missing."""
     gives_code: bool = False
     """It returns a function."""
+    gives_closure: bool = False
+    """What it returns is changed by being used."""
     suspends: bool = False
     """It is a generator: calling it does not run it to its end."""
     returned: set[str] = field(default_factory=set)
@@ -211,7 +213,11 @@ class ExpressionVisitor:
         return self.load(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> Value:
-        return self.attribute(self.visit(node.value), node.attr)
+        owner = self.visit(node.value)
+        value = self.attribute(owner, node.attr)
+        if node.attr in effects.MUTATORS_OF_CONTAINERS and not value.path:
+            return self.as_object(value)._replace(carries=value.carries | {BOUND_MUTATOR})
+        return value
 
     def attribute(self, owner: Value, name: str) -> Value:
         if owner.path:

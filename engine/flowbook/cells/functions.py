@@ -117,7 +117,7 @@ class FunctionVisitor(CallVisitor):
         first = self.use(node.generators[0].iter)
         scope = self.scope.inside(ScopeKind.COMPREHENSION, [generator.target for generator in node.generators])
         definition = self._walk("<generator>", scope, (), lambda body: body.generate(node, first))
-        return self._carrying(replace(definition, moves_on=True)) | Value(
+        return self._carrying(replace(definition, moves_on=True, iterates=True)) | Value(
             roots=first.roots, holds=first.holds, is_part=True
         )
 
@@ -126,7 +126,8 @@ class FunctionVisitor(CallVisitor):
     def give_code(self, value: Value) -> None:
         """The value is returned: what it carries may run later."""
         self.facts.gives_code |= bool(value.carries)
-        self.facts.suspends |= any(definition.moves_on for definition in value.carries)
+        self.facts.suspends |= any(definition.moves_on and definition.iterates for definition in value.carries)
+        self.facts.gives_closure |= any(definition.is_closure for definition in value.carries)
 
     def annotation(self, node: ast.expr | None) -> None:
         if node is not None and not self.context.lazy_annotations:
@@ -202,7 +203,10 @@ class FunctionVisitor(CallVisitor):
             flags=frozenset(facts.flags),
             returns=frozenset(filter(is_global, facts.returned)),
             gives_code=facts.gives_code or facts.suspends,
-            keeps_state=facts.suspends or (facts.gives_code and not all(map(is_global, facts.mutates))),
+            iterates=facts.suspends,
+            keeps_state=facts.suspends
+            or facts.gives_closure
+            or (facts.gives_code and not all(map(is_global, facts.mutates))),
         )
 
 

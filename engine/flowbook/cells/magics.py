@@ -61,6 +61,8 @@ class MagicEffects:
     """Shared resources that they change."""
     looks: set[str] = field(default_factory=set)
     """Shared resources that they only look at."""
+    optional: set[str] = field(default_factory=set)
+    """Names in lines of a shell or a magic: IPython leaves the line as it is where one is missing."""
     runs: set[str] = field(default_factory=set)
     """Files that ``%run`` executes in the namespace."""
     is_setup: bool = True
@@ -84,7 +86,7 @@ def line_magic(typed: str, effects: MagicEffects, *, assigned: bool) -> str:
     if name == "store":
         return _store(rest)
     _note(name, rest, effects)
-    return _reading(_expanded(rest), assigned=assigned)
+    return _reading(_expanded(rest, effects), assigned=assigned)
 
 
 def cell_magic(name: str, line: str, effects: MagicEffects) -> tuple[bool, str]:
@@ -104,7 +106,7 @@ def cell_magic(name: str, line: str, effects: MagicEffects) -> tuple[bool, str]:
         effects.changes.add("files:?")
     else:
         _note(name, line, effects)
-    reads = "" if name in _NOT_EXPANDED else _reading(_expanded(line), assigned=False).replace("pass", "")
+    reads = "" if name in _NOT_EXPANDED else _reading(_expanded(line, effects), assigned=False).replace("pass", "")
     bound = "; ".join(f"{target} = 0" for target in _OUTPUT_OPTION.findall(line))
     return False, "; ".join(part for part in (reads, bound) if part)
 
@@ -121,7 +123,7 @@ def _shell(command: str, effects: MagicEffects, *, assigned: bool) -> str:
     words = command.split()
     if words[:1] in (["pip"], ["conda"], ["uv"]):
         effects.changes.add("packages")
-    return _reading([name for name in _expanded(command) if name not in own], assigned=assigned)
+    return _reading([name for name in _expanded(command, effects) if name not in own], assigned=assigned)
 
 
 def _code_line(name: str, rest: str, *, assigned: bool) -> str:
@@ -160,7 +162,7 @@ def _without_options(name: str, rest: str) -> str:
     return rest
 
 
-def _expanded(line: str) -> list[str]:
+def _expanded(line: str, effects: MagicEffects) -> list[str]:
     """The expressions that IPython looks up in a line; none if one of them is not Python, as IPython does."""
     try:
         fields = list(string.Formatter().parse(line))
@@ -172,7 +174,11 @@ def _expanded(line: str) -> list[str]:
         if expression is not None:
             expressions.append(expression)
     expressions = [expression.rstrip(".") for expression in expressions]
-    return expressions if all(map(_is_expression, expressions)) else []
+    if not all(map(_is_expression, expressions)):
+        return []
+    for expression in expressions:
+        effects.optional |= {node.id for node in ast.walk(ast.parse(expression.strip())) if isinstance(node, ast.Name)}
+    return expressions
 
 
 def _reading(expressions: list[str], *, assigned: bool) -> str:

@@ -59,6 +59,10 @@ class ResourceTracker:
         use.looked_at_by = []
         return iter(waits_for)
 
+    def is_known(self, resource: str) -> bool:
+        """Whether a cell has touched exactly this one."""
+        return resource in self._uses
+
     def _use(self, resource: str) -> _Use:
         return self._uses.setdefault(resource, _Use())
 

@@ -53,9 +53,9 @@ class Value(NamedTuple):
 
     def part(self) -> Value:
         """An attribute or item of it."""
-        if not (self.roots or self.holds or self.carries):
+        if not (self.roots or self.holds or self.carries or self.made_by):
             return NOTHING
-        carries = self.carries and frozenset(each for each in self.carries if not each.moves_on)
+        carries = self.carries and frozenset(each for each in self.carries if not (each.moves_on and each.iterates))
         return Value(self.roots | self.holds, self.holds, carries, "", True, self.made_by)
 
     def held(self) -> Value:

@@ -58,6 +58,8 @@ class StatementVisitor(FunctionVisitor):
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 if value.carries:
                     self.run(value)
+                if any(definition.is_closure for definition in value.carries):
+                    value = self.as_object(value)  # they share what they change
                 for element in elements:
                     self.assign(element, value.part())
             case ast.Starred(value=inner):

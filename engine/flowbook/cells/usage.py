@@ -69,6 +69,7 @@ def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
     for name, method in method_calls:
         if _changes_itself(name, method, definitions, set()):
             usage.mutates.add(name)
+            usage.mutates_parts.add(name)  # it may be an item of what the name holds, or change what it was given
     return usage
 
 

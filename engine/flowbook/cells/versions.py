@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import Definition, seen_outside
+from flowbook.cells.effects import LOG_RECORDS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
@@ -176,6 +177,10 @@ class VersionTracker:
             usage.looks.add("cwd")
         if any(path.partition(".")[0] not in sys.stdlib_module_names for path in analysis.imports.values()):
             usage.looks |= {"environ", "sys.path"}
+        modules = {path.replace(".", "/") for path in analysis.imports.values()}
+        usage.looks |= set(filter(self.resources.is_known, (f"files:{module}.py" for module in modules)))
+        if "logging" in usage.looks and self.resources.is_known(LOG_RECORDS):
+            usage.changes |= {"logging", "files:?"}
         for resource in sorted(usage.changes):
             for place in self.resources.change(self.place, resource):
                 self._wait_for_resource(place, resource)
@@ -228,6 +233,9 @@ class VersionTracker:
                 definitions |= {each for each in inherited if not (each.moves_on and name in analysis.parts)}
         for maker in analysis.made_by.get(name, ()):
             given, inside, code = self._given_by(maker, analysis)
+            if name in analysis.parts:  # what is unpacked from one call may be closures over the same variables
+                code = {each for each in code if each.is_closure}
+                objects |= {own[other] for other in own if code and maker in analysis.made_by.get(other, ())}
             objects, held, definitions = objects | given, held | inside, definitions | code
         return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
 
