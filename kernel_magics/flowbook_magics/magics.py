@@ -13,7 +13,7 @@ from IPython.display import display
 
 from flowbook.cells.cell_lines import FLOW_CELL, TASK, refuse_second_mark
 from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
-from flowbook.errors import NotFound, StoreError, UsageError, did_you_mean
+from flowbook.errors import NotFound, NotPicklable, StoreError, UsageError, did_you_mean
 from flowbook_magics import commands
 from flowbook_magics.completion import hide_completions, show_completions
 from flowbook_magics.namespace import running
@@ -35,7 +35,7 @@ def friendly(magic: F) -> F:
             return magic(*args, **kwargs)
         except HelpWanted as wanted:
             return sys.stdout.write(wanted.text + "\n") and None
-        except (UsageError, NotFound, StoreError) as error:
+        except (UsageError, NotFound, StoreError, NotPicklable) as error:
             raise ShellUsageError(str(error)) from None
 
     return cast(F, wrapped)
@@ -95,6 +95,18 @@ class FlowbookMagics(Magics):
         return acts[command](self._parse(command, rest))
 
     @no_var_expand
+    @line_magic("%task")  # type: ignore[arg-type]  # a name is not in the types of IPython
+    @friendly
+    def task_below_code(self, _line: str) -> None:
+        """``%%task`` is on the first line of a cell."""
+        raise UsageError("`%%task` makes a task of a whole cell: put it on the first line, only comments may be above.")
+
+    @line_magic("%flow")  # type: ignore[arg-type]  # a name is not in the types of IPython
+    @friendly
+    def flow_below_code(self, _line: str) -> None:
+        """``%%flow`` is on the first line of a cell."""
+        raise UsageError("`%%flow` makes a flow of a whole cell: put it on the first line, only comments may be above.")
+
     @line_magic
     @friendly
     def tasks(self, line: str) -> Any:

@@ -159,6 +159,8 @@ class NotebookCells:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._graph: GrowingGraph | None = GrowingGraph()
+        self.deleted: dict[str, str] = {}
+        """Names that cells bound which were deleted since, with what these cells were called."""
         self.growing = False
         """Whether further cells are executed while tasks run, as in an unattended run."""
 
@@ -257,6 +259,9 @@ class NotebookCells:
         """Forget cells that were deleted from the notebook."""
         gone = set(keys)
         if any(cell.key in gone for cell in self._cells):
+            for cell in self._cells:
+                if cell.key in gone:
+                    self.deleted.update(dict.fromkeys(cell.analysis.writes, cell.label))
             self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
             self._graph = None
 

@@ -20,7 +20,7 @@ from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.task_notes import TaskNotes
-from flowbook_magics.values import check_inputs, drop_unread
+from flowbook_magics.values import check_inputs, drop_unread, left_by_deleted
 
 if TYPE_CHECKING:
     from flowbook.promote.checks.runs import Ran
@@ -182,6 +182,11 @@ class Session:
     def check_inputs(self, cell: NotebookCell, *, made_meanwhile: Collection[str] = ()) -> None:
         """Raise CellError if a value that the cell reads is not there, naming the cell to run first."""
         check_inputs(self.cells, cell, self.notebook, made_meanwhile=made_meanwhile)
+        for name, of in left_by_deleted(self.cells, cell):
+            sys.stderr.write(
+                f"flowbook: Task {cell.label!r} reads {name!r}, which {of} made before that cell was deleted: "
+                "bind it in another cell, or it will be missing when the kernel is restarted.\n"
+            )
 
     # Running
 

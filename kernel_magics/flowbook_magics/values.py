@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ from flowbook_magics.namespace import MISSING
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 
 _NOTHING = object()
+_HISTORY = re.compile(r"_{1,3}|_i{1,3}|_i?\d+")
 _SMALL = (bool, int, float, complex, type(None), type, FunctionType, BuiltinFunctionType, ModuleType)
 
 
@@ -71,6 +73,11 @@ def check_inputs(
                 f"Task {cell.label!r} needs {name!r} from task {first!r}, which has not run: "
                 "run that cell first, or `%flow run`."
             )
+        if _HISTORY.fullmatch(name):
+            raise CellError(
+                f"Task {cell.label!r} reads {name!r}, which is of the history of cells that were run one by one: "
+                "give what it stands for a name in the cell that makes it, and read that."
+            )
         if name in cell.analysis.guarded_reads or _may_be_bound_unseen(cells, cell, made_meanwhile):
             continue
         hint = did_you_mean(name, [key for key in notebook if not key.startswith("_")])
@@ -78,6 +85,12 @@ def check_inputs(
             f"Task {cell.label!r} reads {name!r}, which no cell that has run defines.{hint} "
             "Run the cell that defines it first, or delete this one."
         )
+
+
+def left_by_deleted(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, str]]:
+    """The names that the cell reads and that no cell of the notebook makes any more, each with what made it."""
+    inputs = sorted(cells.graph.inputs(cell.graph_id).items())
+    return [(name, cells.deleted[name]) for name, maker in inputs if maker is None and name in cells.deleted]
 
 
 def _may_be_bound_unseen(cells: NotebookCells, cell: NotebookCell, made_meanwhile: Collection[str]) -> bool:

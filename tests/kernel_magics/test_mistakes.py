@@ -219,6 +219,38 @@ def test_a_name_that_no_cell_defines(nb: Notebook) -> None:
     assert nb.tasks() == {"t": ("fresh", "")}
 
 
+def test_a_name_that_only_a_deleted_cell_defined(nb: Notebook) -> None:
+    nb.cells("%%task load\nraw = 1", "%%task double\ntwo = raw * 2")
+    output = nb.ok("%flow run --all", "c", deleted=("a",))
+    said = "Task 'double' reads 'raw', which load made before that cell was deleted: bind it in another cell"
+    assert output.count(said) == 1
+    nb.ok("raw = 3", "d")
+    assert said not in nb.ok("%%task double\ntwo = raw * 2", "e", deleted=("b",))
+
+
+def test_the_history_of_cells_is_not_there_for_tasks(nb: Notebook) -> None:
+    nb.ok("%%task b --define\nx = _ + 1", "b")
+    output = nb.fails("%flow run", "c")
+    assert "Task 'b' reads '_', which is of the history of cells that were run one by one: give what it" in output
+    assert "check_inputs" not in output, "nothing of how flowbook found that"
+
+
+def test_a_value_that_cannot_go_to_a_process_is_named(nb: Notebook) -> None:
+    nb.ok("import threading\nlock = threading.Lock()", "a")
+    output = nb.fails("%%task t --isolate process\nx = lock.locked()", "b")
+    assert output.startswith("UsageError: Task run 't' cannot be sent to another process: its argument 'lock' is")
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("mark", ["%%task", "%%flow"])
+def test_a_mark_below_code(nb: Notebook, mark: str) -> None:
+    output = nb.fails(f"y = 2\n{mark} t\nx = 1", "a")
+    kind = mark[2:]
+    assert output == (
+        f"UsageError: `{mark}` makes a {kind} of a whole cell: put it on the first line, only comments may be above.\n"
+    )
+
+
 def test_flow_run_without_tasks(nb: Notebook) -> None:
     output = nb.fails("%flow run", "a")
     assert output == "UsageError: There are no tasks yet. Put `%%task` on a cell's first line and run the cell.\n"
