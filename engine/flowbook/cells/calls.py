@@ -159,7 +159,7 @@ class CallVisitor(ExpressionVisitor):
                 result = result | Value(carries=frozenset((definition.result(),)))
                 result = result | self.held(arguments.values())
             if definition.kind == "class":
-                result = result | Value(carries=frozenset((definition,)))
+                result = result | Value(carries=frozenset((definition.result(),)))
         if len(function.carries) == 1 and self.state is not None and not function.roots & self.facts.reads:
             (only,) = function.carries
             self.state.definite |= only.always_writes

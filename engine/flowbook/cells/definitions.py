@@ -81,6 +81,14 @@ class Definition:
         return replace(self, moves_on=True) if self.keeps_state else self
 
     @property
+    def gives_itself(self) -> bool:
+        """For a class: whether what its call gives may be kept by it, and be given again."""
+        return self.kind == "class" and any(
+            method.name == "__new__" and not method.returns_parameters.isdisjoint(method.parameters[:1])
+            for method in self.methods
+        )
+
+    @property
     def is_closure(self) -> bool:
         """Whether using it changes it, and using what was unpacked from it, too."""
         return self.moves_on and not self.iterates
@@ -104,15 +112,21 @@ def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]
     own = tuple(methods)
     everything = own + tuple(method for base in bases for method in base.methods)
 
+    mutating = frozenset(
+        method.name
+        for method in everything
+        if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
+    )
+    together = _together(everything)
+    if "__new__" in mutating:  # it keeps its instances, or counts them
+        together["mutates"] |= {name}
     return Definition(
         name=name,
         kind="class",
-        **_together(everything),
-        mutating_methods=frozenset(
-            method.name
-            for method in everything
-            if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
-        ),
+        **together,
+        mutating_methods=mutating,
+        keeps_state="__next__" in mutating,
+        iterates="__next__" in mutating,
         methods=everything,
         bases=frozenset().union(*(base.bases for base in bases)),
     )

@@ -139,6 +139,9 @@ _MUTATING_IF_DISCARDED = frozenset(
 )
 """``seen.add(x)`` as a statement changes ``seen``; ``c = a.add(b)`` makes a new object."""
 
+_TELLING = ("add_", "remove_", "set_", "update_")
+"""How the names of methods begin that change their object when nothing is done with what they give."""
+
 _PART_OR_SELF = frozenset(
     "T diagonal ravel reshape squeeze swapaxes transpose view to_numpy get items keys values setdefault iterrows "
     "iter_rows parameters named_parameters modules children state_dict numpy detach expand permute unsqueeze "
@@ -214,7 +217,8 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
         return Effect(looks=("logging",))
     deep = name in _LEARNING or name in ("writerow", "writerows", "writeheader")
     torch_in_place = name.endswith("_") and not name.endswith("__") and len(name) > 2
-    mutates = deep or inplace or torch_in_place or name in _MUTATING or (discarded and name in _MUTATING_IF_DISCARDED)
+    told = discarded and (name in _MUTATING_IF_DISCARDED or name.startswith(_TELLING))
+    mutates = deep or inplace or torch_in_place or name in _MUTATING or told
     same = name in _PART_OR_SELF or (mutates and (deep or torch_in_place)) or name in ("to", "train", "eval", "cuda")
     return Effect(
         receiver=mutates,
@@ -235,6 +239,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "builtins.setattr": _FIRST,
     "builtins.delattr": _FIRST,
     "builtins.getattr": Effect(returns=(0,)),
+    "builtins.vars": Effect(returns=(0,)),
     "builtins.iter": Effect(returns=(0,), iterates=True),
     "builtins.enumerate": Effect(returns=(0,), iterates=True),
     "builtins.reversed": Effect(returns=(0,), iterates=True),

@@ -248,6 +248,7 @@ class VersionTracker:
         if method:
             made = frozenset(part for each in made for part in each.methods if part.name == method)
         names = {name for each in made for name in each.returns}
+        names |= {owner for each in made if each.gives_itself}
         if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
             names.add(owner)
         for argument in analysis.arguments:

@@ -357,6 +357,10 @@ REFUSED = [
     (["%%task\nx = 1", "\nexec('q = 1')"], "Cell 2 cannot be exported: it looks names up by their text"),
     (["%%task\nx = 1", "y = _"], "Cell 2 cannot be exported: it uses In, Out or _"),
     (["%%task a --after b\nx = 1", "%%task b\ny = 2"], "Cell 1, line 1: --after b names a task that stands below"),
+    (
+        ["import numpy as np", "%%task\nnp.seterr(divide='raise')"],
+        "Cell 2 cannot be exported: what it sets (np.seterr, np.set_printoptions, decimal) would hold in its own",
+    ),
     (["%%task\nx = 1", "\nfiles = !ls"], "Cell 2, line 2: `files = !ls` is IPython's and has no exact equal in Python"),
     (["%%task\nx = 1", "%%bash\nls"], "Cell 2, line 1: `%%bash` is IPython's"),
     (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from flowbook.cells.cell_lines import marked_line
 from flowbook.cells.source import parse_cell
-from flowbook.promote.cells import KnownCell
+from flowbook.promote.cells import KnownCell, Role
 from flowbook.promote.notebook import CellMistake, CodeCell
 
 _ONLY_IN_NOTEBOOKS = frozenset(
@@ -25,6 +25,7 @@ _FLAGS = {
     "ipython": "it uses get_ipython()",
     "run": "it uses %run",
 }
+_OF_A_THREAD = frozenset({"decimal", "numpy.options"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,6 +94,10 @@ def _refuse_flags(known: KnownCell) -> None:
     for flag, why in _FLAGS.items():
         if flag in known.analysis.flags:
             raise CellMistake(known.cell, None, f"cannot be exported: {why}. Write it without, or delete the cell.")
+    changed = known.analysis.resources - known.analysis.resource_reads
+    if known.role is Role.TASK and changed & _OF_A_THREAD:
+        why = "what it sets (np.seterr, np.set_printoptions, decimal) would hold in its own thread only"
+        raise CellMistake(known.cell, None, f"cannot be exported: {why}. Set it in a cell without %%task.")
 
 
 def _without_magics(cell: CodeCell, lines: list[str]) -> tuple[list[str], list[str]]:
