@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
+from flowbook.errors import NotPicklable
 from flowbook.run.current import current
 
 R = TypeVar("R")
@@ -80,7 +81,10 @@ def show_figures() -> None:
 
 
 def show_error(shell: Any, error: BaseException) -> None:
-    """Show the traceback of a failed task, from its cell on."""
+    """Show the traceback of a failed task, from its cell on; of what could not go to another process, the sentence."""
+    if isinstance(error, NotPicklable):
+        said = f"{type(error).__name__}: {error}"
+        error = shown_as(error, lambda: [said])
     with _traceback_lock:  # IPython's formatter keeps state between two calls
         shell.showtraceback((type(error), error, of_user(error)), tb_offset=0)
     flush()

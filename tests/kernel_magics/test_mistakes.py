@@ -240,6 +240,9 @@ def test_a_value_that_cannot_go_to_a_process_is_named(nb: Notebook) -> None:
     output = nb.fails("%%task t --isolate process\nx = lock.locked()", "b")
     assert output.startswith("UsageError: Task run 't' cannot be sent to another process: its argument 'lock' is")
     assert output.count("\n") == 1
+    nb.fails("%flow run", "c")
+    assert nb.output("b").startswith("NotPicklable: Task run 't' cannot be sent")
+    assert "Traceback" not in nb.output("b")
 
 
 @pytest.mark.parametrize("mark", ["%%task", "%%flow"])
