@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -14,11 +15,22 @@ from flowbook.run.blocking import wakes_by
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """The result of a coroutine, in a thread of its own where this one already runs an event loop."""
+    # Not in an `except`, whose error would stand above those of the cell.
+    return _run_beside(coroutine) if _is_in_loop() else asyncio.run(_interruptible(_leaving_generators(coroutine)))
+
+
+def _is_in_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_interruptible(coroutine))
-    return _run_beside(coroutine)
+        return False
+    return True
+
+
+async def _leaving_generators(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Asynchronous generators that a cell has begun go on in the next one, which has another loop: none closes them."""
+    sys.set_asyncgen_hooks(firstiter=None)
+    return await coroutine
 
 
 async def _interruptible(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -37,7 +49,7 @@ def _run_beside(coroutine: Coroutine[Any, Any, Any]) -> Any:
     box: list[Any] = []
     errors: list[BaseException] = []
     loop = asyncio.new_event_loop()
-    task = contextvars.copy_context().run(loop.create_task, coroutine)
+    task = contextvars.copy_context().run(loop.create_task, _leaving_generators(coroutine))
 
     def run() -> None:
         try:

@@ -258,6 +258,11 @@ class ExpressionVisitor:
         self.bind(node.target.id, value, scope=self.scope.for_walrus())
         return value
 
+    def visit_BinOp(self, node: ast.BinOp) -> Value:
+        """``[x] * 2`` and ``[x] + [y]`` hold what the lists hold."""
+        made = [side for side in (self.use(node.left), self.use(node.right)) if not side.roots]
+        return reduce(or_, (Value(holds=side.holds) for side in made if side.holds), NOTHING)
+
     def visit_Await(self, node: ast.Await) -> Value:
         return self.use(node.value)
 

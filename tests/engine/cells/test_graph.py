@@ -51,6 +51,43 @@ def texts(graph: NotebookGraph, downstream: str, upstream: str) -> list[str]:
 CASES: dict[str, tuple[list[str], dict[str, str]]] = {
     "a chain": (["raw = 1", "clean = raw", "top = clean"], {"b": "a", "c": "b"}),
     "independent cells": (["x = 1", "y = 2"], {}),
+    "each writes a file of its own": (
+        ["with open('a.txt', 'w') as f:\n    f.write('1')", "with open('b.txt', 'w') as f:\n    f.write('2')"],
+        {},
+    ),
+    "what is logged has no order": (
+        ["import logging\nlog = logging.getLogger()", "log.info('1')\nx = 1", "log.info('2')\ny = 2"],
+        {"b": "a", "c": "a"},
+    ),
+    "what is logged to a file has": (
+        [
+            "import logging\nlog = logging.getLogger()\nlog.addHandler(logging.FileHandler('l'))",
+            "log.info('1')",
+            "log.info('2')",
+        ],
+        {"b": "a", "c": "ab"},
+    ),
+    "what is written to one open file": (
+        ["f = open('a.txt', 'w')", "f.write('1')", "f.close()", "t = open('a.txt').read()"],
+        {"b": "a", "c": "ab", "d": "ac"},
+    ),
+    "closures over one variable": (
+        [
+            "def make():\n    n = []\n    return (lambda: n.append(1)), (lambda: len(n))",
+            "add, count = make()",
+            "add()",
+            "k = count()",
+        ],
+        {"b": "a", "c": "b", "d": "c"},
+    ),
+    "parts of what a function gives": (
+        ["def split(x): return x[:1], x[1:]", "left, right = split([1, 2])", "left.append(1)", "n = len(right)"],
+        {"b": "a", "c": "b", "d": "b"},
+    ),
+    "a setting of a library": (
+        ["import numpy as np\nz = 0", "a = z", "np.seterr(all='raise')", "b = z"],
+        {"b": "a", "c": "ab", "d": "ac"},
+    ),
     "rebinding is a new version": (["x = 1", "y = x", "x = 2", "z = x"], {"b": "a", "d": "c"}),
     "one cell reads the old and makes the new": (["x = 1", "x = x + 1", "y = x"], {"b": "a", "c": "b"}),
     "a change waits for readers, later readers for it": (

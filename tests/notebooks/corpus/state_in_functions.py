@@ -101,3 +101,27 @@ parser.set_defaults(n=9)
 
 # %%
 nine = parser.parse_args([]).n
+
+# %%
+rows = [config] * 2
+
+# %%
+rows[1].rate = 7
+
+# %%
+seven = config.rate
+
+
+# %%
+async def steps():
+    for number in range(5):
+        yield number
+
+
+going = steps()
+
+# %%
+begun = await anext(going)
+
+# %%
+the_rest = [number async for number in going]
