@@ -24,10 +24,12 @@ from flowbook.promote.export.module_text import Module
 CORPUS = Path(__file__).parents[2] / "notebooks" / "corpus"
 IPYTHON_ONLY = {
     "files_and_shell": "Cell 7, line 3: `lines = !wc",
+    "handles_and_logs": "Cell 22, line 3: `told = !echo $word`",
     "scripts_and_magics": "Cell 1, line 2: `%%writefile",
+    "settings_of_libraries": "Cell 3 cannot be exported: what it sets",
     "timing": "Cell 4, line 3: `%timeit",
 }
-"""Notebooks of the corpus with lines that have no equal in Python, and how the refusal begins."""
+"""Notebooks of the corpus with what has no equal in a module of Python, and how the refusal begins."""
 
 CASES: dict[str, tuple[Sequence[str], dict[str, Any] | None]] = {
     "plain cells keep their place": (
