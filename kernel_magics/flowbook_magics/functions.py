@@ -20,9 +20,8 @@ def rehomed(value: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
     if not is_defined_in(value, old):
         return value
     moved = FunctionType(value.__code__, new, value.__name__, value.__defaults__, value.__closure__)
-    moved.__dict__ = (
-        value.__dict__
-    )  # both are one function: what one call notes there (``f.calls += 1``), the next sees
+    # Both are one function: what one call notes there (``f.calls += 1``), the next sees.
+    moved.__dict__ = value.__dict__
     moved.__kwdefaults__, moved.__annotations__ = value.__kwdefaults__, value.__annotations__
     moved.__doc__, moved.__module__, moved.__qualname__ = value.__doc__, value.__module__, value.__qualname__
     if sys.version_info >= (3, 12):

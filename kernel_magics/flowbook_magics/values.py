@@ -89,7 +89,7 @@ def check_inputs(
 
 def left_by_deleted(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, str]]:
     """The names that the cell reads and that no cell of the notebook makes any more, each with what made it."""
-    inputs = sorted(cells.graph.inputs(cell.graph_id).items())
+    inputs = sorted(cells.graph.inputs(cell.graph_id).items()) if cells.deleted else ()
     return [(name, cells.deleted[name]) for name, maker in inputs if maker is None and name in cells.deleted]
 
 

@@ -80,6 +80,8 @@ class CallVisitor(ExpressionVisitor):
 
     def _apply(self, effect: Effect, node: ast.Call, function: Value, receiver: Value, arguments: Arguments) -> None:
         self.facts.changes.update(effect.changes)
+        if effects.LOG_RECORDS in effect.changes and not _names_a_destination(node):
+            self.facts.changes.discard(effects.LOG_RECORDS)
         self.facts.looks.update(effect.looks)
         if effect.configures:
             self.mutate(function)
@@ -268,6 +270,12 @@ def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:
 def _opens_for_writing(node: ast.Call) -> bool:
     modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
     return any(not isinstance(mode, ast.Constant) or set("wax+") & set(str(mode.value)) for mode in modes)
+
+
+def _names_a_destination(node: ast.Call) -> bool:
+    """Whether a handler of log records, or ``basicConfig``, is told to write elsewhere than under the cells."""
+    told = [*node.args, *(each.value for each in node.keywords if each.arg in ("filename", "stream", None))]
+    return any(ast.unparse(each) not in ("sys.stdout", "sys.stderr") for each in told)
 
 
 def _files(node: ast.Call, position: int) -> list[str]:

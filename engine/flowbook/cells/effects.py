@@ -347,6 +347,7 @@ _PREFIXES: tuple[tuple[str, Effect], ...] = (
     ("sys.path.", Effect(changes=("sys.path",))),
     ("sys.modules.", Effect(changes=("modules",))),
     ("os.environ.", Effect(changes=("environ",))),
+    ("logging.handlers.", Effect(changes=("logging", LOG_RECORDS), holds_arguments=True)),
     ("shutil.", Effect(changes=("files:?",))),
     ("subprocess.", Effect(changes=("files:?",))),
     ("pandas.read_", Effect(reads_file=0)),

@@ -59,6 +59,18 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["import logging\nlog = logging.getLogger()", "log.info('1')\nx = 1", "log.info('2')\ny = 2"],
         {"b": "a", "c": "a"},
     ),
+    "nor has what is logged under the cells": (
+        [
+            "import logging, sys\nlogging.basicConfig(level='INFO', handlers=[logging.StreamHandler(sys.stdout)])",
+            "logging.info('1')\nx = 1",
+            "logging.info('2')\ny = 2",
+        ],
+        {"b": "a", "c": "a"},
+    ),
+    "what is logged to a stream has": (
+        ["import io, logging\nlogging.basicConfig(stream=io.StringIO())", "logging.info('1')", "logging.info('2')"],
+        {"b": "a", "c": "ab"},
+    ),
     "what is logged to a file has": (
         [
             "import logging\nlog = logging.getLogger()\nlog.addHandler(logging.FileHandler('l'))",
