@@ -135,9 +135,14 @@ def _role(cell: CodeCell, analysis: Analysis) -> Role:
 
 def _analyses(cells: list[CodeCell]) -> tuple[Analysis, ...]:
     try:
-        return analyze_cells(cell.source for cell in cells)
+        return _analyzed(tuple(cell.source for cell in cells))
     except (SyntaxError, ValueError, RecursionError) as error:
         raise _blamed(cells, error) from None
+
+
+@lru_cache(maxsize=2)  # a notebook that is called is checked, and then executed
+def _analyzed(sources: tuple[str, ...]) -> tuple[Analysis, ...]:
+    return analyze_cells(sources)
 
 
 def _blamed(cells: list[CodeCell], error: Exception) -> NotebookError:

@@ -37,11 +37,11 @@ class RunFolder:
 
     def write_facts(self, facts: Mapping[str, Any]) -> None:
         """``run.json``: what the kernel needs to know of its run."""
-        self._write("run.json", json.dumps(facts, indent=1))
+        self._write("run.json", json.dumps(facts, indent=1).encode())
 
-    def write_snapshot(self) -> Path:
+    def write_snapshot(self, content: bytes) -> Path:
         """``snapshot.ipynb``: the notebook as it was promoted, for the kernel to read; returns its path."""
-        self._write("snapshot.ipynb", _text_of(self.notebook))
+        self._write("snapshot.ipynb", content)
         return self.path / "snapshot.ipynb"
 
     def write_kernel(self, pid: int | None, sockets: str = "") -> None:
@@ -50,7 +50,7 @@ class RunFolder:
         if pid is None:
             path.unlink(missing_ok=True)
         else:
-            self._write("kernel.json", json.dumps({"pid": pid, "sockets": sockets}))
+            self._write("kernel.json", json.dumps({"pid": pid, "sockets": sockets}).encode())
 
     def changed(self) -> None:
         """The notebook is not as it was saved."""
@@ -81,12 +81,12 @@ class RunFolder:
             return
         began = time.monotonic()
         self._changed = self._kept = False
-        content = _text_of(self.notebook, growing=growing)
+        content = _content_of(self.notebook, growing=growing)
         self._write("notebook.ipynb", content)
         self._kept = not growing
         if self.output is not None:
             with suppress(OSError):  # whoever named the file says so in the end; the run goes on
-                replace_file(self.output, content.encode())
+                replace_file(self.output, content)
         took = time.monotonic() - began
         self._next_save = time.monotonic() + max(_LEAST_PAUSE, _PAUSE_FACTOR * took)
 
@@ -109,9 +109,9 @@ class RunFolder:
         except Exception as error:
             print(f"The page of the run could not be made: {error!r}")  # noqa: T201
 
-    def _write(self, name: str, content: str) -> None:
+    def _write(self, name: str, content: bytes) -> None:
         try:
-            write_file(self.path / name, content.encode("utf-8", "backslashreplace"))
+            write_file(self.path / name, content)
         except OSError as error:
             raise NotebookError(
                 f"{name} cannot be written to the folder of the run, {self.path}: {error.strerror}. Free space on "
@@ -119,12 +119,12 @@ class RunFolder:
             ) from None
 
 
-def _text_of(notebook: NotebookNode, *, growing: bool = False) -> str:
+def _content_of(notebook: NotebookNode, *, growing: bool) -> bytes:
     """The notebook as a file has it. That it is one is known: `nbformat.writes` would look at all of it each time."""
     from nbformat import v4
     from nbformat.v4.nbjson import BytesEncoder
 
-    if growing:
-        return json.dumps(notebook, ensure_ascii=False, cls=BytesEncoder)
-    text: str = v4.writes(notebook)  # type: ignore[no-untyped-call]
-    return text
+    text: str = (
+        json.dumps(notebook, ensure_ascii=False, cls=BytesEncoder) if growing else v4.writes(notebook)  # type: ignore[no-untyped-call]
+    )
+    return text.encode("utf-8", "backslashreplace")

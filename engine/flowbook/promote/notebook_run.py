@@ -20,7 +20,6 @@ from flowbook.promote.folder import RunFolder
 from flowbook.promote.kernel import kernel_of
 from flowbook.promote.kernel_process import KernelProcess
 from flowbook.promote.kinds import Kind
-from flowbook.promote.notebook import parse_notebook
 from flowbook.promote.parameters import schema_from_json, validate
 from flowbook.promote.plan import Plan, plan_of
 from flowbook.runs import run_folder
@@ -60,9 +59,9 @@ def _planned(run: QueuedRun, manifest: Mapping[str, Any]) -> Plan:
         raise NotebookError(f"The folder of the notebook, {folder}, may not be opened by the user of the worker.")
     _warn_of_changed(manifest["local_imports"], folder)
     _check_data_files(manifest, folder)
-    notebook = parse_notebook(_content(run, manifest["snapshot"]), f"The snapshot {manifest['snapshot'][:12]}")
+    snapshot = _content(run, manifest["snapshot"])
     values = validate(schema_from_json(manifest["schema"]), run.parameters, f"run {run.name!r}")
-    return plan_of(run, {**manifest, "cwd": str(folder), "kernel": kernel_of(manifest)}, notebook, values)
+    return plan_of(run, {**manifest, "cwd": str(folder), "kernel": kernel_of(manifest)}, snapshot, values)
 
 
 def _warn_of_changed(imported: dict[str, str], folder: Path) -> None:
@@ -97,7 +96,7 @@ async def _execute(plan: Plan, kernel: KernelProcess) -> None:
     from flowbook.promote.client import RunClient
 
     folder = RunFolder(run_folder(plan.run.id), plan.notebook, plan.manifest.get("output"))
-    folder.write_facts(plan.facts(folder.write_snapshot()))
+    folder.write_facts(plan.facts(folder.write_snapshot(plan.snapshot)))
     folder.save(growing=True)
     timeouts = plan.manifest.get("timeouts", {})
     client = RunClient(plan.notebook, kernel=kernel, changed=folder.changed, cell_timeout=timeouts.get("cell"))

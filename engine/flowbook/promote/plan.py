@@ -11,7 +11,7 @@ from flowbook.errors import ParameterError
 from flowbook.promote.cells import KnownCell, Role, understand
 from flowbook.promote.kinds import Kind, check_graph
 from flowbook.promote.labels import cell_name
-from flowbook.promote.notebook import CodeCell, code_cells
+from flowbook.promote.notebook import CodeCell, code_cells, parse_notebook
 from flowbook.store.queue import QueuedRun
 
 if TYPE_CHECKING:
@@ -34,10 +34,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """One run. `values` are its parameters as Python values, `run.parameters` the same as JSON values."""
+    """One run. `values` are its parameters as Python values, `run.parameters` the same as JSON values.
+
+    `notebook` is going to hold the outputs; `snapshot` is the content of the file that it was read from.
+    """
 
     run: QueuedRun
     manifest: Mapping[str, Any]
+    snapshot: bytes
     notebook: NotebookNode
     kind: Kind
     steps: tuple[Step, ...]
@@ -73,8 +77,12 @@ class Plan:
         }
 
 
-def plan_of(run: QueuedRun, manifest: Mapping[str, Any], notebook: NotebookNode, values: Mapping[str, Any]) -> Plan:
-    """The plan of a run; raises ParameterError if the values cannot be given to this notebook."""
+def plan_of(run: QueuedRun, manifest: Mapping[str, Any], snapshot: bytes, values: Mapping[str, Any]) -> Plan:
+    """The plan of a run; raises ParameterError if the values cannot be given to this notebook.
+
+    `snapshot` is the content of the file with the notebook; raises NotebookError if it is none.
+    """
+    notebook = parse_notebook(snapshot, f"The snapshot {manifest['snapshot'][:12]}")
     kind = Kind(manifest["kind"])
     cells = list(code_cells(notebook))
     if manifest["language"] == "python":
@@ -86,7 +94,7 @@ def plan_of(run: QueuedRun, manifest: Mapping[str, Any], notebook: NotebookNode,
                 f"The notebook is in {manifest['language']}, where parameters cannot be given to it.",
                 field=next(iter(values)),
             )
-    return Plan(run=run, manifest=manifest, notebook=notebook, kind=kind, steps=steps, values=values)
+    return Plan(run=run, manifest=manifest, snapshot=snapshot, notebook=notebook, kind=kind, steps=steps, values=values)
 
 
 def _python_steps(cells: list[CodeCell], kind: Kind, chosen: set[int]) -> tuple[Step, ...]:
