@@ -154,9 +154,9 @@ def check_depth(path: Path) -> None:
 
 
 def _check_kernel(kernel: str) -> None:
-    from flowbook.promote.kernels import kernel_specs
+    from flowbook.promote.kernels import installed_kernels
 
-    known = sorted(kernel_specs().find_kernel_specs())
+    known = sorted(installed_kernels())
     if kernel not in known:
         installed = ", ".join(known) or "none"
         raise NotebookError(f"There is no kernel {kernel!r} here.{did_you_mean(kernel, known)} Installed: {installed}.")

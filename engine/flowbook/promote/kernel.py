@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook.errors import NotebookError
 from flowbook.promote.called import DEPTH
 from flowbook.promote.folder import RunFolder
-from flowbook.promote.kernels import PYTHON, kernel_specs
+from flowbook.promote.kernels import PYTHON, installed_kernels
 from flowbook.promote.plan import Plan
 from flowbook.run.unattended import RUN_FOLDER
 from flowbook.settings import current_settings
@@ -29,7 +29,7 @@ def kernel_of(manifest: Mapping[str, Any]) -> str:
     Where that is not installed, Python's own stands in for one of Python. Raises NotebookError if none can.
     """
     kernel: str = manifest["kernel"]
-    known = sorted(kernel_specs().find_kernel_specs())
+    known = sorted(installed_kernels())
     if os.environ.get(INSIDE) or kernel in known:
         return PYTHON if os.environ.get(INSIDE) else kernel
     missing = f"The kernel {kernel!r} is not installed where the run is executed"

@@ -44,14 +44,9 @@ def _written(known: KnownCell) -> Iterator[str]:
 
 
 def _is_our_python(kernel: str) -> bool:
-    from jupyter_client.kernelspec import NoSuchKernel
+    from flowbook.promote.kernels import installed_kernels
 
-    from flowbook.promote.kernels import kernel_specs
-
-    try:
-        program = kernel_specs().get_kernel_spec(kernel).argv[0]
-    except (NoSuchKernel, IndexError):
-        return False
+    program = next(iter(installed_kernels().get(kernel, {}).get("argv", ())), None)
     return program in (sys.executable, "python", "python3")  # of the latter two jupyter_client makes our own
 
 
