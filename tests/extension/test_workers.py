@@ -18,7 +18,7 @@ import httpx
 import nbformat
 import psutil
 import pytest
-from tests.waiting import WITHIN, until
+from tests.waiting import WITHIN, lives, until
 
 from flowbook import engine
 from flowbook.promote import promote
@@ -182,10 +182,6 @@ def write(root: Path, name: str, *cells: str) -> None:
     nbformat.write(made, root / name)
 
 
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
 @pytest.mark.slow
 def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_server(
     own_server: Callable[..., OwnServer], home: Path
@@ -221,7 +217,7 @@ def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_se
     until(lambda: not [run for run in recent_runs() if run.look in ("running", "waiting")])
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(WITHIN)
-    until(lambda: is_gone(another), within=10)
+    until(lambda: not lives(another), within=10)
     assert "Traceback" not in (home / "server-worker.log").read_text()
 
 
@@ -239,7 +235,7 @@ def test_a_server_that_is_killed_takes_its_worker_along(
     until(lambda: find_run(asked.id).total)
     server.process.kill()
     killed = time.monotonic()
-    until(lambda: is_gone(worker), within=40)
+    until(lambda: not lives(worker), within=40)
     assert find_run(asked.id).look == "succeeded", "its run comes to its end before"
     assert time.monotonic() - killed < 35
 

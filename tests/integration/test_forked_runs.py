@@ -15,7 +15,7 @@ import psutil
 import pytest
 from tests.conftest import MakeNotebook
 from tests.deployed import process_of_run
-from tests.waiting import WITHIN, until
+from tests.waiting import WITHIN, lives, until
 
 from flowbook import flow
 from flowbook.deployments import run_deployment
@@ -127,14 +127,14 @@ def test_what_is_installed_meanwhile_is_imported_by_the_next_run(
     deployed: str, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, process = started(deployed)
-    old, (launched,) = process.ppid(), worker.launched
+    old, (launched,) = psutil.Process(process.ppid()), worker.launched
     monkeypatch.setattr(forked, "_installed", lambda: (1,))
     _, other = started(deployed)
-    assert other.ppid() != old
+    assert other.ppid() != old.pid
     process.kill()  # how it ended is told by the server that makes no more of them, which ends itself then
     until(launched.is_over)
     assert launched.ended_by().startswith("it was killed by SIGKILL")
-    until(lambda: not psutil.pid_exists(old) or psutil.Process(old).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not lives(old))
 
 
 @pytest.mark.usefixtures("worker")

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.deployed import process_of_run
-from tests.waiting import WITHIN, until
+from tests.waiting import WITHIN, lives, until
 
 from flowbook import engine
 from flowbook.deployments import run_deployment
@@ -106,7 +106,7 @@ def processes_of(run_id: str) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue
-    return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+    return list(filter(lives, found))
 
 
 # --- How runs end -----------------------------------------------------------------------------------------------------
