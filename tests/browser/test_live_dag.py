@@ -72,7 +72,8 @@ with live_view("f") as view:
     tasks = [{"id": name, "name": name, "upstream": upstream} for name, upstream in GRAPH.items()]
     view.feed(event("graph", tasks=tasks))
     enter(None, states.running())
-    time.sleep(1)
+    while not Path("seen").exists():
+        time.sleep(0.05)
     thread = threading.Thread(target=work)
     thread.start()
     while thread.is_alive():
@@ -113,13 +114,16 @@ def shot(page: Page) -> Iterator[Any]:
 
 
 def start(lab: Any, page: Page, name: str, *, dark: bool = False, pause: float = 0.5) -> None:
-    """Open a new notebook and begin to run its cell; returns while it runs."""
+    """Open a new notebook and begin to run its cell; returns while it runs, when the tasks are seen to wait."""
+    (lab.root / "seen").unlink(missing_ok=True)
     (lab.root / "run_by_hand.py").write_text(CELL.replace("PAUSE", str(pause)))
     lab.write_notebook(name, ["%run run_by_hand.py"])
     lab.open(page, name, dark=dark)
     page.wait_for_function(READY)
     page.evaluate(WATCH)
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.locator(".fb-node.fb-waiting .fb-name:text-is('extract_orders')").wait_for()
+    (lab.root / "seen").touch()
 
 
 def node(page: Page, name: str) -> Any:
@@ -129,7 +133,6 @@ def node(page: Page, name: str) -> Any:
 def test_states_change_before_the_cell_ends_and_stay_afterwards(lab: Any, page: Page, shot: Any) -> None:
     start(lab, page, "live.ipynb")
     ended = page.get_by_text("the cell has ended")
-    page.locator(".fb-node.fb-waiting .fb-name:text-is('extract_orders')").wait_for()
     page.locator(".fb-node.fb-failed .fb-name:text-is('validate')").wait_for()
     expect(page.locator(".fb-story")).to_have_text("validate: ValueError: total 1347 above limit 1000")
     expect(page.locator(".fb-facts").first).to_contain_text("1 retry")
