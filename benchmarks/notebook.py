@@ -120,7 +120,7 @@ def cells() -> None:
         row("`%flow run --all` of these, per cell, CPU: first / then at best", f"{costs[0]:.2f} / {min(costs):.2f} ms")
 
 
-def loops(times: int = 3) -> None:
+def loops(times: int = 9) -> None:
     """A cell that computes in a loop, as a plain cell and as a task."""
     with kernel() as started:
         started.run("factor = 3")
