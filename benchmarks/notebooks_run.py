@@ -2,10 +2,10 @@
 
 ``python benchmarks/notebooks_run.py [CELLS...] [--peer-python PYTHON] [--best-of N]``
 
-`--peer-python` is the Python of an environment with papermill, nbclient and ipykernel. A kernel needs more for each cell
-where there are more packages, so a cell is compared with nbclient's only if that is the environment of this Python, too.
-The cells are trivial, so what is measured is the way around them: from the start of the process to its end, its kernel
-included.
+`--peer-python` is the Python of an environment with papermill, nbclient and ipykernel. A kernel needs more for each
+cell where there are more packages, so a cell is compared with nbclient's only if that is the environment of this Python
+as well. The cells are trivial, so what is measured is the way around them: from the start of the process to its end,
+its kernel included.
 """
 
 from __future__ import annotations
