@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def length(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
-    """The seconds of a length of time as people write it; raises BadParameter."""
+def _length(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
     if text is None:
         return None
     try:
@@ -33,13 +32,13 @@ def timeout_options(command: F) -> F:
             "--execution-timeout",
             "cell_timeout",
             metavar="LENGTH",
-            callback=length,
+            callback=_length,
             help="The same for each of its plain cells; task cells have their own.",
         ),
         click.option(
             "--timeout",
             metavar="LENGTH",
-            callback=length,
+            callback=_length,
             help="End a run of a notebook that takes longer, such as 2h (0: let it take any time).",
         ),
     ):
@@ -55,7 +54,7 @@ _OPTIONS = (
         metavar="CRON",
         help="When it runs: five fields as in crontab, or six with seconds first.",
     ),
-    click.option("--every", "interval", metavar="LENGTH", callback=length, help="Run every 15m, 1h30m, 1d, …"),
+    click.option("--every", "interval", metavar="LENGTH", callback=_length, help="Run every 15m, 1h30m, 1d, …"),
     click.option("--rrule", metavar="RULE", help="Run by a recurrence rule, such as FREQ=MONTHLY;BYMONTHDAY=-1."),
     click.option(
         "--tz", "timezone", metavar="ZONE", help="The time zone of the schedule, such as Europe/Zurich (default: UTC)."
@@ -66,7 +65,7 @@ _OPTIONS = (
         help="What becomes of times that were missed: the latest runs (default), all of them do, or none.",
     ),
     click.option(
-        "--jitter", metavar="LENGTH", callback=length, help="Begin up to so much later, such as 30s: not all at once."
+        "--jitter", metavar="LENGTH", callback=_length, help="Begin up to so much later, such as 30s: not all at once."
     ),
 )
 

@@ -28,10 +28,12 @@ def kernel_of(manifest: Mapping[str, Any]) -> str:
 
     Where that is not installed, Python's own stands in for one of Python. Raises NotebookError if none can.
     """
+    if os.environ.get(INSIDE):
+        return PYTHON
     kernel: str = manifest["kernel"]
     known = sorted(installed_kernels())
-    if os.environ.get(INSIDE) or kernel in known:
-        return PYTHON if os.environ.get(INSIDE) else kernel
+    if kernel in known:
+        return kernel
     missing = f"The kernel {kernel!r} is not installed where the run is executed"
     if manifest["language"] == "python" and PYTHON in known:
         print(f"Warning: {missing}, so {PYTHON!r} executes it.")  # noqa: T201 - this is the log
