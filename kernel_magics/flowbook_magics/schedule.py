@@ -99,7 +99,7 @@ def _deployments(name: str | None) -> list[Deployment]:
             "%schedule does not know which file this notebook is: open it in JupyterLab, or use "
             "`flowbook deployment schedule` in a terminal."
         )
-    mine = [found for found, _ in deployed_from(engine.engine().database, str(path.expanduser().absolute()))]
+    mine = [found for found, _ in deployed_from(engine.engine().database, path)]
     if not mine:
         raise NotFound(f"{path.name} is no deployment yet. `%deploy` makes it one.")
     chosen = [found for found in mine if name in (None, found.name)]

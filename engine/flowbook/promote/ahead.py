@@ -18,7 +18,7 @@ def how_far_ahead(path: Path) -> list[str]:
 
     It is about the notebook as it is saved. Raises NotebookError for a file that is no notebook.
     """
-    deployed = deployed_from(engine.engine().database, str(path.expanduser().absolute()))
+    deployed = deployed_from(engine.engine().database, path)
     if not deployed:
         return []
     notebook = read_notebook(path)

@@ -14,6 +14,8 @@ from flowbook.store.signals import notify
 from flowbook.store.snapshots import keep_snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Connection
 
     from flowbook.store.database import Database
@@ -177,13 +179,14 @@ def all_deployments(database: Database) -> list[Deployment]:
         return [deployment_from(row) for row in connection.execute(select(deployment).order_by(deployment.c.name))]
 
 
-def deployed_from(database: Database, source: str) -> list[tuple[Deployment, dict[str, Any]]]:
-    """The deployments whose newest version was made from the file `source` (an absolute path), with its manifest."""
+def deployed_from(database: Database, file: Path) -> list[tuple[Deployment, dict[str, Any]]]:
+    """The deployments whose newest version was made from this file, each with its manifest."""
     from sqlalchemy import select
 
     from flowbook.store.schema import deployment
     from flowbook.store.schema import deployment_version as versions
 
+    source = str(file.expanduser().absolute())
     said = f'"source": {json.dumps(source)}'
     query = (
         select(deployment, versions.c.manifest)
