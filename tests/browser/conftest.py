@@ -17,9 +17,10 @@ from runpy import run_path
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from flowbook.engine import close_engines
+from tests.waiting import WITHIN
 
 SOURCES = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-browser-tests"
@@ -62,7 +63,7 @@ class Lab:
     def open(self, page: Page, path: str = "", *, dark: bool = False) -> None:
         """Show JupyterLab with the file at `path` open, in a fresh workspace."""
         page.goto(f"{self.url}lab{'/tree/' + path if path else ''}?reset&token={TOKEN}")
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        page.wait_for_function("window.jupyterapp !== undefined")
         page.evaluate("window.jupyterapp.restored.then(() => null)")
         page.locator("#jupyterlab-splash").wait_for(state="detached")
         theme = f"JupyterLab {'Dark' if dark else 'Light'}"
@@ -70,12 +71,12 @@ class Lab:
         page.locator(f'body[data-jp-theme-name="{theme}"]').wait_for(state="attached")
         if path.endswith(".ipynb"):
             page.locator(".jp-NotebookPanel-toolbar").wait_for()
-            page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+            page.wait_for_function(KERNEL_IS_IDLE)
 
     def open_in_notebook_7(self, page: Page, path: str) -> None:
         """Show the notebook at `path` in Jupyter Notebook instead."""
         page.goto(f"{self.url}notebooks/{path}?token={TOKEN}")
-        page.wait_for_function(f"window.jupyterapp && {KERNEL_IS_IDLE}", timeout=60_000)
+        page.wait_for_function(f"window.jupyterapp && {KERNEL_IS_IDLE}")
 
     def execute(self, page: Page, command: str, **arguments: object) -> None:
         """Execute a command of JupyterLab, such as ``notebook:run-all-cells``, and wait for its end."""
@@ -148,7 +149,7 @@ def _no_news(config: Path) -> None:
 
 
 def _wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WITHIN
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5):
@@ -182,7 +183,8 @@ def page(chromium: Browser) -> Iterator[Page]:
     """A page of its own context; the test fails when a script of the page fails."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Zurich")
     page = context.new_page()
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WITHIN * 1000)
+    expect.set_options(timeout=WITHIN * 1000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)) if str(error) not in OF_NOTEBOOK_7 else None)
     yield page

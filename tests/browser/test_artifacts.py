@@ -34,7 +34,7 @@ def test_artifacts_are_shown_and_never_run(lab: Any, page: Page) -> None:
     lab.open(page, "artifacts.ipynb")
     lab.execute(page, "notebook:run-all-cells")
     artifacts = page.locator(".flowbook-artifact")
-    expect(artifacts).to_have_count(5, timeout=30_000)
+    expect(artifacts).to_have_count(5)
     expect(artifacts.nth(4)).to_contain_text("100.0 %")
     expect(artifacts.nth(0).get_by_role("heading")).to_contain_text("Sales")
     expect(artifacts.nth(0)).to_contain_text("<script>window.ran = 1</script>")

@@ -43,7 +43,7 @@ def open_dialog(page: Page) -> Locator:
 def ready(page: Page) -> Locator:
     """The dialog that is open, once the server has read the notebook, for which it first imports much."""
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("region", name="Check")).to_be_visible(timeout=20_000)
+    expect(dialog.get_by_role("region", name="Check")).to_be_visible()
     return dialog
 
 
@@ -248,7 +248,7 @@ def test_data_files_and_the_flow_are_chosen_by_keyboard(
     page.get_by_role("button", name="Promote", exact=True).click()
     dialog = page.get_by_role("dialog")
     which = dialog.get_by_label("Flow", exact=True)
-    expect(which).to_be_visible(timeout=20_000)
+    expect(which).to_be_visible()
     expect(dialog).to_contain_text("Choose the flow.")
     expect(dialog.get_by_role("button", name="Promote", exact=True)).to_be_disabled()
     tab_to(page, which)
