@@ -14,17 +14,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SHOTS = os.environ.get("FLOWBOOK_SCREENSHOTS")
 CELLS = [
     (
-        "%load_ext flowbook\nimport time\n"
+        "%load_ext flowbook\nimport time\nfrom pathlib import Path\n"
         "from flowbook.visualize import render\nrender('digraph { a }')\n"
-        "failures = ['503']"
+        "failures = ['503']\n"
+        "def until(seen):\n    while not Path(seen).exists():\n        time.sleep(0.05)"
     ),
-    "%%task orders --define\nprint('orders: read')\ntime.sleep(1.5)\norders = [3, 1, 2]",
+    "%%task orders --define\nprint('orders: read')\nuntil('orders')\norders = [3, 1, 2]",
     (
         "#| task rates --define --retries 2 --retry-delay 500ms\n"
-        "print('rates: read')\ntime.sleep(0.5)\n"
-        "if failures:\n    raise ConnectionError(failures.pop())\nrates = 2"
+        "print('rates: read')\nuntil('orders')\n"
+        "if failures:\n    raise ConnectionError(failures.pop())\nuntil('rates')\nrates = 2"
     ),
-    "%%task priced --define\ntime.sleep(1)\npriced = sorted(order * rates for order in orders)\npriced",
+    "%%task priced --define\nuntil('priced')\npriced = sorted(order * rates for order in orders)\npriced",
     "%flow run",
 ]
 
@@ -63,11 +64,16 @@ def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_und
     in_lab = front_end == "JupyterLab"
     name = lab.write_notebook("report.ipynb" if in_lab else "report7.ipynb", CELLS).name
     (lab.open if in_lab else lab.open_in_notebook_7)(page, name)
+    for each in ("orders", "rates", "priced"):
+        (lab.root / each).unlink(missing_ok=True)
     page.wait_for_function(READY)
     page.evaluate(WATCH)
     page.evaluate(RUN_ALL)
-    page.locator("g[data-node].fb-retrying").wait_for()
-    shot(page, "live")
+    for name, look in {"orders": "running", "rates": "retrying", "priced": "running"}.items():
+        page.locator(f"g[data-node][aria-label^='{name}:'].fb-{look}").wait_for()
+        if look == "retrying":
+            shot(page, "live")
+        (lab.root / name).touch()
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     expect(cells.nth(4).locator("img[alt]")).to_be_visible()
     page.wait_for_function(READY)
@@ -88,6 +94,8 @@ def test_nodes_go_from_waiting_to_done_before_the_cell_ends_and_output_lands_und
 
 
 def test_the_run_is_in_the_panel_and_the_picture_is_there_on_reopening(lab: Any, page: Page) -> None:
+    for name in ("orders", "rates", "priced"):
+        (lab.root / name).touch()
     lab.write_notebook("listed.ipynb", CELLS)
     lab.open(page, "listed.ipynb")
     page.wait_for_function(READY)
