@@ -18,9 +18,9 @@ from runpy import run_path
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.waiting import WITHIN
 
 from flowbook.engine import close_engines
-from tests.waiting import WITHIN
 
 SOURCES = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-browser-tests"
