@@ -6,13 +6,14 @@ import __future__
 import ast
 import inspect
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from types import CodeType
 from typing import Any
 
-from flowbook_magics.awaiting import run_coroutine
+from flowbook_magics.awaiting import CellLoop
 from flowbook_magics.functions import global_reads, mentioned
 from flowbook_magics.namespace import CellNamespace
 
@@ -28,11 +29,15 @@ class CellCode:
     is_empty: bool
     """Whether it has no statement at all."""
 
-    def run(self, namespace: CellNamespace, show: Callable[[Any], None]) -> None:
-        """Execute the cell in `namespace`."""
-        _execute(self.body, namespace.names)
+    def run(self, namespace: CellNamespace, show: Callable[[Any], None], loop: CellLoop | None = None) -> None:
+        """Execute the cell in `namespace`: within `loop`, or else, if it awaits, in one of its own."""
+        if loop is None and any(code.co_flags & inspect.CO_COROUTINE for code in self._codes()):
+            with closing(CellLoop()) as own:
+                self.run(namespace, show, own)
+            return
+        _execute(self.body, namespace.names, loop)
         if self.last is not None:
-            value = _execute(self.last, namespace.names)
+            value = _execute(self.last, namespace.names, loop)
             if value is not None:
                 show(value)
 
@@ -96,8 +101,12 @@ def _number(shell: Any, name: str) -> int:
     return known.get(name) or next(reversed(known.values()), shell.execution_count)
 
 
-def _execute(code: CodeType, names: dict[str, Any]) -> Any:
+def _execute(code: CodeType, names: dict[str, Any], loop: CellLoop | None) -> Any:
+    if loop is not None and not code.co_flags & inspect.CO_COROUTINE:
+        return loop.run(_within_loop(code, names))
     value = eval(code, names)  # noqa: S307 - executing the user's cell is what this is for
-    if code.co_flags & inspect.CO_COROUTINE:
-        return run_coroutine(value)
-    return value
+    return value if loop is None else loop.run(value)
+
+
+async def _within_loop(code: CodeType, names: dict[str, Any]) -> Any:
+    return _execute(code, names, None)

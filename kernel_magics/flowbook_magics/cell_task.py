@@ -21,6 +21,7 @@ from flowbook.run.current import current
 from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
+from flowbook_magics.awaiting import CellLoop, notebook_loop
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.mapped_cell import mapped_task
@@ -141,7 +142,7 @@ class CellFunction:
         token = running.set(namespace)
         context = contextvars.copy_context()
         try:
-            self._code.run(namespace, lambda value: outputs.show(self._shell, value))
+            self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
             self._cell.context_values = changed_since(context)
             _raise_if_interrupted(namespace)
             if "pyplot" in analysis.resources:
@@ -161,6 +162,9 @@ class CellFunction:
         finally:
             running.reset(token)
             outputs.flush()
+
+    def _loop(self) -> CellLoop | None:
+        return notebook_loop if self._cells.graph.shares_loop(self._cell.graph_id) else None
 
     def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell in another process."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from flowbook.cells.definitions import Argument, Definition
 from flowbook.cells.expressions import BUILTINS, Context, Facts
 from flowbook.cells.magics import TIMED, MagicEffects
-from flowbook.cells.scopes import Scope, ScopeKind, is_global
+from flowbook.cells.scopes import Scope, ScopeKind, awaits, is_global
 from flowbook.cells.source import parse_cell
 from flowbook.cells.state import State, join
 from flowbook.cells.statements import StatementVisitor
@@ -35,8 +35,10 @@ class Analysis:
     mutates: frozenset[str] = _NONE
     """Names from before it whose objects it changes in place."""
     flags: frozenset[str] = _NONE
-    """Why the cell must keep its place: "dynamic", "history", "ipython", "run" (``%run``), "settings" (of a
-    library, which it changes), "star-import"."""
+    """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
+    "history", "ipython", "run" (``%run``), "settings" (of a library, which it changes), "star-import"."""
+    awaits: bool = False
+    """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE
     """Those of ``reads`` that only functions defined here look up, when they are called."""
     guarded_reads: frozenset[str] = _NONE
@@ -122,6 +124,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
         writes=frozenset(writes),
         mutates=frozenset(facts.mutates & reads),
         flags=frozenset(facts.flags | magic.flags),
+        awaits=awaits(tree),
         late_reads=frozenset(reads - facts.reads),
         guarded_reads=frozenset(reads & facts.reads & guarded),
         conditional_writes=frozenset(writes - end.definite),

@@ -86,6 +86,9 @@ class CallVisitor(ExpressionVisitor):
         if effect.configures:
             self.mutate(function)
             self.facts.flags.add("settings")
+        if effect.starts and node is not self.awaited:
+            self.facts.flags.add("background")
+            self.facts.looks.add(effects.EVENT_LOOP)
         if effect.writes_handle:
             self._write_to(arguments.get("file", receiver))
         if effect.receiver:

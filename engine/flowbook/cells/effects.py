@@ -13,6 +13,7 @@ __all__ = [
     "AXES_NAMES",
     "CONSTRUCTS",
     "CONVENTIONAL_MODULES",
+    "EVENT_LOOP",
     "LOG_RECORDS",
     "MUTATORS_OF_CONTAINERS",
     "NO_EFFECT",
@@ -51,6 +52,8 @@ class Effect:
     """It calls its first argument, with the others or their items, or else with the receiver or its items."""
     configures: bool = False
     """It changes the module that it belongs to, for everyone, so that later cells may compute something else."""
+    starts: bool = False
+    """What it makes goes on by itself when the cell has ended, unless it is awaited there and then."""
     linked: bool = False
     """The result can be unpacked to objects that change with each other (a figure and its axes)."""
     writes_handle: bool = False
@@ -82,6 +85,9 @@ SAME_ATTRIBUTES = frozenset("T at data dt flat iat iloc imag index loc plot real
 
 SUPPRESSES = frozenset({"contextlib.suppress", "pytest.raises", "suppress", "raises", "assertRaises", "ExitStack"})
 """Context managers after which the code goes on although the body was left by an exception."""
+
+EVENT_LOOP = "event loop"
+"""The resource of cells that make what belongs to an event loop, or use the loop itself."""
 
 _MUTATING = frozenset(
     # list, deque, dict, set, Counter, bytearray, OrderedDict
@@ -313,6 +319,13 @@ _FUNCTIONS: dict[str, Effect] = {
     "warnings.resetwarnings": Effect(changes=("warnings",)),
     "warnings.catch_warnings": Effect(changes=("warnings",)),
     "warnings.warn": Effect(looks=("warnings",)),
+    **{f"asyncio.{name}": Effect(starts=True, returns=(0,)) for name in
+       ("create_task", "ensure_future", "gather", "shield", "get_event_loop", "get_running_loop", "current_task",
+        "all_tasks", "run_coroutine_threadsafe")},
+    **{name: Effect(looks=(EVENT_LOOP,), holds_arguments=True) for name in
+       ("asyncio.Lock", "asyncio.Event", "asyncio.Condition", "asyncio.Semaphore", "asyncio.BoundedSemaphore",
+        "asyncio.Barrier", "asyncio.Queue", "asyncio.LifoQueue", "asyncio.PriorityQueue", "asyncio.Future",
+        "asyncio.Task", "aiohttp.ClientSession", "aiohttp.TCPConnector")},
     "logging.basicConfig": Effect(changes=("logging", LOG_RECORDS)),
     "logging.StreamHandler": Effect(changes=("logging", LOG_RECORDS), holds_arguments=True),
     "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS)),

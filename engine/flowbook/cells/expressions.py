@@ -93,6 +93,7 @@ class ExpressionVisitor:
         self.facts = Facts()
         self.jumps = Jumps()
         self.discarded: ast.expr | None = None
+        self.awaited: ast.expr | None = None
         self.guards = 0
         """How many ``try`` statements around would catch that a name is missing."""
         self._running: set[int] = set()
@@ -264,6 +265,7 @@ class ExpressionVisitor:
         return reduce(or_, (Value(holds=side.holds) for side in made if side.holds), NOTHING)
 
     def visit_Await(self, node: ast.Await) -> Value:
+        self.awaited = node.value
         return self.use(node.value)
 
     def visit_Yield(self, node: ast.Yield | ast.YieldFrom) -> Value:

@@ -101,6 +101,21 @@ class NotebookGraph:
         data = {id_: tuple(filter(_carries_values, edges)) for id_, edges in self._incoming.items()}
         return self._in_order(makers | self._reach(makers, data, lambda edge: edge.upstream))
 
+    def shares_loop(self, of: str) -> bool:
+        """Whether a cell has to run in the event loop that goes on from cell to cell.
+
+        It makes what belongs to a loop, or it awaits, and so does a cell that it reads from or that reads from it.
+        Another cell that awaits can have a loop of its own, and run while others do.
+        """
+        node = self[of]
+        if not node.uses_loop or not node.cell.analysis.awaits or "background" in node.flags:
+            return node.uses_loop
+        objects = {id_: tuple(filter(_carries_objects, edges)) for id_, edges in self._incoming.items()}
+        readers = {id_: tuple(filter(_carries_objects, edges)) for id_, edges in self._outgoing.items()}
+        around = self._reach([node.cell.id], objects, lambda edge: edge.upstream)
+        around |= self._reach([node.cell.id], readers, lambda edge: edge.downstream)
+        return any(self.nodes[id_].uses_loop for id_ in around)
+
     # How the queries are answered
 
     def _with_helpers(self, names: Iterable[str]) -> set[str]:
@@ -222,6 +237,10 @@ def _check_after(cells: Sequence[Cell]) -> None:
 
 def _carries_values(edge: Edge) -> bool:
     return any(reason.kind is not ReasonKind.MUTATES and reason.subject != "pyplot" for reason in edge.reasons)
+
+
+def _carries_objects(edge: Edge) -> bool:
+    return any(reason.kind in (ReasonKind.READS, ReasonKind.MUTATES) for reason in edge.reasons)
 
 
 def _grouped(edges: Iterable[Edge], key: Callable[[Edge], str]) -> dict[str, tuple[Edge, ...]]:

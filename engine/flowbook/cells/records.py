@@ -74,3 +74,5 @@ class Node:
     """``(name, id of the cell that defines it)`` of the functions and classes that it uses, transitively."""
     flags: frozenset[str] = frozenset()
     """Why it keeps its place: its own flags and those of the helpers it uses."""
+    uses_loop: bool = False
+    """Whether it needs the running event loop of a notebook, by what it awaits, calls or makes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import count
 
-__all__ = ["Scope", "ScopeKind", "bindings", "is_global"]
+__all__ = ["Scope", "ScopeKind", "awaits", "bindings", "is_global"]
 
 _numbers = count(1)
 
@@ -117,6 +117,20 @@ def bindings(body: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
     return bound, global_names, nonlocal_names
 
 
+def awaits(node: ast.AST) -> bool:
+    """Whether code awaits something outside of the functions and classes that it defines."""
+    pending = [node]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, _AWAITS) or (isinstance(each, ast.comprehension) and each.is_async):
+            return True
+        if not isinstance(each, _SCOPES):
+            pending.extend(ast.iter_child_nodes(each))
+    return False
+
+
+_AWAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _NAMED = (
     ast.FunctionDef,
     ast.AsyncFunctionDef,

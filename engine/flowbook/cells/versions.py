@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import Definition, seen_outside
-from flowbook.cells.effects import LOG_RECORDS
+from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
@@ -65,6 +65,8 @@ class VersionTracker:
         self.bindings: dict[str, Binding] = {}
         self.resources = ResourceTracker()
         self.barrier: int | None = None
+        self.goes_on = False
+        """Whether a cell so far has started something that goes on whenever another one awaits."""
         self.reasons: dict[tuple[int, int], dict[Reason, None]] = {}
         self.nodes: dict[str, Node] = {}
         self.upstream: list[int] = []
@@ -84,6 +86,9 @@ class VersionTracker:
 
     def _track_cell(self, cell: Cell) -> None:
         usage = usage_of(cell.analysis, lambda name: self.bindings.get(name, _UNKNOWN).definitions)
+        self.goes_on |= "background" in usage.flags
+        if self.goes_on and cell.analysis.awaits:
+            usage.flags.add("background")
         reads = {name: helper for name, helper in usage.reads.items() if self._is_input(name, cell, helper)}
         helpers = [
             (name, self.cells[maker].id)
@@ -97,6 +102,7 @@ class VersionTracker:
             alternatives={name: older for name in sorted(reads) if (older := self._older(name))},
             helpers=tuple(sorted(helpers)),
             flags=frozenset(usage.flags),
+            uses_loop=cell.analysis.awaits or EVENT_LOOP in usage.looks,
         )
         for name, helper in reads.items():
             self._read(name, helper)

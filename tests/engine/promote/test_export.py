@@ -175,6 +175,15 @@ CASES: dict[str, tuple[Sequence[str], dict[str, Any] | None]] = {
         ],
         {"x": 1, "y": 2, "z": 2, "q": 3},
     ),
+    "names of options": (
+        [
+            "%%task\nwait_for = [1]\nreturn_state = 2",
+            "%%task\nwait_for.append(return_state)",
+            "%%task\ntotal = sum(wait_for) + return_state",
+            "%%task --map each=wait_for\nsums = each + return_state",
+        ],
+        {"wait_for": [1, 2], "return_state": 2, "total": 5, "sums": [3, 4]},
+    ),
     "shell commands": (
         ["%load_ext flowbook", "!echo hi > said.txt", "%%task\nsaid = open('said.txt').read()"],
         {"said": "hi\n"},
@@ -191,19 +200,21 @@ def plain(value):
     shown = repr(sorted(value, key=repr) if isinstance(value, set) else value)
     return "an object" if " at 0x" in shown else shown
 
-def in_order(cells):
+async def in_order(cells):
     names = {"__name__": "__main__"}
     for cell in cells:
         code = compile(cell, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         done = eval(code, names)
         if inspect.isawaitable(done):
-            asyncio.run(done)
+            await done
+        await asyncio.sleep(0.001)
     return names
 
 for file, flow, cells in json.load(sys.stdin):
     try:
         got = runpy.run_path(file, run_name="exported")[flow]()
-        want = None if cells is None else in_order(cells)
+        got = asyncio.run(got) if inspect.isawaitable(got) else got
+        want = None if cells is None else asyncio.run(in_order(cells))
         said = {"got": {k: plain(v) for k, v in got.items()}}
         said["want"] = want and {k: plain(v) for k, v in want.items() if k in got}
     except Exception as error:

@@ -10,6 +10,7 @@ from flowbook.promote.cells import KnownCell, Role
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 
 _FLAGS = {
+    "background": "it starts tasks of asyncio that go on when it has ended, or may await them",
     "dynamic": "it may use any name (exec, eval, globals(), %load)",
     "history": "it uses IPython's history (_, In, Out)",
     "ipython": "it calls get_ipython()",

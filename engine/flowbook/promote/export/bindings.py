@@ -50,25 +50,16 @@ def needed_at_once(node: ast.stmt, *, lazy_annotations: bool) -> set[str]:
     return {name for name in _loads(node, lazy_annotations) if name not in own}
 
 
-def awaits(node: ast.AST) -> bool:
-    """Whether a statement awaits something outside of the functions that it defines."""
-    return any(
-        isinstance(each, ast.Await | ast.AsyncFor | ast.AsyncWith)
-        or (isinstance(each, ast.comprehension) and each.is_async)
-        for each in _in_scope(node, into_comprehensions=True)
-    )
-
-
-def _in_scope(node: ast.AST, *, into_comprehensions: bool = False) -> Iterator[ast.AST]:
+def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     if isinstance(node, _SCOPES):
         return
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, _COMPREHENSIONS) and not into_comprehensions:
+        if isinstance(child, _COMPREHENSIONS):
             yield from (each for each in ast.walk(child) if isinstance(each, ast.NamedExpr))
             yield from (each.target for each in ast.walk(child) if isinstance(each, ast.NamedExpr))
         else:
-            yield from _in_scope(child, into_comprehensions=into_comprehensions)
+            yield from _in_scope(child)
 
 
 def _loads(node: ast.AST, lazy: bool) -> Iterator[str]:

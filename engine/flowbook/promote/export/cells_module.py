@@ -34,8 +34,10 @@ def cells_module(title: str, name: str, known: Sequence[KnownCell], graph: Noteb
     names = frozenset({*prelude.names, *BUILTINS})
     text = FlowText(steps=steps, graph=graph, words=words, tasks=tasks, schema=schema, known=names)
     parts.append(text.write(flow, name))
-    notes = [*(note for cell in cells for note in cell.notes), *(note for step in tasks if (note := _of_place(step)))]
-    written = module_text(title, prelude, parts, words=words, cells=cells, call=f"{flow}()")
+    notes = [note for cell in cells for note in cell.notes]
+    notes += [*(note for step in tasks if (note := _of_place(step))), *_of_loop(steps)]
+    call = f"{words.module('asyncio')}.run({flow}())" if steps.in_loop else f"{flow}()"
+    written = module_text(title, prelude, parts, words=words, cells=cells, call=call)
     return Module(text=written, flow=flow, tasks=len(tasks), notes=tuple(notes))
 
 
@@ -57,6 +59,15 @@ def _labels(known: Sequence[KnownCell]) -> Mapping[str, str]:
         else:
             labels[each.id] = f"cell-{each.cell.number}"
     return labels
+
+
+def _of_loop(steps: Steps) -> list[str]:
+    """What to say of tasks that the flow does itself."""
+    names = [step.label for step in steps.steps if step.in_loop and step.known.role is Role.TASK]
+    if not names:
+        return []
+    said = "shares an event loop with other cells" if len(names) == 1 else "share an event loop"
+    return [f"{', '.join(names)} {said}: in the module the flow itself does this, without retries and other options."]
 
 
 def _of_place(step: Step) -> str:

@@ -18,6 +18,8 @@ from flowbook.promote.export.words import Words
 from flowbook.promote.parameters import Parameter, Schema
 
 _WIDTH = 88
+#: Keywords that ``submit`` and ``map`` take for themselves.
+_OPTIONS = frozenset({"wait_for", "return_state"})
 
 
 @dataclass(kw_only=True)
@@ -50,7 +52,8 @@ class FlowText:
                 self._do(segment[0])
         self._end()
         title = f"@{self.words.api('flow')}(name={json.dumps(name, ensure_ascii=False)})"
-        head = [title, f"def {function}({', '.join(self._parameters())}):"]
+        define = "async def" if self.steps.in_loop else "def"
+        head = [title, f"{define} {function}({', '.join(self._parameters())}):"]
         if self.globals:
             head.append(f"{INDENT}global {', '.join(sorted(self.globals))}")
         return [*head, *self.lines]
@@ -75,6 +78,10 @@ class FlowText:
 
     def _submit(self, step: Step) -> None:
         self._settle_globals(step)
+        if any(is_changed(self.graph, name) for name in step.over.values()):  # it has its elements when it is submitted
+            for other in step.after:
+                if other not in self.settled:
+                    self._wait_for(other)
         awaited: set[Step] = set()
         elements = {item: self._future_or_value(step.takes[name], name, awaited) for item, name in step.over.items()}
         others = {
@@ -248,8 +255,9 @@ class FlowText:
         self._publish(self.steps.published)
 
     def _call(self, called: str, arguments: Mapping[str, str], after: Sequence[str], *, end: str = ")") -> None:
-        """Say a call, over several lines where one is too short."""
-        said = [f"{name}={value}" for name, value in arguments.items()]
+        """Say a call, over several lines where one is too short. The arguments are in the order of the function's."""
+        by_place = not _OPTIONS.isdisjoint(arguments)
+        said = [value if by_place else f"{name}={value}" for name, value in arguments.items()]
         said += [f"wait_for=[{', '.join(after)}]"] if after else []
         line = f"{called}({', '.join(said)}{end}"
         if len(line) + len(INDENT) <= _WIDTH or not said:

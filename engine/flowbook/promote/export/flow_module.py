@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 
 from flowbook.cells.cell_lines import cell_line
+from flowbook.cells.scopes import awaits
 from flowbook.errors import NotebookError
 from flowbook.promote.cells import Role
-from flowbook.promote.export.bindings import awaits
 from flowbook.promote.export.module_text import Module, module_text
 from flowbook.promote.export.prelude import Prelude, imports_of
 from flowbook.promote.export.python_cells import PythonCell, python_cell

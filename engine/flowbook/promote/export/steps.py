@@ -15,8 +15,8 @@ from flowbook.cells import Analysis, NotebookGraph, ReasonKind, analyze_cells
 from flowbook.cells.cell_lines import cell_line, marked_line, place_of
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.mapped import is_in_turn
+from flowbook.cells.scopes import awaits
 from flowbook.promote.cells import KnownCell, Role
-from flowbook.promote.export.bindings import awaits
 from flowbook.promote.export.prelude import Prelude, late_names
 from flowbook.promote.export.python_cells import Piece, PythonCell
 from flowbook.promote.notebook import CellMistake
@@ -40,6 +40,8 @@ class Step:
     """What its ``%%task`` line says; None for a plain cell, also if it has to be a task because it awaits."""
     is_task: bool = False
     is_async: bool = False
+    in_loop: bool = False
+    """Whether the flow does it itself, in its own event loop, which what other cells await belongs to."""
     takes: dict[str, Step | str] = field(default_factory=dict)
     """Name -> where its value comes from: the step that made it, or where it lives."""
     gives: tuple[str, ...] = ()
@@ -83,6 +85,11 @@ class Steps:
     shows: bool
     """Whether something calls IPython's ``display``."""
 
+    @property
+    def in_loop(self) -> bool:
+        """Whether the flow needs an event loop."""
+        return any(step.in_loop for step in self.steps)
+
 
 def steps_of(
     cells: Sequence[PythonCell],
@@ -93,27 +100,36 @@ def steps_of(
 ) -> Steps:
     """The steps of the cells. Raises CellMistake for what cannot be written as a flow."""
     raws = analyze_cells(cell.known.cell.source for cell in cells)
-    made = [_step(cell, raw, prelude, labels) for cell, raw in zip(cells, raws, strict=True)]
+    made = [_step(cell, raw, prelude, graph, labels) for cell, raw in zip(cells, raws, strict=True)]
     steps = tuple(step for step in made if step.is_task or step.pieces or step.known.role is Role.PARAMETERS)
     shared = _shared(steps, cells, prelude)
     return _Linker(steps, shared, prelude, graph, frozenset(params)).link()
 
 
-def _step(cell: PythonCell, raw: Analysis, prelude: Prelude, labels: Mapping[str, str]) -> Step:
+def _step(cell: PythonCell, raw: Analysis, prelude: Prelude, graph: NotebookGraph, labels: Mapping[str, str]) -> Step:
     known = cell.known
     line = cell_line(known.cell.source) if known.role is Role.TASK else None
     pieces = tuple(piece for piece in cell.pieces if piece not in prelude)
     is_async = any(awaits(piece.node) for piece in pieces)
     inside = known.analysis.private if line is not None else frozenset()
+    in_loop = graph.shares_loop(known.id)
+    if in_loop and line is not None and line.said.map:
+        raise CellMistake(
+            known.cell,
+            1,
+            "it shares an event loop with other cells, and so cannot be mapped in a module; make what belongs to the "
+            "loop in the function that uses it.",
+        )
     return Step(
         known=known,
         cell=cell,
         pieces=pieces,
         raw=raw,
         label=labels[known.id],
-        said=None if line is None else line.said,
-        is_task=line is not None or is_async,
+        said=None if line is None or in_loop else line.said,
+        is_task=(line is not None or is_async) and not in_loop,
         is_async=is_async,
+        in_loop=in_loop,
         binds=frozenset((raw.writes | raw.deletes) - inside - prelude.names),
     )
 
