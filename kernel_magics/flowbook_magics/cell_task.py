@@ -27,13 +27,14 @@ from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.values import inputs_of, outdated_inputs, version_before
+from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
 from flowbook_magics.watching import Watch
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
 
 
+_LISTS = frozenset({"dir", "globals", "locals"})
 _SHOWN = 3  # tracebacks of one mapped cell
 
 
@@ -134,6 +135,7 @@ class CellFunction:
             analysis.builtins,
             partial(version_before, self._cells, self._cell),
             open_to_all=looks_names_up(self._cells, self._cell, self._code),
+            around=names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else None,
         )
         watch = Watch(self._cells, self._cell, inputs)
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
@@ -162,6 +164,9 @@ class CellFunction:
         finally:
             running.reset(token)
             outputs.flush()
+
+    def _is_dynamic(self) -> bool:
+        return "dynamic" in self._cells.graph[self._cell.graph_id].flags
 
     def _loop(self) -> CellLoop | None:
         return notebook_loop if self._cells.graph.shares_loop(self._cell.graph_id) else None
@@ -208,6 +213,11 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         raise CellError(
             f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
             "there only in the notebook's own process. Have the flow run it in a thread, or write it in plain Python."
+        )
+    if "dynamic" in cells.graph[cell.graph_id].flags and not code.names().isdisjoint(_LISTS):
+        raise CellError(
+            f"Task {cell.label!r} asks which names the notebook has (globals(), dir()), which only the notebook's own "
+            "process knows. Have the flow run it in a thread, or say by name what it uses."
         )
     from flowbook_magics.portable_cell import PortableCell
 

@@ -16,6 +16,7 @@ from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
 from flowbook.errors import NotFound, NotPicklable, StoreError, UsageError, did_you_mean
 from flowbook_magics import commands
 from flowbook_magics.completion import hide_completions, show_completions
+from flowbook_magics.connections import serve_all_threads, serve_one_thread
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import TaskOptions
 from flowbook_magics.session import Session
@@ -281,6 +282,7 @@ def register(shell: Any) -> FlowbookMagics:
     shell.input_transformer_manager.cleanup_transforms.insert(0, comment_to_magic)
     show_task_names(shell)
     show_completions(shell, magics.session)
+    serve_all_threads()
     return magics
 
 
@@ -297,3 +299,4 @@ def unregister(shell: Any) -> None:
     shell.input_transformer_manager.cleanup_transforms.remove(comment_to_magic)
     hide_task_names(shell)
     hide_completions(shell)
+    serve_one_thread()

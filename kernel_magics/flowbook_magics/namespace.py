@@ -33,12 +33,14 @@ class CellNamespace:
         version: Callable[[str, Any], Any] = lambda _, value: value,
         *,
         open_to_all: bool = False,
+        around: Mapping[str, Any] | None = None,
     ) -> None:
         """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook.
 
-        `open_to_all` is for a cell with code that looks names up in its namespace by itself, as magics do.
+        `open_to_all` is for a cell with code that looks names up in its namespace by itself, as magics do; `around`
+        has those that it finds when it asks which there are.
         """
-        known = {name: getattr(builtins, name) for name in builtin if name not in notebook}
+        known = {**(around or {}), **{name: getattr(builtins, name) for name in builtin if name not in notebook}}
         # The body of a class looks for its name in the globals only, without reading through.
         known.update(inputs, __name__=notebook.get("__name__", "__main__"))
         self.names: dict[str, Any]

@@ -37,6 +37,20 @@ def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwis
     return otherwise
 
 
+def names_before(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """The public names of the notebook as they are where the cell stands, for code that asks which there are."""
+    before, later = set[str](), set[str]()
+    for other in cells:
+        (before if other.position < cell.position else later).update(other.analysis.writes)
+    return {
+        name: value
+        for name, last in list(notebook.items())
+        if not name.startswith("_")
+        and (name in before or name not in later)
+        and (value := version_before(cells, cell, name, last)) is not MISSING
+    }
+
+
 def outdated_inputs(cells: NotebookCells, cell: NotebookCell) -> set[str]:
     """The inputs of a cell of which the notebook has newer versions, or may get them while the cell runs."""
     final = cells.graph.final

@@ -6,7 +6,7 @@ import ast
 import re
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import BOUND_MUTATOR, ITERATOR, Argument, Definition
+from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, ITERATOR, Argument, Definition
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
 from flowbook.cells.scopes import ScopeKind, is_global
@@ -43,7 +43,7 @@ class CallVisitor(ExpressionVisitor):
         effect = self._effect(node, function, is_discarded)
         self._apply(effect, node, function, receiver, arguments)
         result = self._run_called(node, function, receiver, arguments)
-        result = result | _result(effect, receiver, arguments)
+        result = result | _result(effect, receiver, arguments) | _of_names(node, function, arguments)
         return self.as_object(result) if effect.linked else result
 
     def _arguments(self, node: ast.Call) -> Arguments:
@@ -86,6 +86,10 @@ class CallVisitor(ExpressionVisitor):
         if effect.configures:
             self.mutate(function)
             self.facts.flags.add("settings")
+        if not function.path and isinstance(node.func, ast.Attribute) and node.func.attr == "open":
+            (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
+        if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS:
+            self._note_named_files(node, function)
         if effect.starts and node is not self.awaited:
             self.facts.flags.add("background")
             self.facts.looks.add(effects.EVENT_LOOP)
@@ -103,17 +107,27 @@ class CallVisitor(ExpressionVisitor):
             others = [value for slot, value in arguments.items() if slot != 0] or [receiver]
             self._call_back(arguments[0], {place: value.part() for place, value in enumerate(others)})
         if effect.reads_file is not None:
-            writes = function.path.endswith(".open") and _opens_for_writing(node)
+            writes = function.path.endswith(".open") and _opens_for_writing(node, 1)
             (self.facts.changes if writes else self.facts.looks).update(_files(node, effect.reads_file))
         if effect.writes_file is not None:
             self.facts.changes.update(_files(node, effect.writes_file))
 
+    def _note_named_files(self, node: ast.Call, function: Value) -> None:
+        """What is not known may be a function of a library that reads or writes the files that it is told."""
+        if function.carries or not (function.path or isinstance(node.func, ast.Attribute)):
+            return  # a function of the notebook: what it does is found where it is defined
+        name = function.path.rpartition(".")[2] or getattr(node.func, "attr", "")
+        told = [*node.args, *(keyword.value for keyword in node.keywords)]
+        constants = [each.value for each in told if isinstance(each, ast.Constant)]
+        files, may_change = effects.named_files(name, constants, is_function=bool(function.path))
+        (self.facts.changes if may_change else self.facts.looks).update(files)
+
     def _write_to(self, handle: Value) -> None:
-        """Something is written to an open file: if another cell has opened it, nobody knows here which it is."""
+        """Something is written to an open file: if it was opened elsewhere, nobody knows here which it is."""
         if handle.path:
             return
         self.mutate(handle)
-        if any(map(is_global, handle.roots)):
+        if not all(root.startswith("new:") for root in handle.roots):
             self.facts.changes.add("files:?")
 
     def _note_names_in_strings(self, node: ast.Call, function: Value) -> None:
@@ -143,7 +157,7 @@ class CallVisitor(ExpressionVisitor):
 
     def run(self, value: Value) -> None:
         """Whatever the value carries may run now."""
-        if BOUND_MUTATOR in value.carries:
+        if BOUND_MUTATOR in value.carries or BOUND_WRITER in value.carries:
             self.mutate(value)
         for definition in value.carries:
             self._run_definition(definition)
@@ -270,8 +284,20 @@ def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:
     return result
 
 
-def _opens_for_writing(node: ast.Call) -> bool:
-    modes = [*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
+def _of_names(node: ast.Call, function: Value, arguments: Arguments) -> Value:
+    """What a call gives that is known by its arguments."""
+    match node:
+        case ast.Call(func=ast.Name(id="__import__"), args=[ast.Constant(value=str(module)), *_]):
+            return Value(path=module)
+        case ast.Call(args=[ast.Constant(value=str(module))]) if function.path == "importlib.import_module":
+            return Value(path=module)
+    if function.path == "functools.partial" and arguments.get(0, NOTHING).path == "builtins.print":
+        return Value(carries=frozenset((BOUND_WRITER,)))
+    return NOTHING
+
+
+def _opens_for_writing(node: ast.Call, place: int) -> bool:
+    modes = [*node.args[place : place + 1], *(keyword.value for keyword in node.keywords if keyword.arg == "mode")]
     return any(not isinstance(mode, ast.Constant) or set("wax+") & set(str(mode.value)) for mode in modes)
 
 

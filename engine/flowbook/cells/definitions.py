@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["BOUND_MUTATOR", "CONSTRUCTORS", "ITERATOR", "Argument", "Definition", "merged", "seen_outside"]
+__all__ = [
+    "BOUND_MUTATOR",
+    "BOUND_WRITER",
+    "CONSTRUCTORS",
+    "ITERATOR",
+    "Argument",
+    "Definition",
+    "merged",
+    "seen_outside",
+]
 
 CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__", "__set_name__", "__call__"})
 """The methods that may run when a class of the cell (or one of its instances) is called."""
@@ -105,6 +114,9 @@ ITERATOR = Definition(name="<iterator>", moves_on=True, iterates=True)
 
 BOUND_MUTATOR = Definition(name="<bound method>", moves_on=True)
 """A method that changes its object, kept in a variable or passed on: ``add = items.append``."""
+
+BOUND_WRITER = Definition(name="<bound writer>", moves_on=True, changes=frozenset({"files:?"}))
+"""One that writes to an open file: ``tell = log.write``."""
 
 
 def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]) -> Definition:

@@ -6,6 +6,8 @@ audited when the cell runs.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +21,9 @@ __all__ = [
     "NO_EFFECT",
     "SAME_ATTRIBUTES",
     "SUPPRESSES",
+    "WRITERS",
     "Effect",
+    "named_files",
     "of_function",
     "of_method",
     "resource_of_attribute",
@@ -125,9 +129,12 @@ LOG_RECORDS = "log records"
 """The resource of cells that have what is logged written somewhere, so that its order counts."""
 
 MUTATORS_OF_CONTAINERS = frozenset(
-    "append appendleft discard extend extendleft insert popleft put put_nowait setdefault writerow".split()
+    "append appendleft discard extend extendleft insert popleft put put_nowait setdefault".split()
 )
 """Methods that nothing but a method is called, so that ``add = items.append`` is known for what it is."""
+
+WRITERS = frozenset("write writelines writerow writerows".split())
+"""The same of open files."""
 
 _LEARNING = frozenset(
     "fit fit_transform fit_predict fit_resample fit_generator partial_fit set_params step zero_grad backward "
@@ -180,6 +187,32 @@ _HANDLE_WRITERS = frozenset("close flush truncate write writelines writeheader w
 _LOGGERS = frozenset("critical debug error exception info log warning".split())
 _LOG_SETUP = frozenset("addFilter addHandler removeFilter removeHandler setFormatter setLevel getvalue".split())
 """``getvalue`` of a stream in memory may give what was logged to it."""
+
+_FILE_NAME = re.compile(
+    r"[^\s:*?<>|]+\.(?:bin|bz2|cfg|csv|dat|db|duckdb|feather|geojson|gif|gpkg|gz|h5|hdf5|html?|ini|ipynb|joblib|jpe?g|jsonl?"
+    r"|keras|log|md|mp[34]|model|nc|np[yz]|onnx|orc|parquet|pdf|pickle|pkl|png|pth?|py|safetensors|shp|sqlite3?|svg|tar|tiff?"
+    r"|toml|tsv|txt|wav|webp|xlsx?|xml|ya?ml|zarr|zip)",
+    re.IGNORECASE,
+)
+"""What is the name of a file, wherever it stands."""
+_READS = re.compile(
+    r"(?:im|is_?)?(?:read|load|open|get|from|parse|exists|file|scan|fetch|show|display|Image|Audio|Video)"
+)
+_WRITES = re.compile(r"(?:im)?(?:write|save|dump|export|to_|store|create|connect)|[A-Z]")
+
+
+def named_files(name: str, constants: Iterable[object], *, is_function: bool) -> tuple[list[str], bool]:
+    """The files that a call which is in no table names, and whether it may change them, by how it is called.
+
+    A function of a library may unless it is called as one that reads; a method may if it is called as one that writes.
+    """
+    files = [f"files:{each.removeprefix('./')}" for each in constants if isinstance(each, str) and _names_a_file(each)]
+    return files, not _READS.match(name) if is_function else bool(_WRITES.match(name))
+
+
+def _names_a_file(text: str) -> bool:
+    return len(text) < 256 and _FILE_NAME.fullmatch(text) is not None
+
 
 _PATH_READERS = frozenset("read_text read_bytes exists is_file is_dir iterdir glob rglob stat".split())
 

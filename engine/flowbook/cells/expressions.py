@@ -13,7 +13,7 @@ from operator import or_
 from typing import Any
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import BOUND_MUTATOR, Argument, Definition
+from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, Argument, Definition
 from flowbook.cells.scopes import Scope, ScopeKind, is_global
 from flowbook.cells.state import NOTHING, Jumps, State, Value, join
 
@@ -24,6 +24,10 @@ MODULE_DUNDERS = frozenset(
     "__name__ __doc__ __package__ __loader__ __spec__ __file__ __builtins__ __builtin__ __annotations__ __path__ "
     "__cached__ __debug__ __import__ __build_class__ __class__ __module__ __qualname__ __dict__ __session__".split()
 )
+_BOUND = {
+    **dict.fromkeys(effects.MUTATORS_OF_CONTAINERS, BOUND_MUTATOR),
+    **dict.fromkeys(effects.WRITERS, BOUND_WRITER),
+}
 _objects = count(1)
 _methods: dict[type[ast.AST], Callable[..., Any]] = {}
 _HISTORY = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h|In|Out")
@@ -216,8 +220,8 @@ class ExpressionVisitor:
     def visit_Attribute(self, node: ast.Attribute) -> Value:
         owner = self.visit(node.value)
         value = self.attribute(owner, node.attr)
-        if node.attr in effects.MUTATORS_OF_CONTAINERS and not value.path:
-            return self.as_object(value)._replace(carries=value.carries | {BOUND_MUTATOR})
+        if not value.path and (method := _BOUND.get(node.attr)):
+            return self.as_object(value)._replace(carries=value.carries | {method})
         return value
 
     def attribute(self, owner: Value, name: str) -> Value:

@@ -23,8 +23,10 @@ from flowbook.promote.export.module_text import Module
 
 CORPUS = Path(__file__).parents[2] / "notebooks" / "corpus"
 IPYTHON_ONLY = {
+    "database": "Cell 2, line 2: other tasks use db, which sqlite3 allows only",
     "files_and_shell": "Cell 7, line 3: `lines = !wc",
     "handles_and_logs": "Cell 22, line 3: `told = !echo $word`",
+    "names_of_the_notebook": "Cell 2 cannot be exported: it looks names up",
     "scripts_and_magics": "Cell 1, line 2: `%%writefile",
     "settings_of_libraries": "Cell 3 cannot be exported: what it sets",
     "timing": "Cell 4, line 3: `%timeit",

@@ -2,7 +2,7 @@
 import sqlite3
 from contextlib import closing, contextmanager
 # %%
-db = sqlite3.connect(":memory:", check_same_thread=False)
+db = sqlite3.connect(":memory:")
 db.execute("create table person (name text, age integer)")
 # %%
 people = [("ann", 31), ("bob", 40)]

@@ -120,6 +120,8 @@ def _step(cell: PythonCell, raw: Analysis, prelude: Prelude, graph: NotebookGrap
             "it shares an event loop with other cells, and so cannot be mapped in a module; make what belongs to the "
             "loop in the function that uses it.",
         )
+    if line is not None:
+        _check_connections(cell, graph)
     return Step(
         known=known,
         cell=cell,
@@ -132,6 +134,23 @@ def _step(cell: PythonCell, raw: Analysis, prelude: Prelude, graph: NotebookGrap
         in_loop=in_loop,
         binds=frozenset((raw.writes | raw.deletes) - inside - prelude.names),
     )
+
+
+def _check_connections(cell: PythonCell, graph: NotebookGraph) -> None:
+    """Raise CellMistake for a connection to SQLite that other tasks use: in the notebook they may, in a module not."""
+    id_ = cell.known.id
+    read = {name for node in graph.nodes.values() for name, maker in node.inputs.items() if maker == id_}
+    for piece in cell.pieces:
+        match piece.node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(keywords=keywords) as call) if name in read:
+                function = ast.unparse(call.func)
+                if function == "sqlite3.connect" and all(each.arg != "check_same_thread" for each in keywords):
+                    raise CellMistake(
+                        cell.known.cell,
+                        piece.node.lineno,
+                        f"other tasks use {name}, which sqlite3 allows only where the connection is made with "
+                        "check_same_thread=False.",
+                    )
 
 
 def place_of_step(step: Step) -> str:
