@@ -134,6 +134,19 @@ def loops(times: int = 9) -> None:
         )
 
 
+def completion(times: int = 20) -> None:
+    """Tab behind an option whose choices are in the database."""
+    with kernel() as started:
+        started.run(_REGISTER.format(sources=chain(1)))
+        started.run("%flow run --all")
+        line, costs = "%logs --run ", []
+        for _ in range(times):
+            began = time.perf_counter()
+            started.client.complete(line, len(line), reply=True)
+            costs.append(1000 * (time.perf_counter() - began))
+        row("Tab after `%logs --run `, until the answer is there", f"{statistics.median(costs):.0f} ms")
+
+
 def saved() -> None:
     """What the live view sends once, and what stays in the notebook."""
     row("code of the live view", f"{(STATIC / 'dag.js').stat().st_size / 1000:.1f} kB")
@@ -148,7 +161,7 @@ def main() -> None:
     """Print the table."""
     heading("Notebook")
     header("what", "measured")
-    for measure in (loading, graphs, cells, loops, saved):
+    for measure in (loading, graphs, cells, loops, completion, saved):
         measure()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from jupyter_server.serverapp import ServerApp
+from tests.waiting import WITHIN
 from traitlets.config import Config
 
 TOKEN = "a-token-of-the-tests"
@@ -27,7 +28,7 @@ class Server:
     def client(self, *, token: str | None = TOKEN) -> httpx.Client:
         """A client that shows `token` with every request."""
         headers = {"Authorization": f"token {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WITHIN)
 
 
 class InThread(ServerApp):
@@ -78,10 +79,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
         thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
         thread.start()
-        assert ready.wait(30), "the Jupyter server did not start"
+        assert ready.wait(WITHIN), "the Jupyter server did not start"
         yield Server(url=f"http://127.0.0.1:{port}/a/", root=root)
         loop.call_soon_threadsafe(over.set)
-        thread.join(30)
+        thread.join(WITHIN)
         loop.close()
 
 

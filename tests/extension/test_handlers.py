@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import flow, task
 from flowbook.core.states import State
@@ -126,11 +127,11 @@ def test_a_run_is_cancelled_while_it_goes_on_and_not_after_its_end(client: httpx
     ended: list[State] = []
     thread = threading.Thread(target=lambda: ended.append(endless(return_state=True)))
     thread.start()
-    begun.wait(10)
+    begun.wait(WITHIN)
     run = recent_runs(1)[0]
     answer = client.post(f"flowbook/api/runs/{run.id}/cancel")
     assert (answer.status_code, answer.json()["message"]) == (202, "The run is Cancelling.")
-    thread.join(10)
+    thread.join(WITHIN)
     assert [state.name for state in ended] == ["Cancelled"]
     late = client.post(f"flowbook/api/runs/{run.id}/cancel")
     assert late.status_code == 400 and "has ended already" in late.json()["message"]

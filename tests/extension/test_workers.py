@@ -153,7 +153,7 @@ def own_server(tmp_path: Path, home: Path) -> Iterator[Callable[..., OwnServer]]
                 stderr=subprocess.STDOUT,
             )
         headers = {"Authorization": f"token {TOKEN}"}
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}/", headers=headers, timeout=20)
+        client = httpx.Client(base_url=f"http://127.0.0.1:{port}/", headers=headers, timeout=WITHIN)
         server = OwnServer(process, client, root, log)
         started.append(server)
 
@@ -205,7 +205,7 @@ def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_se
     assert (home / "server-worker.log").stat().st_mode & 0o077 == 0
 
     worker.kill()
-    worker.wait(10)
+    worker.wait(WITHIN)
     another = until(server.hosted)
     assert another.pid != worker.pid, "it is started again"
     assert f"the worker of this server ended with status {-signal.SIGKILL}" in server.log.read_text()
@@ -217,7 +217,7 @@ def test_the_first_deployment_brings_a_worker_which_runs_it_and_ends_with_the_se
     until(lambda: not [run for run in recent_runs() if run.look in ("running", "waiting")])
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(WITHIN)
-    until(lambda: not lives(another), within=10)
+    until(lambda: not lives(another))
     assert "Traceback" not in (home / "server-worker.log").read_text()
 
 
@@ -234,10 +234,8 @@ def test_a_server_that_is_killed_takes_its_worker_along(
     asked = request_run("report")
     until(lambda: find_run(asked.id).total)
     server.process.kill()
-    killed = time.monotonic()
-    until(lambda: not lives(worker), within=40)
+    until(lambda: not lives(worker))
     assert find_run(asked.id).look == "succeeded", "its run comes to its end before"
-    assert time.monotonic() - killed < 35
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.sql import sql
-from tests.waiting import until
+from tests.waiting import WITHIN, until
 
 from flowbook import engine
 from flowbook.core.states import StateType
@@ -75,7 +75,7 @@ def test_what_stood_still_beyond_its_lease_is_fenced(
     before = [(event[0], event[1]) for event in sql("SELECT seq, kind FROM event ORDER BY seq")]
     (tmp_path / "go").touch()
     os.kill(process.pid, signal.SIGCONT)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=WITHIN)
     assert said.startswith("CancelledRun: This process was taken for dead")
     found = find_run(run.id)
     assert found.state_type == StateType.CRASHED
@@ -91,5 +91,5 @@ def test_one_that_lives_is_believed_after_a_long_sleep_of_the_machine(
     sql("UPDATE flow_run SET lease = 1")
     assert reap(engine.engine().database) == []
     (tmp_path / "go").touch()
-    assert process.communicate(timeout=30)[0] == "late\n"
+    assert process.communicate(timeout=WITHIN)[0] == "late\n"
     assert find_run(run.id).state_type == StateType.COMPLETED

@@ -228,7 +228,7 @@ def test_what_takes_too_long_is_ended_and_says_which_limit_it_had(make_notebook:
 
 TASKS = book(
     "tasks",
-    "%load_ext flowbook\nimport time, threading\nmeet = threading.Barrier(2, timeout=20)",
+    "%load_ext flowbook\nimport time, threading\nmeet = threading.Barrier(2, timeout=60)",
     "# parameters\nn: int = 2",
     "%%task base\nrows = list(range(n))",
     "%%task left\nmeet.wait(); time.sleep(0.3); print('left', n)\na = sum(rows)",

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.deployed import process_of_run
-from tests.waiting import WITHIN, until
+from tests.waiting import CUT_SHORT, WITHIN, until
 
 from flowbook.engine import engine
 from flowbook.promote import promote, request_run
@@ -131,7 +131,7 @@ def test_the_second_signal_ends_everything_at_once(
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)  # the first signal lets runs come to their end
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    process.communicate(timeout=CUT_SHORT)
     assert find_run(asked.id).look == "crashed"
     until(lambda: not kernels_of(asked.id))
 

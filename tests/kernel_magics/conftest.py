@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 from tests.drawn import drawn_in
+from tests.waiting import WITHIN
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _RESET = """
@@ -115,7 +116,7 @@ class Notebook:
         self.outputs[name] = Output()
         return request
 
-    def finish(self, request: str, timeout: float = 30) -> Reply:
+    def finish(self, request: str, timeout: float = WITHIN) -> Reply:
         """Wait for the end of a request, collecting outputs."""
         deadline = time.monotonic() + timeout
         while True:
@@ -135,7 +136,7 @@ class Notebook:
 
     def until(self, is_so: Callable[[], bool]) -> None:
         """Take in what the kernel sends until something is so."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WITHIN
         while not is_so():
             assert time.monotonic() < deadline, {name: self.output(name) for name in self.outputs}
             if self.client.iopub_channel.msg_ready():
@@ -174,7 +175,7 @@ class Notebook:
         message = self.client.session.msg("execute_request", {**content, "allow_stdin": False, "stop_on_error": True})
         self.client.shell_channel.send(message)
         while True:
-            reply = self.client.get_shell_msg(timeout=30)
+            reply = self.client.get_shell_msg(timeout=WITHIN)
             if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
                 break
         found = reply["content"]["user_expressions"]["v"]

@@ -42,7 +42,7 @@ def test_each_kind_is_shown_under_a_plain_cell(nb: Notebook) -> None:
 
 
 def test_under_its_own_cell_when_tasks_run_at_once(nb: Notebook) -> None:
-    nb.ok(f"{IMPORTS}\nimport threading\nmeet = threading.Barrier(3, timeout=20)", "setup")
+    nb.ok(f"{IMPORTS}\nimport threading\nmeet = threading.Barrier(3, timeout=60)", "setup")
     for name in "pqr":
         nb.ok(
             f"%%task {name} --define\nmeet.wait()\ncreate_markdown('from {name}', key='{name}')\nmeet.wait()\n"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
 SETUP = "import threading\ngo = threading.Event()"
-SLOW = "%%task slow --define\nprint('begun', flush=True)\nassert go.wait(30)\nx = 1"
+SLOW = "%%task slow --define\nprint('begun', flush=True)\nassert go.wait(60)\nx = 1"
 
 
 def begin(nb: Notebook, *more: str) -> None:
@@ -115,7 +115,7 @@ def test_a_constant_that_changes_meanwhile_is_for_the_next_run(nb: Notebook) -> 
 def test_a_flow_by_its_name_shows_its_result(nb: Notebook, kind: str) -> None:
     nb.ok(SETUP + "\nfrom flowbook import flow", "setup")
     nb.ok(
-        f"@flow\n{kind} nightly(n: int = 1):\n    print('begun', flush=True)\n    go.wait(30)\n    return n * 111", "f"
+        f"@flow\n{kind} nightly(n: int = 1):\n    print('begun', flush=True)\n    go.wait(60)\n    return n * 111", "f"
     )
     nb.ok("%flow run nightly --background --set n=3", "run")
     nb.until(lambda: "begun" in nb.output("run"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook.runs import recent_runs
 
@@ -48,7 +49,7 @@ def go(nb: Notebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield go
     finally:
         go.touch()
-        process.wait(30)
+        process.wait(WITHIN)
 
 
 def test_lines_come_while_another_process_executes_the_run(nb: Notebook, go: Path) -> None:
@@ -91,7 +92,7 @@ def test_a_task_cannot_follow_itself(nb: Notebook) -> None:
 def test_a_run_in_the_background_of_this_kernel(nb: Notebook) -> None:
     nb.ok("import threading\ngo = threading.Event()\nfrom flowbook import get_run_logger", "setup")
     nb.ok("%%task a --define\nget_run_logger().info('from a')\nthreading.Timer(0.5, go.set).start()\na = 1", "a")
-    nb.ok("%%task b --define\na, go.wait(30)\nget_run_logger().info('from b')", "b")
+    nb.ok("%%task b --define\na, go.wait(60)\nget_run_logger().info('from b')", "b")
     nb.ok("%flow run --background", "run")
     output = nb.ok("%logs --follow", "logs")
     assert "a: from a" in output

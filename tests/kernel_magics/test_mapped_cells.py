@@ -154,7 +154,7 @@ def test_each_element_has_its_retries(nb: Notebook) -> None:
 
 
 def test_elements_run_side_by_side(nb: Notebook) -> None:
-    nb.ok("import threading\nmeeting = threading.Barrier(2, timeout=20)\nsides = ['l', 'r']", "a")
+    nb.ok("import threading\nmeeting = threading.Barrier(2, timeout=60)\nsides = ['l', 'r']", "a")
     nb.ok("%%task part --map side=sides --define\nmeeting.wait()\npart = side", "b")
     nb.ok("%flow run", "run")
     assert nb.value("part") == ["l", "r"]

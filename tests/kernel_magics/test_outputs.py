@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
-MEET = "import threading\nmeet = threading.Barrier(3, timeout=20)\nfrom IPython.display import HTML, display"
+MEET = "import threading\nmeet = threading.Barrier(3, timeout=60)\nfrom IPython.display import HTML, display"
 
 
 def test_prints_displays_and_last_expressions_of_three_cells_at_once(nb: Notebook) -> None:

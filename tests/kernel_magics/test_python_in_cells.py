@@ -49,7 +49,7 @@ def test_the_same_in_a_plain_cell(nb: Notebook, name: str) -> None:
 
 
 def test_inner_names_are_seen_by_magics_when_three_run_at_once(nb: Notebook) -> None:
-    nb.ok("import threading\nmeet = threading.Barrier(3, timeout=20)", "setup")
+    nb.ok("import threading\nmeet = threading.Barrier(3, timeout=60)", "setup")
     for name in "pqr":
         nb.ok(
             f"%%task {name} --define\nword = '{name}'\nmeet.wait()\n"

@@ -80,7 +80,7 @@ def test_a_notebook_executed_by_nbclient(tmp_path: Path) -> None:
 def test_a_plain_ipython(tmp_path: Path) -> None:
     output = in_terminal(
         tmp_path,
-        "import threading; k = 2; meet = threading.Barrier(2, timeout=20)",
+        "import threading; k = 2; meet = threading.Barrier(2, timeout=60)",
         "# comment\n%%task load\nprint('loading'); raw = [1, k]",
         "#| task one --define\nmeet.wait(); one = max(raw); one",
         "%%task two --define\nmeet.wait(); two = await __import__('asyncio').sleep(0, min(raw))",

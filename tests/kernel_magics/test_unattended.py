@@ -55,7 +55,7 @@ def test_tasks_run_beside_each_other_and_beside_plain_cells(nb: Notebook, tmp_pa
         nb,
         tmp_path,
         [
-            "import threading\nmeet = threading.Barrier(3, timeout=20)",
+            "import threading\nmeet = threading.Barrier(3, timeout=60)",
             "%%task p\nmeet.wait(); p = 1",
             "#| task q\nmeet.wait(); q = 2",
             "met = meet.wait() >= 0",
@@ -82,7 +82,7 @@ def test_output_lands_under_the_cell_that_was_submitted(nb: Notebook, tmp_path: 
         nb,
         tmp_path,
         [
-            "import threading\ngo = threading.Barrier(2, timeout=20)",
+            "import threading\ngo = threading.Barrier(2, timeout=60)",
             "%%task p\ngo.wait(); print('from p'); x = 1",
             "ready = go.wait()",
             "x",
@@ -113,7 +113,7 @@ def test_a_plain_cell_that_rebinds_a_name_does_not_disturb_its_readers(nb: Noteb
         nb,
         tmp_path,
         [
-            "import threading\ngo = threading.Barrier(2, timeout=20)\nx = 1",
+            "import threading\ngo = threading.Barrier(2, timeout=60)\nx = 1",
             "def f(): return x",
             "%%task\ngo.wait(); seen = (x, f())",
             "x = 2\nlater = 0",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.kernel_magics.conftest import Notebook
 
-MEET = "import threading\nmeet = threading.Barrier({n}, timeout=20)"
+MEET = "import threading\nmeet = threading.Barrier({n}, timeout=60)"
 """Cells that wait for each other at ``meet``: none of them goes on unless all run at the same time."""
 
 

@@ -22,7 +22,7 @@ def test_a_task_that_may_have_seen_the_wrong_version_runs_again(nb: Notebook) ->
     nb.cells(
         "import operator, threading\nmade = threading.Event()\nwait, go_on = made.wait, made.set",
         "%%task box --define\nbox = {'n': [1]}\ntable = [box]",
-        "%%task change --define\nin_time = wait(20)\noperator.methodcaller('append', 2)(table[0]['n'])",
+        "%%task change --define\nin_time = wait(60)\noperator.methodcaller('append', 2)(table[0]['n'])",
         "%%task late --define\nseen = len(box['n'])\ngo_on()",
     )
     said = nb.ok("%flow run --all", "run")

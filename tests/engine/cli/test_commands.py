@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from typing import Any
 
 import click
@@ -210,14 +209,12 @@ def test_a_worker_that_has_nothing_to_do_says_so() -> None:
     assert (answer.exit_code, answer.output) == (0, "0 runs were executed.\n")
 
 
-def test_help_is_fast_because_nothing_heavy_is_imported() -> None:
+def test_help_imports_nothing_heavy() -> None:
     heavy = "sqlalchemy pydantic nbformat nbclient nbconvert IPython psutil alembic rich"
     code = (
         "import sys\nfrom click.testing import CliRunner\nfrom flowbook.cli.root import root\n"
         "assert CliRunner().invoke(root, ['--help']).exit_code == 0\n"
         f"print([name for name in '{heavy}'.split() if name in sys.modules])"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-    assert time.monotonic() - began < 5

@@ -335,7 +335,7 @@ def test_a_task_that_fails_fails_the_script(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_independent_tasks_run_side_by_side(tmp_path: Path) -> None:
     cells = [
-        "import threading\nmeet = threading.Barrier(2, timeout=20)",
+        "import threading\nmeet = threading.Barrier(2, timeout=60)",
         "%%task\na, b = 1, 2",
         "%%task\nc = a\nmeet.wait()",
         "%%task\nd, e = 3, 4\nmeet.wait()",

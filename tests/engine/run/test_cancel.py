@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import CUT_SHORT, WITHIN, NativeCode, until
 
 from flowbook import flow, task
 from flowbook.engine import engine
@@ -30,10 +31,8 @@ from flowbook.store.queue import take_over
 from flowbook.store.workers import register
 from flowbook.task_runners import ThreadPoolTaskRunner
 
-pytestmark = [pytest.mark.usefixtures("store_url"), pytest.mark.alone]
+pytestmark = pytest.mark.usefixtures("store_url")
 
-SOON = 10.0
-PROMISED = 2.0  # seconds from the request to the end
 REASON = "Cancelled on request of "
 
 
@@ -80,12 +79,12 @@ def cancelled(call: Callable[[], Any], canceller: Canceller) -> None:
     """`call` ends in time, with the error that a cancelled run has."""
     with pytest.raises(CancelledRun, match=REASON):
         call()
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
 
 
 def busy() -> None:
     """Work in Python code, which can be interrupted anywhere, and leave the others some of the processor."""
-    deadline = time.monotonic() + SOON
+    deadline = time.monotonic() + WITHIN
     while time.monotonic() < deadline:
         time.sleep(0.001)
 
@@ -94,7 +93,7 @@ def test_a_flow_that_sleeps_in_the_main_thread(canceller: Canceller) -> None:
     @flow
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     cancelled(pipeline, canceller)
     run = find_run("last")
@@ -108,7 +107,7 @@ def test_the_state_is_returned_when_it_was_asked_for(canceller: Canceller) -> No
     @flow
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     state: Any = pipeline(return_state=True)  # type: ignore[call-arg]
     assert state.is_cancelled()
@@ -132,9 +131,9 @@ def test_a_flow_in_another_thread(canceller: Canceller) -> None:
 
     began = threading.Thread(target=thread)
     began.start()
-    began.join(SOON)
+    began.join(WITHIN)
     assert [type(error) for error in errors] == [CancelledRun]
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
 
 
 @pytest.mark.slow
@@ -142,11 +141,12 @@ def test_a_thread_that_is_deaf_in_native_code_is_left_behind(
     canceller: Canceller, capfd: pytest.CaptureFixture[str]
 ) -> None:
     errors: list[BaseException] = []
+    native = NativeCode()
 
     @flow
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(3)
+        native.call()
 
     def thread() -> None:
         try:
@@ -156,11 +156,11 @@ def test_a_thread_that_is_deaf_in_native_code_is_left_behind(
 
     began = threading.Thread(target=thread)
     began.start()
-    while not recent_runs() or find_run("last").ended is None:
-        time.sleep(0.01)
-    assert canceller.took() < PROMISED
+    until(lambda: recent_runs() and find_run("last").ended is not None)
+    assert not errors, "its native call has not returned"
     assert find_run("last").state_name == "Cancelled"
-    began.join(SOON)
+    native.let_return()
+    began.join(WITHIN)
     assert [type(error) for error in errors] == [CancelledRun]
     assert "goes on until it returns" in capfd.readouterr().err
 
@@ -177,7 +177,7 @@ def test_a_timeout_of_the_flow_is_no_shelter(canceller: Canceller) -> None:
             ended.set()
 
     cancelled(pipeline, canceller)
-    assert ended.wait(1)
+    assert ended.wait(WITHIN)
 
 
 @pytest.mark.parametrize("how", ["result", "wait", "as_completed", "return"])
@@ -208,8 +208,8 @@ def test_mapped_tasks_in_the_pool(canceller: Canceller, how: str) -> None:
 
     cancelled(pipeline, canceller)
     assert run_view("last").counts() == {"cancelled": 5}
-    assert left.acquire(timeout=1)
-    assert left.acquire(timeout=1), "both threads have left their tasks"
+    assert left.acquire(timeout=WITHIN)
+    assert left.acquire(timeout=WITHIN), "both threads have left their tasks"
 
 
 def test_a_run_that_waits_for_its_retry(canceller: Canceller) -> None:
@@ -248,7 +248,7 @@ def test_a_run_that_waits_for_a_slot(canceller: Canceller) -> None:
     @flow(concurrency_limit={"first": 1})
     def pipeline() -> None:
         first.submit()
-        began.wait(SOON)
+        began.wait(WITHIN)
         canceller.cancel()
         first()
 
@@ -286,7 +286,7 @@ def test_a_subflow_may_be_cancelled_alone(canceller: Canceller) -> None:
     @flow(flow_run_name="inner-run")
     def inner() -> None:
         canceller.cancel("inner-run")
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     @flow
     def outer() -> str:
@@ -297,7 +297,7 @@ def test_a_subflow_may_be_cancelled_alone(canceller: Canceller) -> None:
         return "nothing"
 
     assert outer() == "went on"
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
     assert find_run("inner-run").state_name == "Cancelled"
     assert find_run("last").state_name == "Completed"
 
@@ -310,9 +310,9 @@ def test_an_async_flow(canceller: Canceller, moment: str) -> None:
 
     @task
     async def sleep() -> None:
-        await asyncio.sleep(SOON)
+        await asyncio.sleep(WITHIN)
 
-    @task(retries=1, retry_delay_seconds=SOON)
+    @task(retries=1, retry_delay_seconds=WITHIN)
     async def flaky() -> None:
         raise OSError("busy")
 
@@ -320,7 +320,7 @@ def test_an_async_flow(canceller: Canceller, moment: str) -> None:
     async def pipeline() -> None:
         canceller.cancel()
         if moment == "sleeping":
-            await asyncio.sleep(SOON)
+            await asyncio.sleep(WITHIN)
         elif moment == "awaiting a task":
             await asyncio.gather(sleep(), sleep())
         elif moment == "waiting for threads":
@@ -328,7 +328,7 @@ def test_an_async_flow(canceller: Canceller, moment: str) -> None:
         elif moment == "before a retry":
             await flaky()
         else:
-            time.sleep(SOON)
+            time.sleep(WITHIN)
 
     async def program() -> str:
         beside = asyncio.create_task(asyncio.sleep(0.2, "beside"))
@@ -341,7 +341,7 @@ def test_an_async_flow(canceller: Canceller, moment: str) -> None:
         return await beside
 
     assert asyncio.run(program()) == "beside"
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
     assert find_run("last").state_name == "Cancelled"
     assert set(run_view("last").counts()) <= {"cancelled"}
     messages = {node.state.message for node in run_view("last").nodes.values() if node.state}
@@ -351,7 +351,7 @@ def test_an_async_flow(canceller: Canceller, moment: str) -> None:
 def test_an_async_flow_inside_another(canceller: Canceller) -> None:
     @flow
     async def inner() -> None:
-        await asyncio.sleep(SOON)
+        await asyncio.sleep(WITHIN)
 
     @flow(flow_run_name="outer-run")
     async def outer() -> None:
@@ -360,7 +360,7 @@ def test_an_async_flow_inside_another(canceller: Canceller) -> None:
 
     with pytest.raises(CancelledRun):
         asyncio.run(outer())
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
     assert [find_run(number).state_name for number in (1, 2)] == ["Cancelled", "Cancelled"]
 
 
@@ -379,7 +379,7 @@ def test_a_generator_is_cancelled_while_it_makes_a_value(canceller: Canceller) -
     taken: list[int] = []
     with pytest.raises(CancelledRun, match=REASON):
         taken.extend(numbers())
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
     assert (taken, closed) == ([1], [True])
     assert find_run("last").state_name == "Cancelled"
 
@@ -411,7 +411,7 @@ def test_an_async_generator_is_cancelled(canceller: Canceller) -> None:
     async def numbers() -> AsyncIterator[int]:
         yield 1
         canceller.cancel()
-        await asyncio.sleep(SOON)
+        await asyncio.sleep(WITHIN)
 
     async def program() -> list[int]:
         values = numbers()
@@ -422,7 +422,7 @@ def test_an_async_generator_is_cancelled(canceller: Canceller) -> None:
         return taken
 
     assert asyncio.run(program()) == [1]
-    assert canceller.took() < PROMISED
+    assert canceller.took() < CUT_SHORT
     assert find_run("last").state_name == "Cancelled"
 
 
@@ -433,7 +433,7 @@ def test_only_the_run_that_was_meant_is_cancelled(canceller: Canceller) -> None:
         return "slept"
 
     async def program() -> list[Any]:
-        runs = [sleeps.with_options(flow_run_name=name)(seconds) for name, seconds in (("one", SOON), ("other", 0.3))]
+        runs = [sleeps.with_options(flow_run_name=name)(seconds) for name, seconds in (("one", WITHIN), ("other", 0.3))]
         canceller.cancel("one", after=0.1)
         return await asyncio.gather(*runs, return_exceptions=True)
 
@@ -448,7 +448,7 @@ def test_the_hooks_for_a_cancellation_are_run(canceller: Canceller) -> None:
     @flow(on_cancellation=[lambda flow, run, state: told.append((flow.name, state.name))])
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     cancelled(pipeline, canceller)
     assert told == [("pipeline", "Cancelled")]
@@ -466,7 +466,7 @@ def test_code_that_swallows_the_interrupt_is_left_behind_and_stopped_at_its_next
     def stubborn() -> None:
         canceller.cancel()
         with suppress(BaseException):
-            time.sleep(SOON)
+            time.sleep(WITHIN)
         while find_run("last").ended is None:
             time.sleep(0.01)
         tiny()
@@ -482,7 +482,7 @@ def test_code_that_answers_with_an_error_is_cancelled_all_the_same(canceller: Ca
     def stubborn() -> None:
         canceller.cancel()
         try:
-            time.sleep(SOON)
+            time.sleep(WITHIN)
         except BaseException:
             raise OSError("connection lost") from None
 
@@ -548,7 +548,7 @@ def test_ctrl_c_is_still_an_interrupt(canceller: Canceller) -> None:
     @flow
     def pipeline() -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     with pytest.raises(KeyboardInterrupt):
         pipeline()
@@ -609,7 +609,7 @@ def test_a_request_is_gone_when_the_run_has_ended(canceller: Canceller) -> None:
     @flow
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     cancelled(pipeline, canceller)
     assert engine().requests.pending() == []
@@ -634,10 +634,7 @@ def test_short_flows_never_look_and_the_thread_ends(monkeypatch: pytest.MonkeyPa
     assert looks == []
     longer()
     assert len(looks) == 1
-    deadline = time.monotonic() + SOON
-    while any(thread.name == "flowbook-requests" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: all(thread.name != "flowbook-requests" for thread in threading.enumerate()))
 
 
 @pytest.mark.slow
@@ -659,7 +656,7 @@ def test_a_database_that_cannot_be_read_for_a_while_does_no_harm(
     @flow
     def pipeline() -> None:
         engine().requests.cancel(find_run("last").id, reason)
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     with pytest.raises(CancelledRun, match=reason):
         pipeline()
@@ -670,7 +667,7 @@ def test_the_home_stays_clean(home: Path, store_url: str, canceller: Canceller) 
     @flow
     def pipeline() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     cancelled(pipeline, canceller)
     files = sorted(path.suffix for path in home.iterdir()) if home.exists() else []
@@ -688,7 +685,7 @@ def test_a_run_can_be_cancelled_after_no_thread_could_be_started_for_another(
     @flow
     def patient() -> None:
         canceller.cancel()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
 
     monkeypatch.setattr(requests.threading, "Thread", NoThread)
     with pytest.raises(RuntimeError, match="can't start new thread"):

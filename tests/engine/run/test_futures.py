@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import State, flow, task
 from flowbook.futures import Future, FutureList, PrefectFuture, as_completed, wait
-
-SOON = 10.0
 
 
 @task
@@ -29,7 +28,7 @@ def gate() -> Iterator[threading.Event]:
 
 @task
 def held(gate: threading.Event, value: int = 7) -> int:
-    assert gate.wait(SOON)
+    assert gate.wait(WITHIN)
     return value
 
 
@@ -42,7 +41,7 @@ def test_a_future_follows_its_run(gate: threading.Event) -> None:
     assert not future.done
     assert not future.state.is_final()
     gate.set()
-    assert future.result(timeout=SOON) == 7
+    assert future.result(timeout=WITHIN) == 7
     assert future.done
     assert future.state.is_completed()
     assert repr(future) == "<Future of 'held': Completed>"
@@ -74,6 +73,7 @@ def test_wait_tells_what_is_done_and_what_is_not(gate: threading.Event) -> None:
 
 def test_as_completed_gives_up_in_time(gate: threading.Event) -> None:
     futures = [double.submit(1), held.submit(gate)]
+    futures[0].wait()
     seen = []
     with pytest.raises(TimeoutError, match=r"1 of 2 task runs have not ended after 0\.1 seconds"):
         for future in as_completed(futures, timeout=0.1):
@@ -100,8 +100,8 @@ def test_the_results_of_a_map_come_together_within_one_limit(gate: threading.Eve
     with pytest.raises(TimeoutError):
         futures.result(timeout=0.05)
     gate.set()
-    assert futures.result(timeout=SOON) == [1, 2, 3]
-    futures.wait(timeout=SOON)
+    assert futures.result(timeout=WITHIN) == [1, 2, 3]
+    futures.wait(timeout=WITHIN)
 
 
 def test_callbacks_are_called_once_also_afterwards(gate: threading.Event) -> None:
@@ -124,8 +124,8 @@ def test_a_callback_that_fails_keeps_nobody_waiting(gate: threading.Event) -> No
     future.add_done_callback(lambda _: 1 / 0)
     after = double.submit(future)
     gate.set()
-    assert after.result(timeout=SOON) == 14
-    assert future.result(timeout=SOON) == 7
+    assert after.result(timeout=WITHIN) == 14
+    assert future.result(timeout=WITHIN) == 7
 
 
 def test_futures_and_states_are_replaced_by_results_wherever_they_stand() -> None:
@@ -154,7 +154,7 @@ def test_an_argument_without_futures_is_handed_on_as_it_is() -> None:
 def test_one_future_may_be_waited_for_in_many_threads(gate: threading.Event) -> None:
     future = held.submit(gate)
     results: list[int] = []
-    threads = [threading.Thread(target=lambda: results.append(future.result(timeout=SOON))) for _ in range(20)]
+    threads = [threading.Thread(target=lambda: results.append(future.result(timeout=WITHIN))) for _ in range(20)]
     for thread in threads:
         thread.start()
     gate.set()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import flow, get_run_logger, tags, task
 from flowbook.cache_policies import INPUTS
@@ -27,8 +28,6 @@ from flowbook.run.current import current, current_tags
 from flowbook.run.execution import flowless
 from flowbook.runs import find_run, recent_runs, run_view
 from flowbook.task_runners import SequentialTaskRunner
-
-SOON = 10.0
 
 
 @task
@@ -560,7 +559,7 @@ def test_the_garbage_collector_may_come_upon_one_while_a_lock_is_held() -> None:
     del values, cycle
     with future._guard:
         gc.collect()
-    assert ended.wait(SOON)
+    assert ended.wait(WITHIN)
     assert cleaned == [True]
 
 
@@ -866,7 +865,7 @@ def test_an_async_one_is_timed_out_when_its_own_time_is_used_up() -> None:
     @task(timeout_seconds=0.1)
     async def slow() -> AsyncIterator[int]:
         yield 1
-        await asyncio.sleep(SOON)
+        await asyncio.sleep(WITHIN)
 
     @flow
     async def pipeline() -> None:
@@ -886,7 +885,7 @@ def test_a_cancelled_consumer_cancels_the_async_one() -> None:
     @task
     async def endless() -> AsyncIterator[int]:
         begun.set()
-        await asyncio.sleep(SOON)
+        await asyncio.sleep(WITHIN)
         yield 1
 
     @flow

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import Flow, State, Task, flow, get_run_logger, task
 from flowbook.errors import UsageError
@@ -149,7 +150,7 @@ def test_whoever_waits_for_a_task_comes_after_its_hooks(told: Told) -> None:
 
         @task(on_completion=[slow_hook])
         def held() -> int:
-            gate.wait(5)
+            gate.wait(WITHIN)
             return 1
 
         future_box.append(held.submit())

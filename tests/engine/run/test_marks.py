@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import allow_failure, flow, get_run_logger, quote, tags, task, unmapped
 from flowbook.engine import engine
@@ -251,7 +252,7 @@ def test_delay_runs_on_its_own_beside_the_flow() -> None:
 
     @task
     def slow() -> Any:
-        gate.wait(5)
+        gate.wait(WITHIN)
         return flow_run.id
 
     @flow

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pydantic
 import pytest
+from tests.waiting import WITHIN
 
 from flowbook import flow, pause_flow_run, resume_flow_run, task
 from flowbook.errors import (
@@ -32,8 +33,6 @@ from flowbook.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("store_url")
 
-SOON = 10.0
-
 
 class Person:
     """Does something in a thread of its own, once a run is paused."""
@@ -44,7 +43,7 @@ class Person:
 
     def once_paused(self, act: Callable[[], Any], name: str | None = None) -> None:
         def run() -> None:
-            deadline = time.monotonic() + SOON
+            deadline = time.monotonic() + WITHIN
             while not any(one.look == "paused" and name in (None, one.name) for one in every_run()):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -58,7 +57,7 @@ class Person:
 
     def stop(self) -> None:
         for thread in self._threads:
-            thread.join(SOON)
+            thread.join(WITHIN)
 
 
 def every_run() -> list[Any]:
@@ -356,7 +355,7 @@ def test_tasks_that_have_begun_go_on_meanwhile(person: Person) -> None:
         return 1
 
     def later() -> None:
-        assert ended.wait(SOON)
+        assert ended.wait(WITHIN)
         resume_flow_run("last")
 
     @flow

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
+from tests.waiting import CUT_SHORT, WITHIN
 
 from flowbook import flow, task
 from flowbook.errors import CancelledRun, UpstreamTaskError, UsageError
@@ -20,7 +21,6 @@ from flowbook.task_runners import ConcurrentTaskRunner, SequentialTaskRunner, Ta
 from flowbook.testing import Harness
 
 RUNNERS = [SequentialTaskRunner(), ThreadPoolTaskRunner(max_workers=1), ThreadPoolTaskRunner(max_workers=4)]
-SOON = 10.0  # seconds after which a wait that should be short is a failure
 
 every_runner = pytest.mark.parametrize("runner", RUNNERS, ids=repr)
 
@@ -187,11 +187,11 @@ def test_a_task_may_submit_tasks_and_wait_for_them(runner: TaskRunner) -> None:
     def tree(depth: int) -> int:
         if depth == 0:
             return 1
-        return sum(future.result(timeout=SOON) for future in [tree.submit(depth - 1) for _ in range(2)])
+        return sum(future.result(timeout=WITHIN) for future in [tree.submit(depth - 1) for _ in range(2)])
 
     @flow(task_runner=runner)
     def grow() -> int:
-        result: int = tree.submit(4).result(timeout=SOON)
+        result: int = tree.submit(4).result(timeout=WITHIN)
         return result
 
     assert grow() == 16
@@ -244,11 +244,11 @@ def in_parallel(workers: int, body: Callable[[], None], times: int, **options: o
 
 
 def test_tasks_run_side_by_side() -> None:
-    together = threading.Barrier(4, timeout=SOON)
+    together = threading.Barrier(4, timeout=WITHIN)
     in_parallel(4, lambda: together.wait() and None, 4)  # type: ignore[func-returns-value]
 
 
-@pytest.mark.parametrize("options", [{}, {"timeout_seconds": SOON}], ids=["plain", "with timeout"])
+@pytest.mark.parametrize("options", [{}, {"timeout_seconds": WITHIN}], ids=["plain", "with timeout"])
 def test_no_more_than_max_workers_at_once(options: dict[str, object]) -> None:
     crowd = Crowd()
 
@@ -265,7 +265,7 @@ def test_a_thread_that_made_up_for_a_waiting_one_does_not_stay() -> None:
 
     @task
     def outer() -> int:
-        result: int = double.submit(1).result(timeout=SOON)
+        result: int = double.submit(1).result(timeout=WITHIN)
         return result
 
     @task
@@ -299,10 +299,10 @@ def test_runs_asleep_in_a_retry_delay_nobody(harness: Harness) -> None:
         began = harness.clock.now()
         futures = [flaky.submit(n) for n in range(200)]
         for _ in range(200):
-            assert asleep.acquire(timeout=SOON)
-        assert double.submit(1).result(timeout=SOON) == 2
+            assert asleep.acquire(timeout=WITHIN)
+        assert double.submit(1).result(timeout=WITHIN) == 2
         quick = harness.clock.now() - began
-        assert [future.result(timeout=SOON) for future in futures] == list(range(200))
+        assert [future.result(timeout=WITHIN) for future in futures] == list(range(200))
         return quick
 
     assert crowded() == timedelta()
@@ -323,17 +323,17 @@ def test_a_retry_is_on_time_though_the_thread_took_other_work() -> None:
 
     @task
     def long() -> bool:
-        return retried.wait(timeout=SOON)
+        return retried.wait(timeout=WITHIN)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
     def both() -> bool:
         flaky.submit()
-        failed.wait(SOON)
+        failed.wait(WITHIN)
         time.sleep(0.02)  # now the only thread sleeps until the retry is due
-        return bool(long.submit().result(timeout=SOON))
+        return bool(long.submit().result(timeout=WITHIN))
 
     assert both(), "the retry began only after the long task had ended"
-    assert attempts[1] - attempts[0] < 1
+    assert attempts[1] - attempts[0] < CUT_SHORT
 
 
 def test_a_task_may_wait_for_one_that_sleeps_before_its_retry(harness: Harness) -> None:
@@ -351,13 +351,13 @@ def test_a_task_may_wait_for_one_that_sleeps_before_its_retry(harness: Harness) 
 
     @task
     def waits() -> int:
-        return sleeper[0].result(timeout=SOON)
+        return sleeper[0].result(timeout=WITHIN)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def both() -> int:
         sleeper.append(flaky.submit())
-        failed.wait(SOON)
-        result: int = waits.submit().result(timeout=SOON)
+        failed.wait(WITHIN)
+        result: int = waits.submit().result(timeout=WITHIN)
         return result
 
     assert both() == 7
@@ -394,13 +394,13 @@ def test_a_failed_flow_lets_what_runs_finish_and_cancels_what_has_not_begun() ->
     @task
     def long() -> int:
         running.set()
-        assert may_end.wait(SOON)
+        assert may_end.wait(WITHIN)
         return 1
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def breaks() -> None:
         futures.extend([long.submit(), double.submit(1), double.submit(double.submit(2))])
-        assert running.wait(SOON)
+        assert running.wait(WITHIN)
         threading.Timer(0.05, may_end.set).start()
         raise RuntimeError("the disk is full")
 
@@ -423,7 +423,7 @@ def test_a_failed_flow_does_not_wait_for_retries() -> None:
     @flow
     def breaks() -> None:
         futures.append(flaky.submit())
-        failed.wait(SOON)
+        failed.wait(WITHIN)
         while futures[0].state.name != "AwaitingRetry":
             time.sleep(0.001)
         raise RuntimeError("the disk is full")
@@ -438,7 +438,7 @@ def test_as_completed_yields_in_the_order_of_ending() -> None:
 
     @task
     def slow() -> str:
-        gate.wait(SOON)
+        gate.wait(WITHIN)
         return "slow"
 
     @task
@@ -448,7 +448,7 @@ def test_as_completed_yields_in_the_order_of_ending() -> None:
     @flow
     def race() -> list[str]:
         order = []
-        for future in as_completed([slow.submit(), quick.submit()], timeout=SOON):
+        for future in as_completed([slow.submit(), quick.submit()], timeout=WITHIN):
             order.append(future.result())
             gate.set()
         return order
@@ -489,7 +489,7 @@ def test_edges_of_submitted_tasks_are_recorded() -> None:
 
 
 def test_tasks_submitted_outside_of_a_flow_run_as_well() -> None:
-    assert total.submit([double.submit(1), double.submit(2)]).result(timeout=SOON) == 6
+    assert total.submit([double.submit(1), double.submit(2)]).result(timeout=WITHIN) == 6
 
 
 def test_the_names_and_refusals_of_runners() -> None:

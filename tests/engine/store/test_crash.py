@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.sql import sql
+from tests.waiting import WITHIN
 
 from flowbook.runs import find_run, recent_runs, run_view
 
@@ -232,7 +233,7 @@ def test_what_runs_in_the_background_is_finished_before_the_process_exits(victim
         long.submit()
         """
     )
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=WITHIN) == 0
     assert sql("SELECT name, state_name FROM task_run") == [("long", "Completed")]
 
 

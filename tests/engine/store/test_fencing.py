@@ -7,6 +7,7 @@ import time
 
 import pytest
 from tests.deployed import MIDNIGHT, ask, deploy, process, runs
+from tests.waiting import WITHIN
 
 from flowbook import engine, flow, get_run_logger, runtime, task
 from flowbook.artifacts import create_markdown
@@ -228,13 +229,13 @@ def test_runs_are_renewed_as_long_as_they_are_executed() -> None:
     watcher = Watcher(Inbox(), beat=beat, clock=lambda: now)  # type: ignore[arg-type]
     watcher.enter("run", Run())  # type: ignore[arg-type]
     now += 1
-    assert looked.wait(10)
+    assert looked.wait(WITHIN)
     assert beats == [], "short runs cost nothing"
     now += BEAT_EVERY + 1
-    assert beaten.wait(10)
+    assert beaten.wait(WITHIN)
     beaten.clear()
     now += BEAT_EVERY + 1
-    assert beaten.wait(10)
+    assert beaten.wait(WITHIN)
     beaten.clear()
     watcher.close()
     assert beats == [1002.0 + BEAT_EVERY, 1003.0 + 2 * BEAT_EVERY]

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from tests.waiting import CUT_SHORT, WITHIN, until
 
 from flowbook import flow, task
 from flowbook.concurrency import asyncio as coroutines
@@ -331,13 +332,6 @@ def use(database: Database, name: str = "a") -> LimitUse:
 # --- in code of users -------------------------------------------------------------------------------------------------
 
 
-def eventually(true: Callable[[], bool], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true()
-
-
 @contextlib.contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
     """The SQL statements sent inside."""
@@ -435,32 +429,28 @@ def test_a_limit_without_slots_lets_nobody_in_until_it_has_some(database: Databa
 
     thread = threading.Thread(target=enter)
     thread.start()
-    assert eventually(lambda: [one.waiting for one in use(database).holders] == [True])
+    until(lambda: [one.waiting for one in use(database).holders] == [True])
     assert entered == []
     update_limit(database, "a", slots=1)
-    thread.join(5)
+    thread.join(WITHIN)
     assert entered == ["in"]
 
 
-@pytest.mark.alone
 def test_a_timeout_is_a_timeout_error(database: Database) -> None:
     create_limit(database, "a", 1)
     with concurrency("a"):
-        began = time.monotonic()
         said = r"no room for 1 slot of 'a'.*flowbook concurrency-limit inspect a"
         with pytest.raises(TimeoutError, match=said), concurrency(["a"], timeout_seconds=0.1):
             pass
-        assert time.monotonic() - began < 2
-    assert eventually(lambda: use(database).holders == ())
+    until(lambda: use(database).holders == ())
 
 
-@pytest.mark.alone
 def test_a_rate_limit_waits_for_its_turn(database: Database) -> None:
     create_limit(database, "a", 1, decay=20)
     began = time.monotonic()
     for _ in range(5):
         rate_limit("a")
-    assert 0.2 <= time.monotonic() - began + 0.001 < 2
+    assert 0.2 <= time.monotonic() - began + 0.001 < CUT_SHORT
     create_limit(database, "b", 1)
     with pytest.raises(ConcurrencySlotAcquisitionError, match=r"'b' has no slot decay.*update b --slot-decay"):
         rate_limit("b")
@@ -507,7 +497,7 @@ def test_a_limit_limits_the_tasks_with_its_name_as_a_tag(database: Database) -> 
 
     assert report() == list(range(50))
     assert max(most) == 2
-    assert eventually(lambda: use(database).holders == ())
+    until(lambda: use(database).holders == ())
 
 
 def test_a_flow_limits_its_tasks_by_name() -> None:
@@ -546,36 +536,26 @@ def test_a_task_that_waits_does_not_count_against_its_pool(database: Database) -
     def report() -> Any:
         with concurrency("a"):
             waiting = limited.submit()
-            assert eventually(lambda: any(one.waiting for one in use(database).holders))
+            until(lambda: any(one.waiting for one in use(database).holders))
             free.submit()
-            assert go_on.wait(10)
+            assert go_on.wait(WITHIN)
         return waiting.result()
 
     assert report() == "limited"
 
 
-@pytest.mark.alone
 def test_an_interrupt_ends_the_wait_and_leaves_nothing_behind(database: Database) -> None:
     create_limit(database, "a", 1)
-    sent: list[float] = []
-
-    def interrupt() -> None:
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
     with concurrency("a"):
-        threading.Timer(0.2, interrupt).start()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt), concurrency("a"):
             pass
-        assert time.monotonic() - sent[0] < 0.5
-        assert eventually(lambda: [one.waiting for one in use(database).holders] == [False])
-    assert eventually(lambda: use(database).holders == ())
+        until(lambda: [one.waiting for one in use(database).holders] == [False])
+    until(lambda: use(database).holders == ())
 
 
-@pytest.mark.alone
 def test_an_interrupt_ends_the_wait_of_the_tasks_of_a_flow(database: Database) -> None:
     create_limit(database, "a", 1)
-    sent: list[float] = []
 
     @task
     def limited() -> None:
@@ -586,16 +566,11 @@ def test_an_interrupt_ends_the_wait_of_the_tasks_of_a_flow(database: Database) -
     def report() -> None:
         limited.submit().result()
 
-    def interrupt() -> None:
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-
     with concurrency("a"):
-        threading.Timer(0.3, interrupt).start()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             report()
-        assert time.monotonic() - sent[0] < 1
-        assert eventually(lambda: [one.waiting for one in use(database).holders] == [False])
+        until(lambda: [one.waiting for one in use(database).holders] == [False])
 
 
 def test_coroutines_wait_without_holding_the_loop(database: Database) -> None:
@@ -629,13 +604,13 @@ def test_a_cancelled_coroutine_leaves_nothing_behind(database: Database) -> None
             cancelled.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await cancelled
-        async with coroutines.concurrency("a", timeout_seconds=1):
+        async with coroutines.concurrency("a", timeout_seconds=WITHIN):
             with pytest.raises(AcquireConcurrencySlotTimeoutError):
                 async with coroutines.concurrency("a", timeout_seconds=0.05):
                     pass
 
     asyncio.run(main())
-    assert eventually(lambda: use(database).holders == ())
+    until(lambda: use(database).holders == ())
 
 
 def test_a_coroutine_cancelled_as_its_slot_arrives_leaves_nothing_behind(database: Database) -> None:
@@ -648,7 +623,7 @@ def test_a_coroutine_cancelled_as_its_slot_arrives_leaves_nothing_behind(databas
     async def main() -> None:
         held = engine().slots.request(["a"])
         assert held is not None
-        await asyncio.to_thread(held.result, 5)
+        await asyncio.to_thread(held.result, WITHIN)
         for _ in range(50):
             waiting = asyncio.create_task(work())
             await asyncio.sleep(0)
@@ -656,16 +631,15 @@ def test_a_coroutine_cancelled_as_its_slot_arrives_leaves_nothing_behind(databas
             waiting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await waiting
-            held = engine().slots.request(["a"], timeout=5)
+            held = engine().slots.request(["a"], timeout=WITHIN)
             assert held is not None
-            await asyncio.to_thread(held.result, 5)
+            await asyncio.to_thread(held.result, WITHIN)
         held.cancel()
 
     asyncio.run(main())
-    assert eventually(lambda: use(database).holders == ())
+    until(lambda: use(database).holders == ())
 
 
-@pytest.mark.alone
 def test_coroutines_and_a_rate_limit(database: Database) -> None:
     create_limit(database, "a", 1, decay=20)
 
@@ -674,7 +648,7 @@ def test_coroutines_and_a_rate_limit(database: Database) -> None:
         await asyncio.gather(*(coroutines.rate_limit("a") for _ in range(5)))
         return time.monotonic() - began
 
-    assert 0.2 <= asyncio.run(main()) + 0.001 < 2
+    assert 0.2 <= asyncio.run(main()) + 0.001 < CUT_SHORT
 
 
 @pytest.mark.slow
@@ -687,7 +661,7 @@ def test_a_lease_is_renewed_while_it_is_held(database: Database) -> None:
 
     with concurrency("a", lease_duration=1):
         first = expires()
-        assert eventually(lambda: expires() > first + 0.5, 3)
+        until(lambda: expires() > first + 0.5)
 
 
 # --- among processes --------------------------------------------------------------------------------------------------
@@ -720,7 +694,6 @@ def test_many_processes_never_hold_more_than_the_limit(database: Database, start
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_slots_of_a_killed_process_are_free_at_once(database: Database, start: Start) -> None:
     create_limit(database, "a", 1)
     holder = start(HOLDER)
@@ -733,12 +706,12 @@ def test_the_slots_of_a_killed_process_are_free_at_once(database: Database, star
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert eventually(lambda: any(one.waiting for one in use(database).holders))
+    until(lambda: any(one.waiting for one in use(database).holders))
     killed = time.monotonic()
     holder.kill()
     holder.wait()
-    thread.join(5)
-    assert waited[0] - killed < 1.5
+    thread.join(WITHIN)
+    assert waited[0] - killed < CUT_SHORT, "its lease would last five minutes"
 
 
 @pytest.mark.slow
@@ -759,7 +732,7 @@ def test_another_process_has_its_turn_while_hundreds_wait_here(database: Databas
     for _ in range(3):
         request = other.request(["a"])
         assert request is not None
-        request.result(4)
+        request.result(CUT_SHORT)
         request.cancel()
     stop.set()
     for thread in threads:
@@ -769,7 +742,6 @@ def test_another_process_has_its_turn_while_hundreds_wait_here(database: Databas
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_a_slot_that_another_process_gives_back_is_noticed_soon(database: Database, start: Start) -> None:
     create_limit(database, "a", 1)
     holder = start(HOLDER)
@@ -781,9 +753,7 @@ def test_a_slot_that_another_process_gives_back_is_noticed_soon(database: Databa
     assert holder.stdin is not None
     holder.stdin.write("leave\n")
     holder.stdin.flush()
-    began = time.monotonic()
-    request.result(5)
-    assert time.monotonic() - began < 1
+    request.result(CUT_SHORT)
     request.cancel()
 
 
