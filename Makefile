@@ -30,8 +30,7 @@ test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a br
 	$(ALONE) -m alone
 
 test-fast: $(VENV)/.dev  ## the tests that take below a second each, properties with few examples
-	$(PYTEST) --hypothesis-profile few -m "not slow and not browser and not alone"
-	$(ALONE) --hypothesis-profile few -m "not slow and alone"
+	$(PYTEST) --hypothesis-profile few -m "not slow and not browser"
 
 lint: lint-code lint-types lint-front-end  ## ruff, import-linter, mypy, biome, tsc
 

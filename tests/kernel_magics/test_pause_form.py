@@ -23,6 +23,8 @@ from flowbook.input import RunInput
 from flowbook_magics import pause_form
 from pydantic import Field
 
+pause_form.SAYS_WITHIN = 60
+
 class Who(RunInput):
     name: str = Field(description="as it is written")
     age: int = 3

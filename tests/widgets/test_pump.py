@@ -213,8 +213,10 @@ def test_a_screen_that_breaks_does_not_break_the_run(caplog: pytest.LogCaptureFi
         def patch(self, delta: dict[str, Any]) -> None:
             raise RuntimeError("the connection is gone")
 
-    running = pump(Broken())
+    browser = Broken()
+    running = pump(browser)
     running.feed(graph(a=[]))
+    until(lambda: browser.nodes)
     running.feed(entered("a", states.running()))
     until(lambda: "the run goes on" in caplog.text)
     running.feed(entered("a", states.completed()))

@@ -203,7 +203,7 @@ def test_a_script_that_is_not_guarded_is_told_so(tmp_path: Path) -> None:
         "def pipeline(): work.submit()\n"
         "pipeline()\n"
     )
-    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False)
     assert ended.returncode == 1
     last = ended.stderr.strip().splitlines()[-1]
     assert last.startswith("flowbook.errors.UsageError: A Dask cluster could not be started")
@@ -316,16 +316,18 @@ def test_a_task_that_another_client_cancels(cluster: Cluster, tmp_path: Path) ->
     from distributed import Client, Future
 
     @task
-    def works(begun: Path) -> None:
+    def works(begun: Path, over: Path) -> None:
         begun.touch()
-        time.sleep(1)
+        while not over.exists():
+            time.sleep(0.01)
 
     def body() -> BaseException:
-        working = works.submit(tmp_path / "begun")
+        working = works.submit(tmp_path / "begun", tmp_path / "over")
         until((tmp_path / "begun").exists)
         with Client(cluster.address, set_as_default=False) as client:
             [key] = {key for keys in client.processing().values() for key in keys}
             client.cancel([Future(key, client)], force=True)
+        (tmp_path / "over").touch()
         return working.result(raise_on_failure=False)  # type: ignore[no-any-return]
 
     error = within(DaskTaskRunner(address=cluster.address), body)
