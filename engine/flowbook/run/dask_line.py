@@ -230,10 +230,12 @@ class Call:
         if future is None:
             return
         with suppress(Exception):
-            if error is not None and self.where is not None:
-                client.run(interrupt, self.id, error, workers=[self.where])
+            if error is not None:
+                # All are asked while nobody has been heard to have begun: what a busy worker says may come late.
+                workers = None if self.where is None else [self.where]
+                struck = client.run(interrupt, self.id, error, workers=workers, on_error="ignore")
                 deadline = time.monotonic() + STOP_GRACE
-                while self.future is not None and time.monotonic() < deadline:
+                while any(struck.values()) and self.future is not None and time.monotonic() < deadline:
                     time.sleep(0.005)
         with suppress(Exception):
             client.cancel([future], force=True)

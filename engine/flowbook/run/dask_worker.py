@@ -86,12 +86,13 @@ def _set_mark(name: str) -> bool:
     return True
 
 
-def interrupt(call_id: str, error: type[BaseException]) -> None:
-    """Raise `error` in the code of an order that this worker carries out, if it has not ended."""
+def interrupt(call_id: str, error: type[BaseException]) -> bool:
+    """Raise `error` in the code of an order, if this worker carries it out; whether it does."""
     with _striking:
         thread = _threads.get(call_id)
         if thread is not None:
             interrupt_threads([thread], error)
+        return thread is not None
 
 
 class _Courier:

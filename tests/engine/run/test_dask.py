@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.waiting import CUT_SHORT, until
+from tests.waiting import CUT_SHORT, WITHIN, until
 
 from flowbook import flow, task
 from flowbook.errors import CancelledRun, NotPicklable, UsageError, WorkerLost
@@ -361,6 +361,37 @@ def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
 
 
 # --- interrupts -------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_a_task_of_which_nothing_has_been_heard(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbook.run.dask._Conversation._pass_on", lambda *_: None)
+    monkeypatch.setattr("flowbook.run.dask.STOP_GRACE", WITHIN)
+    monkeypatch.setattr("flowbook.run.dask_line.STOP_GRACE", WITHIN)
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+
+    @task
+    def works(begun: Path, ended: Path) -> None:
+        try:
+            begun.touch()
+            for _ in range(6000):
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            ended.touch()
+            raise
+
+    def strike() -> None:
+        until(begun.exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def body() -> None:
+        threading.Thread(target=strike).start()
+        wait([works.submit(begun, ended)])
+
+    with pytest.raises(KeyboardInterrupt):
+        within(DaskTaskRunner(address=cluster.address), body)
+    until(ended.exists, CUT_SHORT)
 
 
 def test_ctrl_c_ends_a_cluster_of_ours_whatever_its_tasks_do(tmp_path: Path) -> None:
