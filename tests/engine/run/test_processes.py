@@ -433,6 +433,7 @@ def test_a_task_that_ignores_an_interrupt_is_killed() -> None:
     assert [node.look for node in run_view("last").nodes.values()] == ["cancelled"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it may strike as a thread begins
 def test_an_interrupt_while_a_child_starts() -> None:
     before = children()
 
