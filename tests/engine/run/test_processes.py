@@ -391,9 +391,10 @@ def test_a_timeout_ends_native_code_that_nothing_else_can_end() -> None:
 def test_a_timeout_leaves_time_to_clear_up_and_ends_what_the_task_has_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowbook.run.processes._TIMEOUT_GRACE", CUT_SHORT)
+    for grace in ("_TIMEOUT_GRACE", "_EXIT_GRACE"):
+        monkeypatch.setattr(f"flowbook.run.processes.{grace}", CUT_SHORT)
 
-    @task(timeout_seconds=1)
+    @task(timeout_seconds=2)
     def starts(cleared: Path, number: Path) -> None:
         started = subprocess.Popen(["sleep", "60"])
         number.write_text(str(started.pid))
