@@ -23,9 +23,9 @@ lab: $(VENV)/.demo  ## open JupyterLab on the example notebook, its data served 
 	$(BIN)/python example_notebooks/data_server.py & server=$$!; trap "kill $$server" EXIT INT TERM; \
 	  $(BIN)/jupyter lab example_notebooks/01_sales_report.ipynb
 
-test: $(VENV)/.dev $(VENV)/.browser  ## all tests, Python and front end, in a browser too
+test: $(VENV)/.dev $(VENV)/.browser $(VENV)/.compiled  ## all tests, Python and front end, in a browser too
 	$(BIN)/python tests/front_end.py
-	$(PYTEST) -m "not browser and not alone"
+	$(PYTEST) -m "not browser and not alone" --ignore=tests/browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/browser
 	$(ALONE) -m alone
 
@@ -79,6 +79,10 @@ $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/python -m uv pip install --quiet --editable '.[dev]' || $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.demo
+
+# Processes that begin at the same time would each compile all tests and all that they import.
+$(VENV)/.compiled: $(VENV)/.dev
+	@said=$$($(BIN)/python -m pytest -qq --collect-only 2>&1) || { echo "$$said"; exit 1; }; touch $@
 
 $(VENV)/.browser: $(VENV)/.dev tests/find_browser.py
 	$(BIN)/python tests/find_browser.py --install && touch $@
