@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -53,8 +54,8 @@ def unpacked(path: Path, folder: Path) -> str:
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """All that pip, or uv, finds; and an environment to deploy from: tiny-locked 1 and ipykernel.
 
-    Nothing is downloaded: what stands for ipykernel has the environment find everything that the tests have, behind all
-    that it has itself, by a ``.pth`` file.
+    None of it is downloaded: what stands for ipykernel has the environment find everything that the tests have, behind
+    all that it has itself, by a ``.pth`` file.
     """
     borrowed = wheel(
         tmp_path / "index", "ipykernel", version("ipykernel"), {"borrowed.pth": sysconfig.get_path("purelib") + "\n"}
@@ -67,6 +68,19 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(f"{program}_NO_INDEX", "1")
         monkeypatch.setenv(f"{program}_FIND_LINKS", str(borrowed.parent))
     return borrowed.parent
+
+
+@pytest.fixture
+def with_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments are built by the uv of these tests, where it is installed; it takes pip itself from its index."""
+    monkeypatch.setenv("PATH", os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
+
+
+@pytest.fixture
+def without_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Environments are built by pip."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    monkeypatch.setenv("PATH", os.pathsep.join(each for each in folders if shutil.which("uv", path=each) is None))
 
 
 def executed(name: str, pool: str, worker_path: str, runs: int = 1) -> list[RunSummary]:
@@ -95,7 +109,7 @@ def cli(*args: str) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_run_has_what_was_installed_where_its_version_was_deployed(
-    make_notebook: Any, tmp_path: Path, home: Path, index: Path
+    make_notebook: Any, tmp_path: Path, home: Path, index: Path, with_uv: None
 ) -> None:
     at_worker = unpacked(tiny(tmp_path / "wheels", "2"), tmp_path / "at-worker")
     cli("work-pool", "create", "locked", "--environment", "locked")
@@ -125,7 +139,9 @@ def test_a_run_has_what_was_installed_where_its_version_was_deployed(
 
 
 @pytest.mark.timeout(300)
-def test_a_python_flow_has_what_was_installed_where_it_was_deployed(tmp_path: Path, home: Path, index: Path) -> None:
+def test_a_python_flow_has_what_was_installed_where_it_was_deployed(
+    tmp_path: Path, home: Path, index: Path, without_uv: None
+) -> None:
     at_worker = unpacked(tiny(tmp_path / "wheels", "2"), tmp_path / "at-worker")
     tiny(index, "1")
     file = tmp_path / "locked_flow.py"
