@@ -104,10 +104,10 @@ def analyze(
     visitor = StatementVisitor(Scope(kind=ScopeKind.MODULE), context)
     visitor.run_files(typed.effects.runs)
     visitor.block(tree.body)
-    return _conclude(visitor, typed.effects, tree)
+    return _conclude(visitor, typed.effects, tree, has_await="await" in source or "async" in source)
 
 
-def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) -> Analysis:
+def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module, *, has_await: bool) -> Analysis:
     facts = visitor.facts
     end = join(visitor.state, visitor.jumps.returns) or visitor.jumps.raises or State(possible=set(facts.bound))
     possible = set(filter(is_global, end.possible)) if magic.keeps_bindings else set()
@@ -124,7 +124,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module) 
         writes=frozenset(writes),
         mutates=frozenset(facts.mutates & reads),
         flags=frozenset(facts.flags | magic.flags),
-        awaits=awaits(tree),
+        awaits=has_await and awaits(tree),
         late_reads=frozenset(reads - facts.reads),
         guarded_reads=frozenset(reads & facts.reads & guarded),
         conditional_writes=frozenset(writes - end.definite),

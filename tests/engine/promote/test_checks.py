@@ -110,6 +110,17 @@ FOUND: list[tuple[tuple[str, ...], tuple[str, int | None, int | None], str]] = [
         ("error", 1, 2),
         r"^'names' is a generator, which cannot be sent back from the process of this cell, and cell 3 reads it\.",
     ),
+    # What goes to another thread.
+    (
+        (LOAD, "from sqlalchemy import create_engine\ndb = create_engine('sqlite://')", "%%task a\nrows = db.begin()"),
+        ("warning", 1, 2),
+        r"^'db' is an SQLite database in memory, .* each thread another one; cell 3 reads it.*StaticPool",
+    ),
+    (
+        (LOAD, "%%task a\nimport threading\nown = threading.local()", "%%task b\nown.x = 1"),
+        ("warning", 1, 3),
+        r"^'own' is a threading\.local, which is empty in every other thread; cell 3 reads it",
+    ),
     # What cannot be read at all.
     (("x = 1", "y = (",), ("error", 1, 1), r"^'\(' was never closed"),
     (("%%task a --retires 3\nx = 1",), ("error", 0, 1), r"--retires"),
@@ -132,6 +143,7 @@ CLEAN: list[tuple[str, ...]] = [
     ("# parameters\nday: str = '2026-01-01'", "print(day)"),
     ("%deploy", "%deploy --schedule '0 7 * * 1-5' --tz Europe/Zurich", "zone = 'UTC'\n%deploy --tz $zone --every 1h"),
     (LOAD, "%%task a\nx = 1", "%%task b\ny = x"),
+    ("import threading\nown = threading.local()", "own.x = 1"),
     (LOAD, "%%task a\nx = 1", "%%flow n --params day:str\nprint(day, x)"),
     (LOAD, "%%flow nightly-load --params day:str='a'\nprint(day)"),
     ("from flowbook import flow", "@flow\ndef f(n: int = 1):\n    return n", "exploring = undefined_name"),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flowbook.promote.cells import KnownCell, Role, parsed
 
 if TYPE_CHECKING:
     from flowbook.promote.kinds import DefinedFlow
+
+T = TypeVar("T")
 
 
 def used_in(cells: Sequence[KnownCell], flow: DefinedFlow | None) -> frozenset[str]:
@@ -69,6 +71,28 @@ def _is_optional(node: ast.AST, name: str, child: ast.AST, used: Collection[str]
         case ast.AnnAssign() | ast.arg():
             return name == "annotation"  # Python 3.14 does not evaluate them
     return name == "returns"
+
+
+def with_imports(cells: Sequence[KnownCell]) -> Iterator[tuple[KnownCell, Mapping[str, str]]]:
+    """Each cell with what names mean in it that are imported there or above: name -> dotted path."""
+    imports: dict[str, str] = {}
+    for known in cells:
+        imports = {**imports, **known.analysis.imports}
+        yield known, imports
+
+
+def names_made(known: KnownCell, what: Callable[[ast.expr], T | None]) -> dict[str, tuple[int, T]]:
+    """The names that a cell certainly binds to something of which `what` says something: the line, and what."""
+    tree = parsed(known.cell.source)
+    bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
+    return {
+        target.id: (statement.lineno, said)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1
+        for target in statement.targets
+        if isinstance(target, ast.Name) and bound.count(target.id) == 1
+        if (said := what(statement.value)) is not None
+    }
 
 
 def dotted_path(node: ast.expr, imports: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from flowbook.promote.checks.names import name_findings
 from flowbook.promote.checks.order import order_findings
 from flowbook.promote.checks.pickling import pickling_findings
 from flowbook.promote.checks.runs import Ran, run_findings
+from flowbook.promote.checks.threads import thread_findings
 
 if TYPE_CHECKING:
     from flowbook.promote.reading import Reading
@@ -50,6 +51,7 @@ def findings(
         *file_findings(reads, folder),
         *module_findings(cells, used, folder, reading.kernel),
         *pickling_findings(cells, reading.graph, values or {}),
+        *thread_findings(cells, reading.graph),
         *run_findings(cells, ran or {}),
         *order_findings(cells, reading.graph),
     ]

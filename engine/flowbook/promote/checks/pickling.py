@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any
 
 from flowbook.cells import NotebookGraph
 from flowbook.cells.cell_lines import cell_line, place_of
 from flowbook.promote.cells import KnownCell, Role, parsed
-from flowbook.promote.checks.certainty import dotted_path
+from flowbook.promote.checks.certainty import dotted_path, names_made, with_imports
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.run.pickles import why_not_pickled
 
@@ -45,7 +46,7 @@ def pickling_findings(
     isolated = [known for known in cells if known.role is Role.TASK and _is_isolated(known)]
     if graph is None or not isolated:
         return
-    made = {known.id: _made_by(known, imports) for known, imports in _with_imports(cells)}
+    made = {known.id: names_made(known, partial(_what, imports=imports)) for known, imports in with_imports(cells)}
     by_id = {known.id: known for known in cells}
     for known in isolated:
         for name, maker in sorted(graph.inputs(known.id).items()):
@@ -67,27 +68,6 @@ def pickling_findings(
 def _is_isolated(known: KnownCell) -> bool:
     line = cell_line(known.cell.source)
     return line is not None and place_of(line.said) != "threads"
-
-
-def _with_imports(cells: Sequence[KnownCell]) -> Iterator[tuple[KnownCell, dict[str, str]]]:
-    imports: dict[str, str] = {}
-    for known in cells:
-        imports = {**imports, **known.analysis.imports}
-        yield known, imports
-
-
-def _made_by(known: KnownCell, imports: Mapping[str, str]) -> dict[str, tuple[int, str]]:
-    """Names that a cell certainly binds to something that cannot be pickled: the line, and what it is."""
-    tree = parsed(known.cell.source)
-    bound = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)]
-    return {
-        target.id: (statement.lineno, what)
-        for statement in tree.body
-        if isinstance(statement, ast.Assign) and len(statement.targets) == 1
-        for target in statement.targets
-        if isinstance(target, ast.Name) and bound.count(target.id) == 1
-        if (what := _what(statement.value, imports)) is not None
-    }
 
 
 def _what(value: ast.expr, imports: Mapping[str, str]) -> str | None:
