@@ -169,7 +169,12 @@ class CellFunction:
         return "dynamic" in self._cells.graph[self._cell.graph_id].flags
 
     def _loop(self) -> CellLoop | None:
-        return notebook_loop if self._cells.graph.shares_loop(self._cell.graph_id) else None
+        """The loop of the notebook if the cell needs it. Run by itself it may: what will go on with it is not known."""
+        graph, id_ = self._cells.graph, self._cell.graph_id
+        shares = self._cell.shares_loop
+        if shares is None:
+            shares = graph[id_].uses_loop if self._context is None else graph.shares_loop(id_)
+        return notebook_loop if shares else None
 
     def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell in another process."""

@@ -134,6 +134,8 @@ class NotebookCell:
     """Of a task cell: whether its last run has left nothing to be cleared under it."""
     context_values: dict[contextvars.ContextVar[Any], Any] = field(default_factory=dict)
     """Of a task cell: what its last run has set in context variables."""
+    shares_loop: bool | None = None
+    """Of a task cell: whether it runs in the event loop that cells share, where that is known beforehand."""
     elements: KeptElements | None = None
     """Of a mapped cell whose last run failed: what those of its elements gave that completed."""
 

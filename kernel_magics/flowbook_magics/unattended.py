@@ -38,6 +38,8 @@ class Unattended:
         self.run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         notebook = json.loads(Path(self.run["snapshot"]).read_text(encoding="utf-8"))
         self.sources = ["".join(cell["source"]) for cell in notebook["cells"]]
+        self.index = 0
+        """The index of the cell that is executed."""
         self.futures: dict[str, Future[Any]] = {}
         self.flow = engine.attach_to_flow_run(
             self.run["flow_run_id"],
@@ -49,11 +51,12 @@ class Unattended:
     def submit(self, cell: NotebookCell) -> None:
         """Have the task of `cell` run as soon as its inputs exist."""
         self.session.check_inputs(cell, made_meanwhile=self.futures)
+        cell.shares_loop = self.index in self.run["in_loop"]
         self.futures[cell.graph_id] = engine.submit_task(new_run(self.session, self.flow, cell, self.futures))
 
     def enter_cell(self, index: int, *, plain: bool) -> None:
         """The cell at `index` of the notebook is next; if it is plain, wait for the tasks that it depends on."""
-        self.session.next_key = f"index:{index}"
+        self.index, self.session.next_key = index, f"index:{index}"
         if not plain:
             return
         source = self.sources[index]

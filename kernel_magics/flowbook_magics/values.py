@@ -52,12 +52,12 @@ def names_before(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str
 
 
 def outdated_inputs(cells: NotebookCells, cell: NotebookCell) -> set[str]:
-    """The inputs of a cell of which the notebook has newer versions, or may get them while the cell runs."""
+    """The inputs of a cell of which the notebook has newer versions or none, or may get them while the cell runs."""
     final = cells.graph.final
     inputs = cells.graph.inputs(cell.graph_id)
     if cells.growing:
         return set(inputs)
-    return {name for name, maker in inputs.items() if maker is not None and final.get(name, (maker,))[0] != maker}
+    return {name for name, maker in inputs.items() if maker is not None and final.get(name, (None,))[0] != maker}
 
 
 def check_inputs(

@@ -21,7 +21,7 @@ class Driver:
         plain = [{"cell_type": "code", "source": source.splitlines(keepends=True)} for source in cells]
         (folder / "snapshot.ipynb").write_text(json.dumps({"cells": plain}))
         claimed = {"flow_run_id": RUN, "fence": 0, "parent_id": None, "tags": [], "name": "n", "trigger": "test"}
-        claimed |= {"deployment_id": "d", "keeps_output": False}
+        claimed |= {"deployment_id": "d", "keeps_output": False, "in_loop": []}
         described = {**claimed, "flow": "report", "schema": [], "parameters": {}, **run}
         (folder / "run.json").write_text(json.dumps({"snapshot": str(folder / "snapshot.ipynb"), **described}))
         record = (
@@ -209,3 +209,14 @@ def test_a_mapped_cell_and_a_plain_cell_that_takes_its_list(nb: Notebook, tmp_pa
     assert driver.finish().status == "ok"
     assert nb.value("total") == 14
     assert task_states(nb) == dict.fromkeys(["part", "part[0]", "part[1]", "part[2]"], "Completed")
+
+
+def test_cells_go_on_with_what_one_has_begun_and_others_await_beside_them(nb: Notebook, tmp_path: Path) -> None:
+    nb.ok("import asyncio, threading\nboth = threading.Barrier(2, timeout=60)")
+    begin = "%%task begin\nevent = asyncio.Event()\nbegun = asyncio.create_task(event.wait())"
+    beside = ["%%task a\na = await asyncio.to_thread(both.wait)", "%%task b\nb = await asyncio.to_thread(both.wait)"]
+    end = "%%task end\nevent.set()\ndone = await begun"
+    cells = [*beside, begin, end, "print(done, a + b)"]
+    driver = Driver(nb, tmp_path, cells, in_loop=[2, 3])
+    assert [reply.status for reply in driver.all()] == ["ok"] * 5
+    assert nb.output(cells[-1]) == "True 1\n"

@@ -98,7 +98,8 @@ _MUTATING = frozenset(
     "append appendleft clear difference_update discard extend extendleft insert intersection_update move_to_end pop "
     "popitem popleft remove set setdefault symmetric_difference_update update "
     # files, sockets, queues and generators, whose position or content moves on
-    "acquire asend close flush get_nowait put put_nowait read1 readinto readline readlines recv release seek send "
+    "aclose acquire asend athrow close enter_async_context enter_context flush get_nowait put put_nowait read1 "
+    "readinto readline readlines recv release seek send "
     "sendall task_done throw truncate write writelines writerow writerows writeheader writestr "
     # databases
     "commit cursor execute executemany executescript fetchall fetchmany fetchone rollback "

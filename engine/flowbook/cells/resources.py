@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from flowbook.cells.effects import EVENT_LOOP
+
 __all__ = ["ResourceTracker", "describe"]
 
 _ANY_FILE = "files:?"
 _PHRASES = {
     "cwd": "the working directory",
     "environ": "environment variables",
+    EVENT_LOOP: "the event loop",
     "files:?": "files",
     "modules": "reloaded modules",
     "numpy.random": "NumPy's random state",

@@ -65,6 +65,8 @@ class VersionTracker:
         self.bindings: dict[str, Binding] = {}
         self.resources = ResourceTracker()
         self.barrier: int | None = None
+        self.loop_users = 0
+        """The cells so far that need a running event loop, as bits of their places."""
         self.goes_on = False
         """Whether a cell so far has started something that goes on whenever another one awaits."""
         self.reasons: dict[tuple[int, int], dict[Reason, None]] = {}
@@ -104,11 +106,14 @@ class VersionTracker:
             flags=frozenset(usage.flags),
             uses_loop=cell.analysis.awaits or EVENT_LOOP in usage.looks,
         )
+        self.loop_users |= self.nodes[cell.id].uses_loop << self.place
         for name, helper in reads.items():
             self._read(name, helper)
         changed = self._mutate(usage)
         changes = {name for name in reads if changed & (self.bindings[name].objects | self.bindings[name].held)}
         self.nodes[cell.id] = replace(self.nodes[cell.id], changes=frozenset(changes))
+        if cell.analysis.awaits and self.upstream[self.place] & self.loop_users:
+            usage.changes.add(EVENT_LOOP)  # what it awaits may go on while others that were made there await
         self._touch(cell.analysis, usage)
         self._keep_place(usage.flags)
         self._bind(cell, usage)

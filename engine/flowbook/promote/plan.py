@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Step:
     """A code cell of the run. `name` is that of its task run.
 
-    `before` are the indices of the cells that it waits for, without those that only import and define.
+    `before` are the indices of the cells that it waits for, without those that only import and define; `in_loop` says
+    whether it has to run in the event loop that the cells share.
     """
 
     cell: CodeCell
@@ -30,6 +31,7 @@ class Step:
     name: str
     before: tuple[int, ...] = ()
     recorded: bool = True
+    in_loop: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,7 @@ class Plan:
                 {"index": step.cell.index, "number": step.cell.number, "role": step.role.value, "name": step.name}
                 for step in self.steps
             ],
+            "in_loop": [step.cell.index for step in self.steps if step.in_loop],
         }
 
 
@@ -113,6 +116,7 @@ def _python_steps(cells: list[CodeCell], kind: Kind, chosen: set[int]) -> tuple[
                 name=cell_name(each.cell, each.analysis),
                 before=tuple(other.cell.index for other in before if other.role is not Role.PRELUDE),
                 recorded=_is_recorded(each, kind),
+                in_loop=graph.shares_loop(each.id),
             )
         )
     return tuple(steps)
