@@ -63,6 +63,8 @@ class Analysis:
     """Name -> other names whose objects it may hold, as a list holds its items."""
     made_by: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
     """Written name -> functions, classes and methods (``"x.add"``) of other cells whose call gave its object."""
+    holds_made: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
+    """Name -> functions, classes and methods of other cells whose call gave objects that it may hold."""
     parts: frozenset[str] = _NONE
     """Those of ``aliases`` that are a part of what they share, as an item of an iterator is."""
     resources: frozenset[str] = _NONE
@@ -137,6 +139,9 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module, 
         aliases={name: shared for name, shared in _sharing(end, attribute="roots").items() if name in writes},
         holds=_sharing(end, attribute="holds"),
         parts=frozenset(name for name in known if end.values[name].is_part),
+        holds_made={
+            name: made for name in sorted(filter(is_global, end.values)) if (made := end.values[name].holds_made)
+        },
         made_by={name: made_by for name in known if (made_by := end.values[name].made_by)},
         resources=frozenset(changes | looks),
         resource_reads=frozenset(looks - changes),

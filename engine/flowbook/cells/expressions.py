@@ -161,15 +161,17 @@ class ExpressionVisitor:
 
     def remember(self, owner: Value, stored: Value) -> None:
         """From now on ``owner`` holds ``stored``."""
-        if self.state is None or not (stored.roots or stored.holds or stored.carries):
-            return
         held = stored.held()
+        if self.state is None or held is NOTHING:
+            return
         for root in filter(is_global, owner.roots):
             self.state.values.setdefault(root, Value(roots=frozenset((root,)), path=self.path_of(root)))
         for key, value in self.state.values.items():
             if value.roots & owner.roots:
                 self.state.values[key] = value._replace(
-                    holds=value.holds | held.holds, carries=value.carries | held.carries
+                    holds=value.holds | held.holds,
+                    carries=value.carries | held.carries,
+                    holds_made=value.holds_made | held.holds_made,
                 )
 
     def mutate(self, value: Value, *, deep: bool = False) -> None:

@@ -33,6 +33,8 @@ class Value(NamedTuple):
     """It is a part of its roots (``d["a"]``), not one of them."""
     made_by: frozenset[str] = _NONE
     """Functions and classes of other cells whose call gave it; ``"x.add"`` is the method of an object."""
+    holds_made: frozenset[str] = _NONE
+    """The same of what it holds."""
 
     def __or__(self, other: object) -> Value:
         """Either of the two."""
@@ -49,20 +51,23 @@ class Value(NamedTuple):
             self.path if self.path == other.path else "",
             self.is_part or other.is_part,
             self.made_by | other.made_by,
+            self.holds_made | other.holds_made,
         )
 
     def part(self) -> Value:
         """An attribute or item of it."""
-        if not (self.roots or self.holds or self.carries or self.made_by):
+        if not (self.roots or self.holds or self.carries or self.made_by or self.holds_made):
             return NOTHING
         carries = self.carries and frozenset(each for each in self.carries if not (each.moves_on and each.iterates))
-        return Value(self.roots | self.holds, self.holds, carries, "", True, self.made_by)
+        made_by = self.made_by | self.holds_made
+        return Value(self.roots | self.holds, self.holds, carries, "", True, made_by, self.holds_made)
 
     def held(self) -> Value:
         """A new container that holds it."""
-        if not (self.roots or self.holds or self.carries):
+        if not (self.roots or self.holds or self.carries or self.made_by or self.holds_made):
             return NOTHING
-        return Value(_NONE, self.roots | self.holds, self.carries)
+        made_by = self.made_by | self.holds_made
+        return Value(_NONE, self.roots | self.holds, self.carries, holds_made=made_by)
 
 
 NOTHING = Value()

@@ -248,7 +248,19 @@ class VersionTracker:
                 code = {each for each in code if each.is_closure}
                 objects |= {own[other] for other in own if code and maker in analysis.made_by.get(other, ())}
             objects, held, definitions = objects | given, held | inside, definitions | code
+        given, code = self._inside(name, analysis)
+        held, definitions = held | given, definitions | code
         return Binding((self.place,), frozenset(objects), frozenset(held), frozenset(definitions))
+
+    def _inside(self, name: str, analysis: Analysis) -> tuple[set[TrackedObject], set[Definition]]:
+        """What a name holds that calls of other cells' functions, classes and methods gave, and its code."""
+        held: set[TrackedObject] = set()
+        definitions: set[Definition] = set()
+        for maker in analysis.holds_made.get(name, ()):
+            given, inside, code = self._given_by(maker, analysis)
+            held |= given | inside
+            definitions |= code
+        return held, definitions
 
     def _given_by(
         self, maker: str, analysis: Analysis
@@ -287,11 +299,12 @@ class VersionTracker:
 
     def _hold(self, analysis: Analysis, own: Mapping[str, TrackedObject]) -> None:
         """Names from before that hold more than they did (``cache["x"] = df``)."""
-        for name in analysis.holds.keys() - analysis.writes:
+        for name in (analysis.holds.keys() | analysis.holds_made.keys()) - analysis.writes:
             if name in self.bindings:
                 old = self.bindings[name]
-                held = old.held.union(self._objects(analysis.holds[name], own, analysis))
-                self.bindings[name] = Binding(old.makers, old.objects, held, old.definitions)
+                given, code = self._inside(name, analysis)
+                held = old.held.union(self._objects(analysis.holds.get(name, ()), own, analysis), given)
+                self.bindings[name] = Binding(old.makers, old.objects, held, old.definitions | code)
 
     # Edges
 

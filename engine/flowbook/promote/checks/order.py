@@ -18,6 +18,11 @@ _FLAGS = {
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
     "star-import": "it imports * from a module",
 }
+_FIXES = {
+    "background": "Await in one cell what it starts, in a function if it is long, so that others need not wait.",
+    "settings": "Set it in a plain cell on top of the notebook, so that tasks need not wait.",
+}
+_SAY = "Say by name what it uses, if it should not wait."
 
 
 def order_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> Iterator[Finding]:
@@ -29,10 +34,10 @@ def order_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> I
         if flags := graph.nodes[known.id].flags:
             reasons = ", ".join(_FLAGS.get(flag, flag) for flag in sorted(flags))
             why = f"It runs alone, after all cells before it and before all after it, because {reasons}."
-            yield in_cell(Severity.WARNING, known.cell, None, why, "Say by name what it uses, if it should not wait.")
+            yield in_cell(Severity.WARNING, known.cell, None, why, _FIXES.get(", ".join(flags), _SAY))
         elif known.id in tasks and (shared := _shared(graph, known.id, tasks)):
             why = f"It waits for tasks that it reads nothing from, because it shares {', '.join(shared)}."
-            fix = "Give each task a file, generator or figure of its own, if they should run at the same time."
+            fix = "Give each task a file, generator, figure or client of its own, if they should run at the same time."
             yield in_cell(Severity.WARNING, known.cell, None, why, fix)
 
 
