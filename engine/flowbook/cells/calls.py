@@ -116,10 +116,9 @@ class CallVisitor(ExpressionVisitor):
         """What is not known may be a function of a library that reads or writes the files that it is told."""
         if function.carries or not (function.path or isinstance(node.func, ast.Attribute)):
             return  # a function of the notebook: what it does is found where it is defined
-        name = function.path.rpartition(".")[2] or getattr(node.func, "attr", "")
         told = [*node.args, *(keyword.value for keyword in node.keywords)]
         constants = [each.value for each in told if isinstance(each, ast.Constant)]
-        files, may_change = effects.named_files(name, constants, is_function=bool(function.path))
+        files, may_change = effects.named_files(function.path, getattr(node.func, "attr", ""), constants)
         (self.facts.changes if may_change else self.facts.looks).update(files)
 
     def _write_to(self, handle: Value) -> None:

@@ -202,13 +202,24 @@ _READS = re.compile(
 _WRITES = re.compile(r"(?:im)?(?:write|save|dump|export|to_|store|create|connect)|[A-Z]")
 
 
-def named_files(name: str, constants: Iterable[object], *, is_function: bool) -> tuple[list[str], bool]:
-    """The files that a call which is in no table names, and whether it may change them, by how it is called.
+_NO_FILES = frozenset(
+    "argparse builtins click collections dataclasses datetime enum fnmatch functools importlib itertools logging operator "
+    "os pathlib re requests string textwrap typer typing urllib".split()
+)
+"""Modules whose functions only name the files that they are told, or are in the tables."""
 
-    A function of a library may unless it is called as one that reads; a method may if it is called as one that writes.
+
+def named_files(path: str, method: str, constants: Iterable[object]) -> tuple[list[str], bool]:
+    """The files that a call which is in no table names, and whether it may change them.
+
+    A function of a library, which has a `path`, may unless it is called as one that reads; a `method` may if it is
+    called as one that writes.
     """
+    name = path.rpartition(".")[2]
+    if path.partition(".")[0] in _NO_FILES:
+        return [], False
     files = [f"files:{each.removeprefix('./')}" for each in constants if isinstance(each, str) and _names_a_file(each)]
-    return files, not _READS.match(name) if is_function else bool(_WRITES.match(name))
+    return files, not _READS.match(name) if path else bool(_WRITES.match(method))
 
 
 def _names_a_file(text: str) -> bool:

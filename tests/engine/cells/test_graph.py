@@ -55,6 +55,39 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["with open('a.txt', 'w') as f:\n    f.write('1')", "with open('b.txt', 'w') as f:\n    f.write('2')"],
         {},
     ),
+    "files that libraries read and write by their names": (
+        [
+            "import cv2\nimport geopandas as gpd",
+            "cv2.imwrite('a.png', x)",
+            "a = cv2.imread('a.png')",
+            "b = cv2.imread('a.png')",
+            "c = gpd.read_file('b.shp')",
+        ],
+        {"b": "a", "c": "ab", "d": "ab", "e": "a"},
+    ),
+    "cells that read one file by its path": (
+        ["from pathlib import Path", "a = Path('a.csv').read_text()", "b = Path('a.csv').read_text()"],
+        {"b": "a", "c": "a"},
+    ),
+    "cells that await by themselves": (["import asyncio", "x = await f()", "y = await g()"], {}),
+    "cells that await what another has awaited keep their order": (
+        ["db = await connect()", "x = await db.get(1)", "y = await db.get(2)", "z = 1"],
+        {"b": "a", "c": "ab"},
+    ),
+    "what was started goes on in cells that await": (
+        ["import asyncio\nt = asyncio.create_task(f())", "x = 1", "await asyncio.sleep(1)", "y = 2"],
+        {"b": "a", "c": "ab", "d": "c"},
+    ),
+    "a container of what another cell's function gives": (
+        [
+            "log = []\ndef steps(n):\n    log.append(n)\n    yield n\n    log.append(-n)",
+            "todo = []",
+            "todo.append(steps(1))",
+            "next(todo[0])",
+            "seen = log[:]",
+        ],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
     "what is logged has no order": (
         ["import logging\nlog = logging.getLogger()", "log.info('1')\nx = 1", "log.info('2')\ny = 2"],
         {"b": "a", "c": "a"},
