@@ -203,8 +203,8 @@ _WRITES = re.compile(r"(?:im)?(?:write|save|dump|export|to_|store|create|connect
 
 
 _NO_FILES = frozenset(
-    "argparse builtins click collections dataclasses datetime enum fnmatch functools importlib itertools logging operator "
-    "os pathlib re requests string textwrap typer typing urllib".split()
+    "argparse builtins click collections dataclasses datetime enum fnmatch functools importlib itertools logging "
+    "operator os pathlib re requests string textwrap typer typing urllib".split()
 )
 """Modules whose functions only name the files that they are told, or are in the tables."""
 
