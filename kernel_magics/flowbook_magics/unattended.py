@@ -51,7 +51,7 @@ class Unattended:
     def submit(self, cell: NotebookCell) -> None:
         """Have the task of `cell` run as soon as its inputs exist."""
         self.session.check_inputs(cell, made_meanwhile=self.futures)
-        cell.shares_loop = self.index in self.run["in_loop"]
+        cell.shares_loop = self.index in self.run.get("in_loop", ())  # a worker of another version may not say it
         self.futures[cell.graph_id] = engine.submit_task(new_run(self.session, self.flow, cell, self.futures))
 
     def enter_cell(self, index: int, *, plain: bool) -> None:
