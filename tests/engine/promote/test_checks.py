@@ -181,6 +181,19 @@ def test_nothing_is_found(make_notebook: Any, cells: tuple[str, ...]) -> None:
     assert check_file(make_notebook("book", *cells)) == []
 
 
+def test_what_a_plain_cell_begins_and_a_task_awaits(make_notebook: Any) -> None:
+    begin = "import asyncio\nbegun = asyncio.create_task(asyncio.sleep(1))"
+    said = [each.sentence for each in check_file(make_notebook("book", LOAD, begin, "%%task a\nawait begun"))]
+    assert (
+        "Cell 2: It makes 'begun' in the kernel's own event loop, which stands still while cell 3 awaits. "
+        "Make a task of it, too: tasks share another loop."
+    ) in said
+    said = [
+        each.sentence for each in check_file(make_notebook("book", LOAD, f"%%task b\n{begin}", "%%task a\nawait begun"))
+    ]
+    assert "kernel's own event loop" not in " ".join(said)
+
+
 def test_a_kernel_that_is_not_there(make_notebook: Any) -> None:
     (missing,) = check_file(make_notebook("r", "x <- 1", kernel="ir", language="R"))
     assert (missing.severity, missing.title, missing.cell) == ("error", "Kernel", None)

@@ -1,4 +1,4 @@
-"""What has other content in each thread: cells that are tasks are executed by several."""
+"""What has other content in each thread, or event loop, than where it was made: tasks are executed by several."""
 
 from __future__ import annotations
 
@@ -24,6 +24,22 @@ def thread_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> 
             if readers and any(each.role is Role.TASK for each in (known, *readers)):
                 why = f"{name!r} is {what}; {readers[0].cell.title} reads it, which another one may execute."
                 yield in_cell(Severity.WARNING, known.cell, line, why, fix)
+        yield from _begun_outside(known, cells, graph)
+
+
+def _begun_outside(known: KnownCell, cells: Sequence[KnownCell], graph: NotebookGraph) -> Iterator[Finding]:
+    """A plain cell that starts something in the kernel's own loop, which a task awaits."""
+    if known.role is Role.TASK or "background" not in known.analysis.flags:
+        return
+    made = known.analysis.writes - known.analysis.imports.keys() - known.analysis.defined
+    for each in cells:
+        awaited = [name for name in sorted(made) if graph.inputs(each.id).get(name) == known.id]
+        if each.role is Role.TASK and each.analysis.awaits and awaited:
+            loop = "the kernel's own event loop, which stands still"
+            why = f"It makes {awaited[0]!r} in {loop} while {each.cell.title} awaits."
+            fix = "Make a task of it, too: tasks share another loop."
+            yield in_cell(Severity.WARNING, known.cell, None, why, fix)
+            return
 
 
 def _what(value: ast.expr, imports: Mapping[str, str]) -> tuple[str, str] | None:
