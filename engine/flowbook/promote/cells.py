@@ -56,8 +56,12 @@ class KnownCell:
 
 def understand(cells: list[CodeCell]) -> list[KnownCell]:
     """All code cells of a Python notebook with their roles; raises NotebookError naming cell and line."""
-    analyses = _analyses(cells)
-    known = [_understood(cell, analyses[index], analyses[:index]) for index, cell in enumerate(cells)]
+    try:
+        analyses = _analyses(cells)
+        known = [_understood(cell, analyses[index], analyses[:index]) for index, cell in enumerate(cells)]
+    except CellMistake as error:
+        others = sum(each.cell != error.cell for each in mistakes_in(cells))
+        raise CellMistake(error.cell, error.line, error.why, others=others) from None
     parameters = [index for index, each in enumerate(known) if each.role is Role.PARAMETERS]
     for index in parameters[1:]:  # as in papermill, the first one counts
         known[index] = replace(known[index], role=Role.PLAIN)

@@ -42,11 +42,15 @@ class CodeCell:
 
 
 class CellMistake(NotebookError):
-    """A cell cannot be meant as it is written; `line` counts its lines from 1."""
+    """A cell cannot be meant as it is written; `line` counts its lines from 1, and `others` cells like it."""
 
-    def __init__(self, cell: CodeCell, line: int | None, why: str) -> None:
+    def __init__(self, cell: CodeCell, line: int | None, why: str, *, others: int = 0) -> None:
         where = cell.title.capitalize()
-        super().__init__(f"{where}, line {line}: {why}" if line else f"{where} {why}")
+        said = f"{where}, line {line}: {why}" if line else f"{where} {why}"
+        if others:
+            more = "One other cell" if others == 1 else f"{others} other cells"
+            said = f"{said.removesuffix('.')}. {more} cannot be read either: `flowbook check` lists all of them."
+        super().__init__(said)
         self.cell = cell
         self.line = line
         self.why = why

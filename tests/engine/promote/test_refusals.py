@@ -22,6 +22,7 @@ PARAMETERS = "# parameters\nday: str = '2026-01-01'\nn: int = 3"
 
 CELLS: list[tuple[str, tuple[str, ...], dict[str, Any], str]] = [
     ("empty", ("",), {}, r"no code cell"),
+    ("two", ("x = (", "z = 1 +"), {}, r"x = \(\. One other cell cannot be read either: `flowbook check` lists all of"),
     ("syntax", ("x = 1", "y = 2\nz = (1,"), {}, r"^Cell 2, line 2: '\(' was never closed: z = \(1,$"),
     (
         "duplicate",
