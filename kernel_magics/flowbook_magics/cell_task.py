@@ -144,7 +144,14 @@ class CellFunction:
         token = running.set(namespace)
         context = contextvars.copy_context()
         try:
-            self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
+            namespace.share(
+                self._cells.graph[self._cell.graph_id].late_binds
+                - analysis.writes.difference(self._cell.observed.writes)
+            )
+            try:
+                self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
+            finally:
+                namespace.take_back()
             self._cell.context_values = changed_since(context)
             _raise_if_interrupted(namespace)
             if "pyplot" in analysis.resources:

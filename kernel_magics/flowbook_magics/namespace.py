@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, Set
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 from flowbook.errors import CellError
 from flowbook_magics.functions import is_defined_in, rehomed, uses_any, writes_globals
@@ -51,12 +52,20 @@ class CellNamespace:
             # CPython finds globals fast in a dict, not in its subclasses, and asks the builtins for what is not there.
             rest = _Through(vars(builtins), self)
             for name in rest.keys() & notebook.keys():
-                del rest[name]
+                # What IPython binds stays: NumPy looks for ``open`` in the builtins without reading through.
+                if getattr(notebook[name], "__globals__", {}).get("__name__", "").startswith("IPython."):
+                    rest[name] = notebook[name]
+                else:
+                    del rest[name]
             self.names = {**known, "__builtins__": rest}
         self._notebook = notebook
         self._given = dict(self.names)
         self._inside: set[str] = set()
+        self.is_closed = False
         self._version = version
+        self._shared: dict[str, Any] = {}
+        """What the notebook has, until the cell has ended, in place of the names that `share` has put there."""
+        _namespaces.add(self)
         self.seen: dict[str, Any] = {}
         """What was read through to the notebook: undeclared reads, with the values that they gave."""
 
@@ -64,6 +73,8 @@ class CellNamespace:
         """The value of a name that does not stand in it. Raises KeyError if it has none."""
         # Code that an earlier task defined is called by another one: it sees what that one sees.
         caller = running.get()
+        if caller is not None and name in caller._shared:
+            return caller._shared_value(name)
         if caller is not None and caller is not self and dict.__contains__(caller.names, name):
             return caller.names[name]
         if caller is None or name in caller.seen:
@@ -71,7 +82,15 @@ class CellNamespace:
         return caller._read_first(name)
 
     def _last(self, name: str) -> Any:
-        return self._notebook[name] if name in self._notebook else vars(builtins)[name]
+        if name in self._notebook:
+            return self._notebook[name]
+        if name in vars(builtins):
+            return vars(builtins)[name]
+        # A thread that the cell began goes on although a later cell deletes, or has deleted, the name.
+        value = self._version(name, MISSING)
+        if value is MISSING:
+            raise KeyError(name)
+        return value
 
     def _read_first(self, name: str) -> Any:
         """A name that was not foreseen is read for the first time."""
@@ -104,6 +123,38 @@ class CellNamespace:
             pending -= more
         for name in bound:
             self.names[name] = self._given[name] = rehomed(self._given[name], self._notebook, self.names)
+
+    def share(self, names: Iterable[str]) -> None:
+        """Have these names looked up where methods and callbacks bind them (``global n``), which is at their home.
+
+        That is the notebook, or the namespace of the cell that defined them.
+        """
+        for name in names:
+            value = self.names.pop(name, MISSING)
+            self._shared[name] = self._notebook.get(name, MISSING)
+            _put(self._notebook, name, value)
+            for other in list(_namespaces):
+                if other is not self and other.is_closed:
+                    other.names.pop(name, None)
+
+    def take_back(self) -> None:
+        """Take what was bound of the shared names for the cell's own, and give the notebook back what it had."""
+        for name, before in self._shared.items():
+            value = self._shared_value(name, MISSING)
+            _put(self._notebook, name, before)
+            if value is not MISSING and self._is_new(name, value):
+                self.names[name] = value
+        self._shared = {}
+
+    def _shared_value(self, name: str, *otherwise: Any) -> Any:
+        homes = [self.names, *(each.names for each in list(_namespaces) if each.is_closed), self._notebook]
+        for home in homes:
+            value = dict.get(home, name, MISSING)
+            if value is not MISSING:
+                return value
+        if otherwise:
+            return otherwise[0]
+        return vars(builtins)[name]
 
     def written(self, names: frozenset[str], only: Container[str] | None = None) -> dict[str, Any]:
         """What the cell has bound: those of `names` that hold something, and what was bound in other ways.
@@ -140,8 +191,19 @@ class CellNamespace:
         What stays inside stays, because only here it can be found; the inputs are let go of.
         """
         self._given.clear()
+        self.is_closed = True
         for name in [name for name in self.names if not name.startswith("_") and name not in self._inside]:
             del self.names[name]
+
+
+_namespaces: WeakSet[CellNamespace] = WeakSet()
+
+
+def _put(names: dict[str, Any], name: str, value: Any) -> None:
+    if value is MISSING:
+        names.pop(name, None)
+    else:
+        names[name] = value
 
 
 class _Through(dict[str, Any]):

@@ -36,7 +36,8 @@ class Analysis:
     """Names from before it whose objects it changes in place."""
     flags: frozenset[str] = _NONE
     """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
-    "history", "ipython", "run" (``%run``), "settings" (of a library, which it changes), "star-import"."""
+    "history", "ipython", "module" (it changes one), "run" (``%run``), "settings" (of a library, which it changes),
+    "star-import"."""
     awaits: bool = False
     """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE
@@ -61,6 +62,8 @@ class Analysis:
     """Written name -> other names (written here, or from before) whose object it may share or be a part of."""
     holds: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
     """Name -> other names whose objects it may hold, as a list holds its items."""
+    gains: Mapping[str, tuple[Definition, ...]] = field(default_factory=dict)
+    """Name from before -> functions and classes of this cell that its object holds from now on."""
     made_by: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
     """Written name -> functions, classes and methods (``"x.add"``) of other cells whose call gave its object."""
     holds_made: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NO_MAP)
@@ -135,6 +138,11 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module, 
         mutates_parts=frozenset(facts.mutates_parts & facts.mutates & reads),
         builtins=frozenset(builtin_reads),
         definitions={name: _sorted(carries) for name in known if (carries := end.values[name].carries)},
+        gains={
+            name: _sorted(value.carries)
+            for name, value in end.values.items()
+            if value.carries and is_global(name) and name not in writes
+        },
         imports={name: path for name in known if (path := end.values[name].path)},
         aliases={name: shared for name, shared in _sharing(end, attribute="roots").items() if name in writes},
         holds=_sharing(end, attribute="holds"),

@@ -84,8 +84,7 @@ class CallVisitor(ExpressionVisitor):
             self.facts.changes.discard(effects.LOG_RECORDS)
         self.facts.looks.update(effect.looks)
         if effect.configures:
-            self.mutate(function)
-            self.facts.flags.add("settings")
+            self.configure(function, "module" if "modules" in effect.changes else "settings")
         if not function.path and isinstance(node.func, ast.Attribute) and node.func.attr == "open":
             (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
         if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS:
@@ -103,11 +102,14 @@ class CallVisitor(ExpressionVisitor):
         for slot in effect.arguments:
             if slot in arguments:
                 self.mutate(arguments[slot])
+        if effect.keeps_arguments:
+            for value in arguments.values():
+                self.remember(receiver, value)
         if effect.calls and 0 in arguments:
             others = [value for slot, value in arguments.items() if slot != 0] or [receiver]
             self._call_back(arguments[0], {place: value.part() for place, value in enumerate(others)})
         if effect.reads_file is not None:
-            writes = function.path.endswith(".open") and _opens_for_writing(node, 1)
+            writes = effect.opens and _opens_for_writing(node, effect.reads_file + 1)
             (self.facts.changes if writes else self.facts.looks).update(_files(node, effect.reads_file))
         if effect.writes_file is not None:
             self.facts.changes.update(_files(node, effect.writes_file))
@@ -195,11 +197,13 @@ class CallVisitor(ExpressionVisitor):
                 self.mutate(receiver, deep=True)
             for part in definition.methods:
                 if part.name == method:
-                    result = result | self._pass_arguments(part, arguments, skip=True)
+                    result = result | self._pass_arguments(part, arguments, skip=True, receiver=receiver)
         if not function.path:
             owners = {root for root in receiver.roots if is_global(root)}
             owners.update(maker.partition(".")[0] for maker in receiver.made_by if "." in maker)
             self.facts.method_calls.update((owner, method) for owner in owners)
+            for owner in owners:
+                self._pass_on(f"{owner}.{method}", arguments)
             result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners))
         return result
 
@@ -224,13 +228,19 @@ class CallVisitor(ExpressionVisitor):
                 self._give(argument.function, argument.slot, self.load_global(argument.name))
         self._running.discard(id(definition))
 
-    def _pass_arguments(self, definition: Definition, arguments: Arguments, *, skip: bool) -> Value:
+    def _pass_arguments(
+        self, definition: Definition, arguments: Arguments, *, skip: bool, receiver: Value = NOTHING
+    ) -> Value:
         """What the function does to its parameters happens to the arguments; the result may be one of them."""
         result = NOTHING
+        given = {"*": arguments["*"]} if "*" in arguments else {}
+        if skip and definition.parameters:
+            given[definition.parameters[0]] = receiver
         for slot, value in arguments.items():
             parameter = definition.parameter_at(slot + 1 if skip and isinstance(slot, int) else slot)
             if not parameter or value is NOTHING:
                 continue
+            given[parameter] = value
             if parameter in definition.mutates_parameters:
                 self.mutate(value)
             if parameter in definition.returns_parameters:
@@ -238,6 +248,11 @@ class CallVisitor(ExpressionVisitor):
             for passed in definition.arguments:
                 if passed.is_parameter and passed.name == parameter:
                     self._give(passed.function, passed.slot, value)
+        for owner, parameter in definition.stores:
+            if parameter in given:
+                self.remember(
+                    self.load_global(owner) if is_global(owner) else given.get(owner[1:], NOTHING), given[parameter]
+                )
         return result
 
     def _call_back(self, function: Value, arguments: Arguments) -> None:
@@ -264,7 +279,10 @@ class CallVisitor(ExpressionVisitor):
                 self._pass_arguments(part, {slot: value}, skip=definition.kind == "class")
         if function not in self.state.definite:
             for root in value.roots | value.holds:
-                if not root.startswith("new:"):
+                if root.startswith("new:"):
+                    named = (key for key, each in self.state.values.items() if root in each.roots and is_global(key))
+                    self.facts.arguments.update(Argument(function=function, slot=slot, name=name) for name in named)
+                else:
                     own = not is_global(root)
                     name = root.partition(":")[2] if own else root
                     self.facts.arguments.add(Argument(function=function, slot=slot, name=name, is_parameter=own))
@@ -272,9 +290,10 @@ class CallVisitor(ExpressionVisitor):
 
 
 def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:
-    result = Value(carries=frozenset((ITERATOR,))) if effect.iterates else NOTHING
+    carries = (*effect.carries, ITERATOR) if effect.iterates else effect.carries
+    result = Value(carries=frozenset(carries)) if carries else NOTHING
     if effect.returns_receiver:
-        result = receiver if effect.receiver else receiver.part()
+        result = result | (receiver if effect.receiver else receiver.part())
     for slot in effect.returns:
         result = result | arguments.get(slot, NOTHING).part()
     if effect.holds_arguments:

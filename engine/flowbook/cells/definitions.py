@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flowbook.cells.scopes import is_global
+
 __all__ = [
+    "ARTIST",
     "BOUND_MUTATOR",
     "BOUND_WRITER",
     "CONSTRUCTORS",
+    "DRAWS_NUMBERS",
     "ITERATOR",
+    "LOGGER",
     "Argument",
     "Definition",
     "merged",
@@ -34,6 +39,11 @@ class Argument:
     is_parameter: bool = False
     """``name`` is a parameter of the function that makes the call."""
 
+    def place_in(self, definition: Definition) -> int | str:
+        """Where it arrives in the definition of the function, or in the constructor of the class: after ``self``."""
+        is_after = isinstance(self.slot, int) and (definition.kind == "class" or "." in self.function)
+        return int(self.slot) + 1 if is_after else self.slot
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
@@ -56,6 +66,9 @@ class Definition:
     """Parameters that its result may be, be a view of, or hold."""
     arguments: frozenset[Argument] = frozenset()
     """What it passes on to functions that are known only when it is called."""
+    stores: frozenset[tuple[str, str]] = frozenset()
+    """``(owner, parameter)``: the owner holds the argument from then on. It is a global name, or ``":name"`` for the
+    parameter ``name``; ``"*"`` is a parameter of a function inside, as a decorator with arguments returns it."""
     method_calls: frozenset[tuple[str, str]] = frozenset()
     """``(global name, method)`` that it calls."""
     changes: frozenset[str] = _NONE
@@ -112,6 +125,15 @@ class Definition:
 ITERATOR = Definition(name="<iterator>", moves_on=True, iterates=True)
 """An iterator that is not made by code of the user."""
 
+ARTIST = Definition(name="<artist>", changes=frozenset({"pyplot"}))
+"""A figure, its axes and what is drawn on them: whatever they are called, the current figure may show it."""
+
+DRAWS_NUMBERS = Definition(name="<draws numbers>", changes=frozenset({"numpy.random"}))
+"""What takes its random numbers from NumPy's global state when it is used, as a model without ``random_state``."""
+
+LOGGER = Definition(name="<logger>", looks=frozenset({"logging"}))
+"""A logger: whoever asks for it by its name may have changed it."""
+
 BOUND_MUTATOR = Definition(name="<bound method>", moves_on=True)
 """A method that changes its object, kept in a variable or passed on: ``add = items.append``."""
 
@@ -136,6 +158,7 @@ def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]
         name=name,
         kind="class",
         **together,
+        stores=frozenset(each for method in everything for each in method.stores if is_global(each[0])),
         mutating_methods=mutating,
         keeps_state="__next__" in mutating,
         iterates="__next__" in mutating,

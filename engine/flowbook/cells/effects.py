@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from flowbook.cells.definitions import ARTIST, DRAWS_NUMBERS, LOGGER, Definition
+
 __all__ = [
     "AXES_NAMES",
     "CONSTRUCTS",
@@ -58,6 +60,10 @@ class Effect:
     """It changes the module that it belongs to, for everyone, so that later cells may compute something else."""
     starts: bool = False
     """What it makes goes on by itself when the cell has ended, unless it is awaited there and then."""
+    carries: tuple[Definition, ...] = ()
+    """What happens whenever the result is used."""
+    keeps_arguments: bool = False
+    """Its receiver, too, holds the arguments."""
     linked: bool = False
     """The result can be unpacked to objects that change with each other (a figure and its axes)."""
     writes_handle: bool = False
@@ -65,6 +71,8 @@ class Effect:
     reads_file: int | None = None
     """The argument that is the path of a file that is read."""
     writes_file: int | None = None
+    opens: bool = False
+    """The argument behind the path says whether the file is written."""
 
 
 NO_EFFECT = Effect()
@@ -111,7 +119,7 @@ _MUTATING = frozenset(
     "chisquare geometric standard_exponential standard_gamma standard_t dirichlet multinomial bytes rand setstate "
     "setState "
     # pandas and friends
-    "isetitem "
+    "get_chunk isetitem "
     # matplotlib artists
     "add_artist add_axes add_collection add_gridspec add_line add_patch add_subplot add_table annotate axhline axhspan "
     "axvline axvspan bar_label colorbar delaxes fill_between fill_betweenx grid imshow invert_xaxis invert_yaxis "
@@ -120,6 +128,9 @@ _MUTATING = frozenset(
     "set_prop_cycle set_size_inches sharex sharey subplots_adjust suptitle supxlabel supylabel tick_params "
     "ticklabel_format tight_layout twinx twiny update_layout update_traces update_xaxes update_yaxes add_trace "
     "add_hline add_vline add_shape add_annotation add_layer add_to "
+    # parsers of configurations, stacks of context managers, context variables and events, executors
+    "read_dict read_file read_string remove_option remove_section set callback enter_context pop_all push "
+    "shutdown terminate "
     # functools.lru_cache: what it says depends on the calls so far
     "cache_info cache_clear "
     # logging, arguments, configuration
@@ -149,6 +160,7 @@ _MUTATING_IF_DISCARDED = frozenset(
     "register "
     "connect load share_memory freeze unfreeze reset reset_states set_seed add_edge add_edges_from add_node "
     "add_nodes_from add_weighted_edges_from remove_edge remove_node remove_nodes_from remove_edges_from add_cols "
+    "format hide highlight_between highlight_max highlight_min highlight_null background_gradient text_gradient "
     "dispatch assign_add assign_sub assign next read register_forward_hook start stop join cancel".split()
 )
 """``seen.add(x)`` as a statement changes ``seen``; ``c = a.add(b)`` makes a new object."""
@@ -166,6 +178,9 @@ _PART_OR_SELF = frozenset(
 
 _WITH_DEFAULT = frozenset({"get", "pop", "setdefault"})
 """Methods whose result may be their second argument."""
+
+_BEGINS = frozenset("apply_async map_async starmap_async submit".split())
+"""Methods of executors and pools, whose result is a future: when that is waited for, what was submitted has run."""
 
 _CALLERS = frozenset("agg aggregate apply applymap imap map pipe starmap submit transform".split())
 """Methods that call the function they are given."""
@@ -239,8 +254,8 @@ def of_method(
     if name in _DRAWS_ON_CURRENT:
         # Axes take the data as positional arguments, and a table the names of its columns as keywords.
         if receiver_name.startswith(AXES_NAMES) or positional > 1:
-            return Effect(receiver=True, changes=("pyplot",))
-        return Effect(arguments=("ax",), changes=("pyplot",))
+            return Effect(receiver=True, changes=("pyplot",), carries=(ARTIST,))
+        return Effect(arguments=("ax",), changes=("pyplot",), carries=(ARTIST,))
     if name == "shuffle":
         return Effect(receiver=True, arguments=(0,))
     if name == "sample" and "random_state" not in keywords:
@@ -250,7 +265,7 @@ def of_method(
     if name == "get" and not positional and keywords <= _OF_A_QUEUE:
         return Effect(receiver=True, returns_receiver=True)  # not that of a dict, which is given a key
     if name in _MUTATING and receiver_name.startswith(AXES_NAMES):
-        return Effect(receiver=True, changes=("pyplot",), returns_receiver=name in _PART_OR_SELF)
+        return Effect(receiver=True, changes=("pyplot",), returns_receiver=name in _PART_OR_SELF, carries=(ARTIST,))
     return _of_method(name, discarded, "inplace" in keywords, "out" in keywords)
 
 
@@ -277,13 +292,16 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
         returns_receiver=same,
         arguments=("out",) if out else (),
         returns=(1,) if name in _WITH_DEFAULT else (),
-        calls=name in _CALLERS,
+        calls=name in _CALLERS or name in _BEGINS,
+        holds_arguments=name in _BEGINS,
+        keeps_arguments=name in _BEGINS,
         writes_handle=name in _HANDLE_WRITERS,
         changes=("logging",) if name in _LOG_SETUP else (),
     )
 
 
 _FIRST = Effect(arguments=(0,))
+_ITERATES_OVER = Effect(holds_arguments=True, returns=(0, 1), iterates=True)
 _FUNCTIONS: dict[str, Effect] = {
     "builtins.next": Effect(arguments=(0,), returns=(0,)),
     "builtins.anext": _FIRST,
@@ -302,15 +320,29 @@ _FUNCTIONS: dict[str, Effect] = {
     "builtins.max": Effect(returns=(0, 1, 2)),
     **dict.fromkeys(
         ("builtins.list", "builtins.tuple", "builtins.dict", "builtins.set", "builtins.sorted", "collections.deque",
-         "copy.copy", "functools.partial", "itertools.cycle", "itertools.chain"),
+         "copy.copy", "functools.partial"),
         Effect(holds_arguments=True),
     ),
+    "sklearn.base.clone": Effect(holds_arguments=True),
+    **{f"itertools.{name}": _ITERATES_OVER for name in
+       ("accumulate", "batched", "chain", "chain.from_iterable", "combinations", "combinations_with_replacement",
+        "compress", "cycle", "dropwhile", "filterfalse", "groupby", "islice", "pairwise", "permutations", "product",
+        "starmap", "takewhile", "zip_longest", "count", "repeat")},
+    **dict.fromkeys(("csv.DictReader", "csv.reader"), _ITERATES_OVER),
+    **dict.fromkeys(("csv.DictWriter",), Effect(holds_arguments=True)),
+    "re.finditer": Effect(iterates=True),
+    "glob.iglob": Effect(looks=("files:?",), iterates=True),
     "functools.reduce": Effect(calls=True),
     "dataclasses.replace": Effect(returns=(0,)),
     **{f"networkx.{name}": _FIRST for name in
        ("set_node_attributes", "set_edge_attributes", "add_path", "add_cycle", "add_star", "freeze")},
-    "builtins.open": Effect(reads_file=0),
-    "io.open": Effect(reads_file=0),
+    **{f"{module}.open": Effect(reads_file=0, opens=True, iterates=True) for module in
+       ("builtins", "io", "codecs", "gzip", "bz2", "lzma", "tarfile")},
+    **dict.fromkeys(("zipfile.ZipFile", "tarfile.TarFile", "h5py.File", "gzip.GzipFile"),
+                    Effect(reads_file=0, opens=True)),
+    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap", "shelve.open", "dbm.open", "sqlite3.connect",
+                     "pandas.HDFStore", "netCDF4.Dataset"), Effect(writes_file=0)),
+    "os.open": Effect(changes=("files:?",)),
     "builtins.input": Effect(changes=("stdin",)),
     "random.shuffle": Effect(arguments=(0,), changes=("random",)),
     "numpy.random.shuffle": Effect(arguments=(0,), changes=("numpy.random",)),
@@ -352,11 +384,12 @@ _FUNCTIONS: dict[str, Effect] = {
     **{f"os.{name}": Effect(changes=("files:?",)) for name in
        ("remove", "unlink", "rename", "replace", "makedirs", "mkdir", "rmdir", "removedirs", "symlink", "system",
         "popen", "truncate")},
-    **{f"os.{name}": Effect(looks=("files:?",)) for name in ("listdir", "scandir", "walk", "stat")},
+    **{f"os.{name}": Effect(looks=("files:?",)) for name in ("listdir", "stat")},
+    **{f"os.{name}": Effect(looks=("files:?",), iterates=True) for name in ("scandir", "walk")},
     **{f"os.path.{name}": Effect(reads_file=0) for name in ("exists", "isfile", "isdir", "getsize", "getmtime")},
     "glob.glob": Effect(looks=("files:?",)),
     "dotenv.load_dotenv": Effect(changes=("environ",)),
-    "importlib.reload": Effect(changes=("modules",), arguments=(0,)),
+    "importlib.reload": Effect(changes=("modules",), arguments=(0,), configures=True),
     "importlib.import_module": Effect(changes=("modules",)),
     "locale.setlocale": Effect(changes=("locale",)),
     "warnings.filterwarnings": Effect(changes=("warnings",)),
@@ -375,12 +408,17 @@ _FUNCTIONS: dict[str, Effect] = {
     "logging.StreamHandler": Effect(changes=("logging", LOG_RECORDS), holds_arguments=True),
     "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS)),
     "sys.setrecursionlimit": Effect(changes=("interpreter",), configures=True),
+    "logging.getLogger": Effect(carries=(LOGGER,)),
     "logging.disable": Effect(changes=("logging",)),
     **{f"logging.{name}": Effect(looks=("logging",)) for name in sorted(_LOGGERS)},
     "decimal.getcontext": Effect(changes=("decimal",), configures=True),
     "decimal.setcontext": Effect(changes=("decimal",), configures=True),
-    "matplotlib.pyplot.subplots": Effect(changes=("pyplot",), linked=True),
-    "matplotlib.pyplot.subplot_mosaic": Effect(changes=("pyplot",), linked=True),
+    **{f"{module}.{name}": Effect(changes=("pyplot",), writes_file=0) for module in ("matplotlib.pyplot", "pylab")
+       for name in ("savefig", "imsave")},
+    **{f"{module}.imread": Effect(reads_file=0) for module in ("matplotlib.pyplot", "pylab", "matplotlib.image")},
+    "matplotlib.image.imsave": Effect(writes_file=0),
+    "matplotlib.pyplot.subplots": Effect(changes=("pyplot",), linked=True, carries=(ARTIST,)),
+    "matplotlib.pyplot.subplot_mosaic": Effect(changes=("pyplot",), linked=True, carries=(ARTIST,)),
     "builtins.print": Effect(writes_handle=True),
     "csv.writer": Effect(holds_arguments=True),
     "torch.manual_seed": Effect(changes=("torch.random",)),
@@ -398,10 +436,9 @@ _FUNCTIONS: dict[str, Effect] = {
 _PREFIXES: tuple[tuple[str, Effect], ...] = (
     ("random.", Effect(changes=("random",))),
     ("numpy.random.", Effect(changes=("numpy.random",))),
-    ("matplotlib.pyplot.", Effect(changes=("pyplot",))),
-    ("matplotlib.", Effect(changes=("pyplot",))),
-    ("pylab.", Effect(changes=("pyplot",))),
-    ("seaborn.", Effect(changes=("pyplot",), arguments=("ax",))),
+    ("matplotlib.", Effect(changes=("pyplot",), carries=(ARTIST,))),
+    ("pylab.", Effect(changes=("pyplot",), carries=(ARTIST,))),
+    ("seaborn.", Effect(changes=("pyplot",), arguments=("ax",), carries=(ARTIST,))),
     ("sys.path.", Effect(changes=("sys.path",))),
     ("sys.modules.", Effect(changes=("modules",))),
     ("os.environ.", Effect(changes=("environ",))),
@@ -428,9 +465,18 @@ _RANDOM_UNLESS_SEEDED = frozenset(
     "ExtraTreesClassifier ExtraTreesRegressor KMeans MiniBatchKMeans MLPClassifier MLPRegressor SGDClassifier "
     "SGDRegressor DecisionTreeClassifier DecisionTreeRegressor GradientBoostingClassifier GradientBoostingRegressor "
     "RandomizedSearchCV TSNE GaussianMixture IsolationForest make_classification make_blobs make_regression make_moons "
-    "make_circles resample rvs permutation_importance shuffle sample".split()
+    "make_circles resample rvs permutation_importance shuffle sample KFold StratifiedKFold RepeatedKFold "
+    "RepeatedStratifiedKFold GroupShuffleSplit AdaBoostClassifier AdaBoostRegressor BaggingClassifier BaggingRegressor "
+    "ExtraTreeClassifier ExtraTreeRegressor HistGradientBoostingClassifier HistGradientBoostingRegressor LinearSVC "
+    "Perceptron PassiveAggressiveClassifier PassiveAggressiveRegressor RANSACRegressor BisectingKMeans FastICA "
+    "FactorAnalysis LatentDirichletAllocation NMF TruncatedSVD SpectralClustering SpectralEmbedding MDS "
+    "BayesianGaussianMixture QuantileTransformer RandomTreesEmbedding RBFSampler Nystroem GaussianRandomProjection "
+    "SparseRandomProjection BernoulliRBM DummyClassifier".split()
 )
 """scikit-learn's and pandas' names that draw from NumPy's global state when no ``random_state`` is given."""
+
+
+_RANDOM_IF_SHUFFLED = frozenset({"KFold", "StratifiedKFold"})
 
 
 def of_function(path: str, keywords: frozenset[str]) -> Effect:
@@ -440,8 +486,12 @@ def of_function(path: str, keywords: frozenset[str]) -> Effect:
     """
     name = path.rpartition(".")[2]
     if name in _RANDOM_UNLESS_SEEDED and path not in _FUNCTIONS and not path.startswith(("random.", "numpy.random.")):
-        seeded = "random_state" in keywords
-        return NO_EFFECT if seeded else Effect(changes=("numpy.random",))
+        if "random_state" in keywords or (name in _RANDOM_IF_SHUFFLED and "shuffle" not in keywords):
+            return CONSTRUCTS if name[:1].isupper() else NO_EFFECT
+        carries = (DRAWS_NUMBERS,) if name[:1].isupper() else ()
+        return Effect(changes=("numpy.random",), holds_arguments=bool(carries), carries=carries)
+    if path.startswith("pandas.read_") and keywords & {"chunksize", "iterator"}:
+        return Effect(reads_file=0, iterates=True)
     return _of_function(path, "ax" in keywords, "out" in keywords)
 
 

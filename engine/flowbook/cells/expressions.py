@@ -182,6 +182,11 @@ class ExpressionVisitor:
         if deep:
             self.facts.mutates |= value.holds
 
+    def configure(self, value: Value, flag: str) -> None:
+        """What is imported is changed for everyone, and nobody knows who has imported what from it."""
+        self.mutate(value)
+        self.facts.flags.add(flag)
+
     # Values
 
     def visit(self, node: ast.expr) -> Value:

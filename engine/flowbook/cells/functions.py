@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from flowbook.cells.calls import CallVisitor
 from flowbook.cells.definitions import Definition, merged
@@ -25,7 +27,7 @@ class FunctionVisitor(CallVisitor):
     # Statements
 
     def do_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        decorators = self._decorators(statement)
+        decorators, registries = self._decorators(statement)
         defaults = self._defaults(statement.args)
         outside = self._enter_type_parameters(statement)
         for annotation in _annotations(statement):
@@ -39,43 +41,70 @@ class FunctionVisitor(CallVisitor):
         self.bind(
             statement.name, self._function(definition, statement.args, defaults) | Value(carries=decorators.carries)
         )
+        self._register(statement.name, decorators, registries)
 
     do_AsyncFunctionDef = do_FunctionDef
 
     def do_ClassDef(self, statement: ast.ClassDef) -> None:
-        self._decorators(statement)
+        decorators, registries = self._decorators(statement)
         outside = self._enter_type_parameters(statement)
         bases = NOTHING
         for base in statement.bases:
             bases = bases | self.visit(base)
         for keyword in statement.keywords:
             self.visit(keyword.value)
-        methods = self._class_body(statement)
+        methods, kept = self._class_body(statement)
+        methods += [method for each in kept.carries if each.kind == "class" for method in each.methods]
         self.scope = outside
         definition = merged(statement.name, methods, [base for base in bases.carries if base.kind == "class"])
         inherited = definition.bases | _of_other_cells(bases)
-        definition = replace(definition, bases=inherited, reads=definition.reads | inherited)
+        makers = {maker for maker in kept.made_by if "." not in maker}
+        definition = replace(definition, bases=inherited, reads=definition.reads | inherited | makers)
         self.bind(statement.name, self._carrying(definition))
+        self._register(statement.name, decorators, registries)
 
-    def _decorators(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Value:
-        """Apply the decorators; what they may run again when the function is called."""
-        value = NOTHING
+    def _decorators(self, statement: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> tuple[Value, Value]:
+        """Apply the decorators; what they may run again when the function is called, and whose methods they are."""
+        value, registries = NOTHING, NOTHING
         for decorator in statement.decorator_list:
             used = self.use(decorator)
             called = self.visit(decorator.func) if isinstance(decorator, ast.Call) else NOTHING
             value = value | used | called if not (used.path or called.path) else value
-        return value
+            inner = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(inner, ast.Attribute):  # ``@handlers.register``: it is told of the function
+                owner = self.visit(inner.value)
+                if not owner.path:
+                    self.mutate(owner)
+                    registries = registries | owner
+        return value, registries
 
-    def _class_body(self, statement: ast.ClassDef) -> list[Definition]:
-        """Run the body, in a scope that its methods do not see; the definitions that it makes."""
+    def _register(self, name: str, decorators: Value, registries: Value) -> None:
+        """What the decorators do with the function or class that is now bound to its name."""
+        if self.state is None:
+            return
+        new = self.load(name)
+        for definition in decorators.carries:
+            for part in definition.parts_for_call():
+                self._pass_arguments(part, {0: new, "*": new}, skip=definition.kind == "class")
+        for decorator in filter(is_global, decorators.roots):
+            self._pass_on(decorator, {0: new, "*": new})
+        self.remember(registries, new)
+
+    def _class_body(self, statement: ast.ClassDef) -> tuple[list[Definition], Value]:
+        """Run the body, in a scope that its methods do not see; the definitions that it makes, and what it keeps.
+
+        What a body keeps may be a descriptor, whose methods run when the attribute is used.
+        """
         outside, was_function, first = self.scope, self.is_function, len(self.facts.definitions)
         self.scope = outside.inside(ScopeKind.CLASS, statement.body, class_name=statement.name)
         self.is_function = False
         self.block(statement.body)
+        values = self.state.values.items() if self.state else ()
+        kept = reduce(or_, (value for key, value in values if key.startswith(self.scope.prefix)), NOTHING)
         self.scope, self.is_function = outside, was_function
         methods = self.facts.definitions[first:]
         del self.facts.definitions[first:]
-        return methods
+        return methods, kept
 
     def do_TypeAlias(self, statement: ast.AST) -> None:
         """``type X = …`` (PEP 695): evaluated when it is asked for."""
@@ -197,6 +226,7 @@ class FunctionVisitor(CallVisitor):
             mutates_parameters=frozenset(own[key] for key in facts.mutates if key in own),
             returns_parameters=frozenset(own[key] for key in facts.returned if key in own),
             arguments=frozenset(facts.arguments),
+            stores=_stores(end, own, facts.definitions),
             method_calls=frozenset(facts.method_calls),
             changes=frozenset(facts.changes),
             looks=frozenset(facts.looks),
@@ -208,6 +238,16 @@ class FunctionVisitor(CallVisitor):
             or facts.gives_closure
             or (facts.gives_code and not all(map(is_global, facts.mutates))),
         )
+
+
+def _stores(end: State, own: Mapping[str, str], inner: Iterable[Definition]) -> frozenset[tuple[str, str]]:
+    """What a body has stored of its parameters (`own`: key -> name), in globals or in other parameters."""
+    found = {(name, "*") for definition in inner for name, _ in definition.stores if is_global(name)}
+    for key, value in end.values.items():
+        owner = key if is_global(key) else f":{own[key]}" if key in own else ""
+        if owner:
+            found.update((owner, own[held]) for held in value.holds if held in own and held != key)
+    return frozenset(found)
 
 
 def _of_other_cells(value: Value) -> frozenset[str]:

@@ -72,6 +72,8 @@ class Node:
     """Those of ``inputs`` whose objects, or what they hold, it changes in place: itself, or by a helper or an alias."""
     helpers: tuple[tuple[str, str], ...] = ()
     """``(name, id of the cell that defines it)`` of the functions and classes that it uses, transitively."""
+    late_binds: frozenset[str] = frozenset()
+    """Names that code of other cells may bind when it uses that (``global n``)."""
     flags: frozenset[str] = frozenset()
     """Why it keeps its place: its own flags and those of the helpers it uses."""
     uses_loop: bool = False

@@ -78,6 +78,8 @@ class StatementVisitor(FunctionVisitor):
         resource = effects.resource_of_attribute(path) or effects.resource_of_attribute(owner.path)
         if resource:
             self.facts.changes.add(resource)
+        elif attribute and owner.path:
+            self.configure(owner, "module")
         self.remember(owner, stored)
 
     def do_AugAssign(self, statement: ast.AugAssign) -> None:

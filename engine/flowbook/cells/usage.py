@@ -98,11 +98,8 @@ def _changes_argument(argument: Argument, definitions: Definitions, seen: set[tu
         return False
     seen.add((argument.function, argument.slot))
     for definition in definitions(argument.function):
-        slot = argument.slot
-        if definition.kind == "class" and isinstance(slot, int):
-            slot += 1  # after self
         for part in definition.parts_for_call():
-            parameter = part.parameter_at(slot)
+            parameter = part.parameter_at(argument.place_in(definition))
             if parameter in part.mutates_parameters:
                 return True
             passed_on = (each for each in part.arguments if each.is_parameter and each.name == parameter)

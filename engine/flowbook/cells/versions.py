@@ -10,13 +10,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
-from flowbook.cells.definitions import Definition, seen_outside
+from flowbook.cells.definitions import Argument, Definition, seen_outside
 from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
+from flowbook.cells.scopes import is_global
 from flowbook.cells.usage import Usage, usage_of
 
 __all__ = ["VersionTracker"]
@@ -87,7 +89,7 @@ class VersionTracker:
         return dict(self.nodes), self._edges(), final
 
     def _track_cell(self, cell: Cell) -> None:
-        usage = usage_of(cell.analysis, lambda name: self.bindings.get(name, _UNKNOWN).definitions)
+        usage = usage_of(cell.analysis, self._definitions)
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
@@ -103,6 +105,7 @@ class VersionTracker:
             inputs={name: next(iter(self._versions(name)), None) for name in sorted(reads)},
             alternatives={name: older for name in sorted(reads) if (older := self._older(name))},
             helpers=tuple(sorted(helpers)),
+            late_binds=frozenset(usage.writes),
             flags=frozenset(usage.flags),
             uses_loop=cell.analysis.awaits or EVENT_LOOP in usage.looks,
         )
@@ -117,6 +120,12 @@ class VersionTracker:
         self._touch(cell.analysis, usage)
         self._keep_place(usage.flags)
         self._bind(cell, usage)
+
+    def _definitions(self, name: str) -> frozenset[Definition]:
+        """What a name, or the method ``"x.add"`` of an object, may run."""
+        owner, _, method = name.partition(".")
+        known = self.bindings.get(owner, _UNKNOWN).definitions
+        return frozenset(each for one in known for each in one.methods if each.name == method) if method else known
 
     def _is_input(self, name: str, cell: Cell, helper: str) -> bool:
         if name in self.bindings:
@@ -188,8 +197,7 @@ class VersionTracker:
             usage.looks.add("cwd")
         if any(path.partition(".")[0] not in sys.stdlib_module_names for path in analysis.imports.values()):
             usage.looks |= {"environ", "sys.path"}
-        modules = {path.replace(".", "/") for path in analysis.imports.values()}
-        usage.looks |= set(filter(self.resources.is_known, (f"files:{module}.py" for module in modules)))
+        usage.looks |= set(filter(self.resources.is_known, map("files:{}".format, _sources(analysis.imports.values()))))
         if "logging" in usage.looks and self.resources.is_known(LOG_RECORDS):
             usage.changes |= {"logging", "files:?"}
         for resource in sorted(usage.changes):
@@ -229,8 +237,11 @@ class VersionTracker:
             new[name] = _either(new[name], self.bindings[name])
         for name in analysis.deletes:
             self.bindings.pop(name, None)
-        self._hold(analysis, own)
+        stored = self._stored(analysis)
+        before = {name: self.bindings[name] for name in analysis.reads & self.bindings.keys() & new.keys()}
         self.bindings.update(new)
+        for name, others in stored.items():
+            self._hold(name, others, before, analysis)
 
     def _binding(self, name: str, analysis: Analysis, own: Mapping[str, TrackedObject]) -> Binding:
         shared = analysis.aliases.get(name, frozenset())
@@ -267,16 +278,20 @@ class VersionTracker:
     ) -> tuple[set[TrackedObject], set[TrackedObject], set[Definition]]:
         """What the call of a function, class or method of other cells may give: objects, what they hold, and code."""
         owner, _, method = maker.partition(".")
-        made = self.bindings.get(owner, _UNKNOWN).definitions
-        if method:
-            made = frozenset(part for each in made for part in each.methods if part.name == method)
+        made = self._definitions(maker)
         names = {name for each in made for name in each.returns}
         names |= {owner for each in made if each.gives_itself}
         if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
             names.add(owner)
         for argument in analysis.arguments:
-            if argument.function == maker and any(
-                part.parameter_at(argument.slot) in part.returns_parameters for part in made if part.kind != "class"
+            if (
+                argument.function == maker
+                and argument.name in analysis.reads
+                and any(
+                    part.parameter_at(argument.place_in(part)) in part.returns_parameters
+                    for part in made
+                    if part.kind != "class"
+                )
             ):
                 names.add(argument.name)
         known = [self.bindings[name] for name in names & self.bindings.keys()]
@@ -297,14 +312,45 @@ class VersionTracker:
                 objects |= self.bindings[name].objects
         return objects
 
-    def _hold(self, analysis: Analysis, own: Mapping[str, TrackedObject]) -> None:
-        """Names from before that hold more than they did (``cache["x"] = df``)."""
-        for name in (analysis.holds.keys() | analysis.holds_made.keys()) - analysis.writes:
-            if name in self.bindings:
-                old = self.bindings[name]
-                given, code = self._inside(name, analysis)
-                held = old.held.union(self._objects(analysis.holds.get(name, ()), own, analysis), given)
-                self.bindings[name] = Binding(old.makers, old.objects, held, old.definitions | code)
+    def _stored(self, analysis: Analysis) -> dict[str, set[str]]:
+        """Names that hold more than they did (``cache["x"] = df``), and of which names the objects are."""
+        stored = {name: set(analysis.holds.get(name, ())) for name in analysis.holds.keys() - analysis.writes}
+        stored |= {name: stored.get(name, set()) for name in analysis.gains}
+        stored |= {name: stored.get(name, set()) for name in analysis.holds_made.keys() - analysis.writes}
+        for argument in analysis.arguments:
+            for definition in self._definitions(argument.function):
+                for part in definition.parts_for_call():
+                    given = {part.parameter_at(argument.place_in(definition)), argument.slot}
+                    for owner, parameter in part.stores:
+                        if parameter in given:
+                            for name in self._owners(owner, part, argument, analysis):
+                                stored.setdefault(name, set()).add(argument.name)
+        return stored
+
+    def _owners(self, owner: str, part: Definition, argument: Argument, analysis: Analysis) -> Iterator[str]:
+        """The names that an owner of `Definition.stores` stands for in a call."""
+        if is_global(owner):
+            yield owner
+        elif "." in argument.function and owner[1:] == part.parameters[0]:
+            yield argument.function.partition(".")[0]
+        else:
+            for other in analysis.arguments:
+                if other.function == argument.function and part.parameter_at(other.place_in(part)) == owner[1:]:
+                    yield other.name
+
+    def _hold(self, name: str, others: Iterable[str], before: Mapping[str, Binding], analysis: Analysis) -> None:
+        """The object of a name holds those of others from now on."""
+        if name not in self.bindings:
+            return
+        old = self.bindings[name]
+        given, code = self._inside(name, analysis)
+        known = [each for other in others for each in (self.bindings.get(other), before.get(other)) if each is not None]
+        self.bindings[name] = Binding(
+            old.makers,
+            old.objects,
+            old.held.union(given, *(each.objects for each in known)),
+            old.definitions.union(code, analysis.gains.get(name, ()), *(each.definitions for each in known)),
+        )
 
     # Edges
 
@@ -345,6 +391,14 @@ def _visible_definitions(cell: Cell) -> Mapping[str, tuple[Definition, ...]]:
         return definitions
     inside = {name: definitions.get(name, ()) for name in cell.analysis.private}
     return {name: tuple(seen_outside(each, inside) for each in found) for name, found in definitions.items()}
+
+
+def _sources(imported: Iterable[str]) -> Iterator[str]:
+    """The files that what is imported by these paths may come from: ``a.b`` from ``a.py``, too."""
+    for path in imported:
+        for module in accumulate(path.split("."), "{}/{}".format):
+            yield f"{module}.py"
+            yield f"{module}/__init__.py"
 
 
 def _outside() -> Binding:

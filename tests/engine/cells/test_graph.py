@@ -317,6 +317,30 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         {"c": "ab", "d": "c"},
     ),
     "options of a module": (["import pandas as pd", "pd.set_option('a', 1)", "pd.DataFrame()"], {"b": "a", "c": "b"}),
+    "a module is changed": (
+        ["import m", "from m import f", "x = f()", "m.SIZE = 2", "y = f()"],
+        {"c": "b", "d": "abc", "e": "bd"},
+    ),
+    "a module that a cell writes": (["%%writefile m.py\nx = 1", "from m import x", "from n import y"], {"b": "a"}),
+    "a model without a seed": (
+        [
+            "from sklearn.linear_model import LinearRegression\nfrom sklearn.ensemble import RandomForestClassifier",
+            "a, b = RandomForestClassifier(), RandomForestClassifier(random_state=1)",
+            "a.fit(X, y)",
+            "b.fit(X, y)",
+            "z = np.random.rand()",
+        ],
+        {"b": "a", "c": "b", "d": "b", "e": "c"},
+    ),
+    "a handler that is called later": (
+        ["hooks, log = [], []", "def f(): log.append(1)", "hooks.append(f)", "hooks[0]()", "n = len(log)"],
+        {"c": "ab", "d": "c", "e": "d"},
+    ),
+    "an axes under any name": (["host = plt.figure().gca()", "twin = host", "twin.invert()"], {"b": "a", "c": "b"}),
+    "data that many cells only hand on": (
+        ["x = [1]", "a = work.submit(x)", "b = work.submit(x)", "c = obj.use(x)", "d = obj.use(x)"],
+        {"b": "a", "c": "a", "d": "a", "e": "a"},
+    ),
     "pyplot's figure": (["plt.plot(x)", "y = 1", "plt.show()"], {"c": "a"}),
     "a flagged cell keeps its place": (
         ["x = 1", "y = 2", "exec(code)", "z = 3", "eval(w)"],

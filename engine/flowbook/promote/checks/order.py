@@ -14,6 +14,7 @@ _FLAGS = {
     "dynamic": "it may use any name (exec, eval, globals(), %load)",
     "history": "it uses IPython's history (_, In, Out)",
     "ipython": "it calls get_ipython()",
+    "module": "it changes what others import (module.NAME = …, importlib.reload)",
     "run": "it executes a file with %run",
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
     "star-import": "it imports * from a module",
