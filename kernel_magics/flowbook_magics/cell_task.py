@@ -24,9 +24,11 @@ from flowbook_magics import outputs
 from flowbook_magics.awaiting import CellLoop, notebook_loop
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.context_values import carry, changed_since
+from flowbook_magics.context_values import values as context_values
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
 from flowbook_magics.watching import Watch
 
@@ -142,7 +144,9 @@ class CellFunction:
         if self._context is not None:
             carry(islice(self._cells, self._cell.position - 1))
         token = running.set(namespace)
-        context = contextvars.copy_context()
+        if self._code.uses_ipython():
+            load_magics(self._shell)
+        before = context_values()
         try:
             namespace.share(
                 self._cells.graph[self._cell.graph_id].late_binds
@@ -152,7 +156,7 @@ class CellFunction:
                 self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
             finally:
                 namespace.take_back()
-            self._cell.context_values = changed_since(context)
+            self._cell.context_values = changed_since(before)
             _raise_if_interrupted(namespace)
             if "pyplot" in analysis.resources:
                 outputs.show_figures()

@@ -132,8 +132,8 @@ class NotebookCell:
     """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
     was_silent: bool = False
     """Of a task cell: whether its last run has left nothing to be cleared under it."""
-    context_values: dict[contextvars.ContextVar[Any], Any] = field(default_factory=dict)
-    """Of a task cell: what its last run has set in context variables."""
+    context_values: dict[Any, Any] = field(default_factory=dict)
+    """Of a task cell: what its last run has set in context variables and for its thread (`context_values`)."""
     shares_loop: bool | None = None
     """Of a task cell: whether it runs in the event loop that cells share, where that is known beforehand."""
     elements: KeptElements | None = None

@@ -7,10 +7,13 @@ also while several tasks run at once; everywhere else it stays the notebook's. T
 
 from __future__ import annotations
 
+import threading
 from types import ModuleType
 from typing import Any
 
 from flowbook_magics.namespace import running
+
+_loading = threading.Lock()
 
 
 def show_task_names(shell: Any) -> None:
@@ -40,6 +43,14 @@ def show_task_names(shell: Any) -> None:
     )
     main = type(shell.user_module)
     shell.user_module.__class__ = type(main.__name__, (_MainModule, main), {"__module__": main.__module__})
+
+
+def load_magics(shell: Any) -> None:
+    """Have all magics there. IPython loads a class of them when one is first used, which two threads must not do."""
+    load = getattr(shell.magics_manager, "load_all_lazy_magics", None)
+    if load is not None:
+        with _loading:
+            load()
 
 
 def hide_task_names(shell: Any) -> None:

@@ -49,10 +49,19 @@ class CallVisitor(ExpressionVisitor):
     def _arguments(self, node: ast.Call) -> Arguments:
         arguments: Arguments = {}
         for position, argument in enumerate(node.args):
-            arguments[position] = self.use(argument)
+            arguments[position] = self._pass(argument)
         for keyword in node.keywords:
-            arguments[keyword.arg or "**"] = self.use(keyword.value)
+            arguments[keyword.arg or "**"] = self._pass(keyword.value)
         return arguments
+
+    def _pass(self, argument: ast.expr) -> Value:
+        """A function that is passed on may run now, or when what it reads has been bound."""
+        value = self.visit(argument)
+        if value.carries:
+            self.guards += 1
+            self.run(value)
+            self.guards -= 1
+        return value
 
     # What is known from the tables
 
@@ -63,7 +72,7 @@ class CallVisitor(ExpressionVisitor):
             if keyword.arg and not (isinstance(keyword.value, ast.Constant) and _is_off(keyword.value.value))
         )
         if function.path:
-            return effects.of_function(function.path, keywords)
+            return effects.of_function(function.path, keywords, discarded=is_discarded)
         if not isinstance(node.func, ast.Attribute):
             is_class = isinstance(node.func, ast.Name) and node.func.id[:1].isupper()
             return effects.CONSTRUCTS if is_class else effects.NO_EFFECT
@@ -87,7 +96,7 @@ class CallVisitor(ExpressionVisitor):
             self.configure(function, "module" if "modules" in effect.changes else "settings")
         if not function.path and isinstance(node.func, ast.Attribute) and node.func.attr == "open":
             (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
-        if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS:
+        if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS or not (function.path or effect.touches_files):
             self._note_named_files(node, function)
         if effect.starts and node is not self.awaited:
             self.facts.flags.add("background")
@@ -186,6 +195,7 @@ class CallVisitor(ExpressionVisitor):
         if not function.carries:
             for name in filter(is_global, function.roots):
                 self._pass_on(name, arguments)
+                self.facts.method_calls.add((name, "__call__"))
                 result = result | Value(made_by=frozenset((name,)))
         return result
 
@@ -202,6 +212,9 @@ class CallVisitor(ExpressionVisitor):
             owners = {root for root in receiver.roots if is_global(root)}
             owners.update(maker.partition(".")[0] for maker in receiver.made_by if "." in maker)
             self.facts.method_calls.update((owner, method) for owner in owners)
+            for value in arguments.values():
+                if not value.carries.isdisjoint((BOUND_MUTATOR, BOUND_WRITER)):
+                    self.remember(receiver, value)  # it may call it whenever it is used
             for owner in owners:
                 self._pass_on(f"{owner}.{method}", arguments)
             result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners))

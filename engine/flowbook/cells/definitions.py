@@ -13,9 +13,11 @@ __all__ = [
     "BOUND_MUTATOR",
     "BOUND_WRITER",
     "CONSTRUCTORS",
+    "DATABASE",
     "DRAWS_NUMBERS",
     "ITERATOR",
     "LOGGER",
+    "OWN_MODULE",
     "Argument",
     "Definition",
     "merged",
@@ -128,11 +130,17 @@ ITERATOR = Definition(name="<iterator>", moves_on=True, iterates=True)
 ARTIST = Definition(name="<artist>", changes=frozenset({"pyplot"}))
 """A figure, its axes and what is drawn on them: whatever they are called, the current figure may show it."""
 
+DATABASE = Definition(name="<database>", changes=frozenset({"databases"}))
+"""A connection: another one may be to the same database."""
+
 DRAWS_NUMBERS = Definition(name="<draws numbers>", changes=frozenset({"numpy.random"}))
 """What takes its random numbers from NumPy's global state when it is used, as a model without ``random_state``."""
 
 LOGGER = Definition(name="<logger>", looks=frozenset({"logging"}))
 """A logger: whoever asks for it by its name may have changed it."""
+
+OWN_MODULE = Definition(name="<module of cells>", changes=frozenset({"modules"}))
+"""A module that a cell has written, or what is imported from it: its functions may change what it keeps."""
 
 BOUND_MUTATOR = Definition(name="<bound method>", moves_on=True)
 """A method that changes its object, kept in a variable or passed on: ``add = items.append``."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flowbook.cells.definitions import ARTIST, DRAWS_NUMBERS, LOGGER, Definition
+from flowbook.cells.definitions import ARTIST, DATABASE, DRAWS_NUMBERS, LOGGER, Definition
 
 __all__ = [
     "AXES_NAMES",
@@ -73,6 +73,11 @@ class Effect:
     writes_file: int | None = None
     opens: bool = False
     """The argument behind the path says whether the file is written."""
+
+    @property
+    def touches_files(self) -> bool:
+        """Whether it is known which files it reads or writes."""
+        return not (self.reads_file is self.writes_file is None and "files:?" not in self.changes + self.looks)
 
 
 NO_EFFECT = Effect()
@@ -161,9 +166,12 @@ _MUTATING_IF_DISCARDED = frozenset(
     "connect load share_memory freeze unfreeze reset reset_states set_seed add_edge add_edges_from add_node "
     "add_nodes_from add_weighted_edges_from remove_edge remove_node remove_nodes_from remove_edges_from add_cols "
     "format hide highlight_between highlight_max highlight_min highlight_null background_gradient text_gradient "
-    "dispatch assign_add assign_sub assign next read register_forward_hook start stop join cancel".split()
+    "byteswap dispatch assign_add assign_sub assign next read register_forward_hook start stop join cancel".split()
 )
 """``seen.add(x)`` as a statement changes ``seen``; ``c = a.add(b)`` makes a new object."""
+
+_CONFIGURES = ("configure", "disable", "enable", "register", "set", "unregister")
+"""How the names of functions begin that set something in their module, when nothing is done with what they give."""
 
 _TELLING = ("add_", "remove_", "set_", "update_")
 """How the names of methods begin that change their object when nothing is done with what they give."""
@@ -192,7 +200,7 @@ _FILE_WRITERS = frozenset(
     "save_model write_ipc dump_svmlight sink_parquet sink_csv to_netcdf to_zarr".split()
 )
 _PATH_WRITERS = frozenset(
-    "write_text write_bytes mkdir rmdir unlink touch rename symlink_to hardlink_to chmod extractall".split()
+    "write_text write_bytes cleanup mkdir rmdir unlink touch rename symlink_to hardlink_to chmod extractall".split()
 )
 _OF_A_TABLE = frozenset({"columns", "index", "axis", "mapper", "level", "inplace"})
 """Keywords that only the ``rename`` of a table takes, not that of a path."""
@@ -258,7 +266,7 @@ def of_method(
         return Effect(arguments=("ax",), changes=("pyplot",), carries=(ARTIST,))
     if name == "shuffle":
         return Effect(receiver=True, arguments=(0,))
-    if name == "sample" and "random_state" not in keywords:
+    if name in ("rvs", "sample") and "random_state" not in keywords:
         return Effect(changes=("numpy.random",))
     if name in _PATH_WRITERS and not keywords & _OF_A_TABLE:
         return Effect(changes=("files:?",))
@@ -281,11 +289,17 @@ def _of_method(name: str, discarded: bool, inplace: bool, out: bool) -> Effect:
         return Effect(arguments=(1, "con"))
     if name in _LOGGERS:
         return Effect(looks=("logging",))
-    deep = name in _LEARNING or name in ("writerow", "writerows", "writeheader")
+    deep = name in _LEARNING or name in ("__exit__", "writerow", "writerows", "writeheader")
     torch_in_place = name.endswith("_") and not name.endswith("__") and len(name) > 2
     told = discarded and (name in _MUTATING_IF_DISCARDED or name.startswith(_TELLING))
-    mutates = deep or inplace or torch_in_place or name in _MUTATING or told
-    same = name in _PART_OR_SELF or (mutates and (deep or torch_in_place)) or name in ("to", "train", "eval", "cuda")
+    adds = name.startswith("add_") and name not in ("add_prefix", "add_suffix")
+    mutates = adds or deep or inplace or torch_in_place or name in _MUTATING or told
+    same = (
+        adds
+        or name in _PART_OR_SELF
+        or (mutates and (deep or torch_in_place))
+        or name in ("to", "train", "eval", "cuda")
+    )
     return Effect(
         receiver=mutates,
         deep=deep,
@@ -323,7 +337,8 @@ _FUNCTIONS: dict[str, Effect] = {
          "copy.copy", "functools.partial"),
         Effect(holds_arguments=True),
     ),
-    "sklearn.base.clone": Effect(holds_arguments=True),
+    **{f"sklearn.{name}": Effect(holds_arguments=True) for name in
+       ("base.clone", "pipeline.make_pipeline", "pipeline.make_union", "compose.make_column_transformer")},
     **{f"itertools.{name}": _ITERATES_OVER for name in
        ("accumulate", "batched", "chain", "chain.from_iterable", "combinations", "combinations_with_replacement",
         "compress", "cycle", "dropwhile", "filterfalse", "groupby", "islice", "pairwise", "permutations", "product",
@@ -340,8 +355,9 @@ _FUNCTIONS: dict[str, Effect] = {
        ("builtins", "io", "codecs", "gzip", "bz2", "lzma", "tarfile")},
     **dict.fromkeys(("zipfile.ZipFile", "tarfile.TarFile", "h5py.File", "gzip.GzipFile"),
                     Effect(reads_file=0, opens=True)),
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap", "shelve.open", "dbm.open", "sqlite3.connect",
+    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap", "shelve.open", "dbm.open",
                      "pandas.HDFStore", "netCDF4.Dataset"), Effect(writes_file=0)),
+    "sqlite3.connect": Effect(writes_file=0, carries=(DATABASE,)),
     "os.open": Effect(changes=("files:?",)),
     "builtins.input": Effect(changes=("stdin",)),
     "random.shuffle": Effect(arguments=(0,), changes=("random",)),
@@ -383,7 +399,8 @@ _FUNCTIONS: dict[str, Effect] = {
     "os.unsetenv": Effect(changes=("environ",)),
     **{f"os.{name}": Effect(changes=("files:?",)) for name in
        ("remove", "unlink", "rename", "replace", "makedirs", "mkdir", "rmdir", "removedirs", "symlink", "system",
-        "popen", "truncate")},
+        "popen", "truncate", "ftruncate", "write", "close", "fsync", "utime", "chmod")},
+    "contextlib.closing": Effect(holds_arguments=True),
     **{f"os.{name}": Effect(looks=("files:?",)) for name in ("listdir", "stat")},
     **{f"os.{name}": Effect(looks=("files:?",), iterates=True) for name in ("scandir", "walk")},
     **{f"os.path.{name}": Effect(reads_file=0) for name in ("exists", "isfile", "isdir", "getsize", "getmtime")},
@@ -479,7 +496,7 @@ _RANDOM_UNLESS_SEEDED = frozenset(
 _RANDOM_IF_SHUFFLED = frozenset({"KFold", "StratifiedKFold"})
 
 
-def of_function(path: str, keywords: frozenset[str]) -> Effect:
+def of_function(path: str, keywords: frozenset[str], *, discarded: bool = False) -> Effect:
     """What calling the function or class with this dotted import path does.
 
     ``keywords`` as for :func:`of_method`.
@@ -492,7 +509,10 @@ def of_function(path: str, keywords: frozenset[str]) -> Effect:
         return Effect(changes=("numpy.random",), holds_arguments=bool(carries), carries=carries)
     if path.startswith("pandas.read_") and keywords & {"chunksize", "iterator"}:
         return Effect(reads_file=0, iterates=True)
-    return _of_function(path, "ax" in keywords, "out" in keywords)
+    effect = _of_function(path, "ax" in keywords, "out" in keywords)
+    if effect is NO_EFFECT and discarded and name.startswith(_CONFIGURES) and not path.startswith("builtins."):
+        return Effect(configures=True)
+    return effect
 
 
 @lru_cache(maxsize=2048)

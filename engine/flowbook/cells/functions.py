@@ -39,7 +39,11 @@ class FunctionVisitor(CallVisitor):
         self.scope = outside
         definition = replace(definition, reads=definition.reads | _of_other_cells(decorators))
         self.bind(
-            statement.name, self._function(definition, statement.args, defaults) | Value(carries=decorators.carries)
+            statement.name,
+            self._function(definition, statement.args, defaults)
+            | Value(
+                carries=frozenset(each.result() for each in decorators.carries), made_by=_of_other_cells(decorators)
+            ),
         )
         self._register(statement.name, decorators, registries)
 
@@ -51,8 +55,11 @@ class FunctionVisitor(CallVisitor):
         bases = NOTHING
         for base in statement.bases:
             bases = bases | self.visit(base)
+        self._run_method("__init_subclass__", bases, bases, {})
         for keyword in statement.keywords:
-            self.visit(keyword.value)
+            metaclass = self.visit(keyword.value)
+            for method in ("__new__", "__init__"):
+                self._run_method(method, metaclass, metaclass, {})
         methods, kept = self._class_body(statement)
         methods += [method for each in kept.carries if each.kind == "class" for method in each.methods]
         self.scope = outside

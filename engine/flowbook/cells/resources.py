@@ -5,7 +5,7 @@ Cells that only look at a resource need no order among themselves. ``files:?`` i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from flowbook.cells.effects import EVENT_LOOP
@@ -65,6 +65,11 @@ class ResourceTracker:
     def is_known(self, resource: str) -> bool:
         """Whether a cell has touched exactly this one."""
         return resource in self._uses
+
+    def files_called(self, names: Collection[str]) -> set[str]:
+        """The files that cells have touched whose path is one of these, in whatever folder."""
+        ends = tuple(f"/{name}" for name in names)
+        return {each for each in self._uses if each.startswith("files:") and f"/{each[6:]}".endswith(ends)}
 
     def _use(self, resource: str) -> _Use:
         return self._uses.setdefault(resource, _Use())

@@ -89,6 +89,7 @@ def _changes_itself(name: str, method: str, definitions: Definitions, seen: set[
         method in definition.mutating_methods
         or any(_changes_itself(base, method, definitions, seen) for base in definition.bases - seen)
         for definition in definitions(name)
+        if method != "__call__" or definition.name != name  # the call of a class is not that of its object
     )
 
 

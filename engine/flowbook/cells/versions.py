@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
-from flowbook.cells.definitions import Argument, Definition, seen_outside
+from flowbook.cells.definitions import OWN_MODULE, Argument, Definition, seen_outside
 from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
@@ -197,7 +197,9 @@ class VersionTracker:
             usage.looks.add("cwd")
         if any(path.partition(".")[0] not in sys.stdlib_module_names for path in analysis.imports.values()):
             usage.looks |= {"environ", "sys.path"}
-        usage.looks |= set(filter(self.resources.is_known, map("files:{}".format, _sources(analysis.imports.values()))))
+        if own := self.resources.files_called(tuple(_sources(analysis.imports.values()))):
+            usage.looks |= own
+            usage.changes |= OWN_MODULE.changes
         if "logging" in usage.looks and self.resources.is_known(LOG_RECORDS):
             usage.changes |= {"logging", "files:?"}
         for resource in sorted(usage.changes):
@@ -248,6 +250,8 @@ class VersionTracker:
         objects = {own[name], *self._objects(shared, own, analysis)}
         held = set(self._objects(analysis.holds.get(name, ()), own, analysis))
         definitions = set(analysis.definitions.get(name, ()))
+        if name in analysis.imports and self.resources.files_called(tuple(_sources([analysis.imports[name]]))):
+            definitions.add(OWN_MODULE)
         for other in shared | analysis.holds.get(name, frozenset()):
             if other not in own or other in analysis.reads:
                 held |= self.bindings.get(other, _UNKNOWN).held

@@ -52,3 +52,25 @@ final = names(db)
 # %%
 db.close()
 del db, cursor
+
+# %%
+import sqlite3
+base = "some_%d.db" % 1
+first = sqlite3.connect(base)
+# %%
+first.execute("create table if not exists t (x)")
+first.execute("delete from t")
+first.commit()
+# %%
+second = sqlite3.connect(base)
+# %%
+none_yet = second.execute("select count(*) from t").fetchone()[0]
+# %%
+first.execute("insert into t values (1)")
+first.commit()
+# %%
+one_row = second.execute("select count(*) from t").fetchone()[0]
+# %%
+first.close()
+second.close()
+del first, second, base

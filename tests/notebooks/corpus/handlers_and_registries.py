@@ -119,4 +119,93 @@ stack.close()
 # %%
 at_the_end = list(closed)
 # %%
+class Plugin:
+    known = []
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        cls.known.append(cls.__name__)
+# %%
+class One(Plugin):
+    pass
+# %%
+one_plugin = list(Plugin.known)
+# %%
+class Two(Plugin):
+    pass
+# %%
+two_plugins = list(Plugin.known)
+# %%
+from argparse import ArgumentParser
+parser = ArgumentParser()
+# %%
+commands = parser.add_subparsers(dest="command")
+# %%
+train = commands.add_parser("train")
+# %%
+train.add_argument("--rate", type=float)
+# %%
+rate = parser.parse_args(["train", "--rate", "0.5"]).rate
+# %%
+later = functools.partial(map, lambda n: n * scale)
+scale = 3
+# %%
+scaled = list(later([1, 2]))
+# %%
+del parser, commands, train, later
+# %%
+def counted(function):
+    @functools.wraps(function)
+    def call(*arguments):
+        call.calls += 1
+        return function(*arguments)
+    call.calls = 0
+    return call
+class Memo:
+    def __init__(self, function):
+        self.function, self.known, self.hits = function, {}, 0
+    def __call__(self, n):
+        self.hits += n in self.known
+        return self.known.setdefault(n, self.function(n))
+# %%
+@counted
+def go():
+    return 1
+@Memo
+def square(n):
+    return n * n
+# %%
+go()
+square(3)
+# %%
+calls, hits = go.calls, square.hits
+# %%
+go()
+square(3)
+# %%
+more_calls, more_hits = go.calls, square.hits
+# %%
+got = []
+class Observed:
+    def __init__(self):
+        self._told, self._value = [], 0
+    def tell(self, listener):
+        self._told.append(listener)
+    @property
+    def value(self):
+        return self._value
+    @value.setter
+    def value(self, value):
+        self._value = value
+        for listener in self._told:
+            listener(value)
+observed = Observed()
+# %%
+observed.tell(got.append)
+# %%
+observed.value = 3
+# %%
+heard = list(got)
+# %%
+del go, square, observed
+# %%
 del callbacks, callback, bus, registry, box, steps, stack

@@ -30,4 +30,26 @@ others = other.feature_importances_
 # %%
 drawn = np.random.rand()
 # %%
+from sklearn.linear_model import SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+pipe = make_pipeline(StandardScaler(), SGDClassifier())
+# %%
+pipe.fit(X, y);
+# %%
+steps = pipe.predict(X)
+# %%
+drawn_again = np.random.rand()
+# %%
+from sklearn import set_config
+set_config(transform_output="pandas")
+# %%
+as_table = type(StandardScaler().set_output().fit(X).transform(X)).__name__
+# %%
+set_config(transform_output="default")
+# %%
+as_array = type(StandardScaler().set_output().fit(X).transform(X)).__name__
+# %%
+del pipe
+# %%
 del forest, search, other

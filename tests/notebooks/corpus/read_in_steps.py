@@ -53,4 +53,34 @@ disk.flush()
 # %%
 threes = np.fromfile(folder / "disk.dat")
 # %%
+from configparser import ConfigParser
+written = ConfigParser()
+written["x"] = {"k": "1"}
+# %%
+with open("steps.ini", "w") as stream:
+    written.write(stream)
+# %%
+settings = ConfigParser()
+settings.read("steps.ini")
+k = settings["x"]["k"]
+# %%
+import os
+import sys
+os.makedirs("own_modules", exist_ok=True)
+sys.path.append("own_modules")
+# %%
+Path("own_modules/with_state.py").write_text("ITEMS = [1]\ndef add():\n    ITEMS.append(2)\n    return len(ITEMS)\n")
+# %%
+import with_state
+with_state.ITEMS[:] = [1]
+# %%
+one_more = with_state.add()
+# %%
+from with_state import add
+two_more = add()
+# %%
+length = len(with_state.ITEMS)
+# %%
+del written, settings, stream, with_state
+# %%
 del folder, name, reader, lines, rows, packed, shelf, disk
