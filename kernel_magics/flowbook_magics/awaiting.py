@@ -22,7 +22,9 @@ _LOOK_EVERY = 0.05
 #: How often a loop turns after a cell, so that what the cell has started begins, as it does in a kernel between cells.
 _TURNS = 10
 #: How many looks in a row must show that the run whose turn it is has ended, until its loop is given up.
-_PATIENCE = 20
+_PATIENCE = 100
+#: Seconds for a cell that is stopped to clean up, until it is stopped again.
+_CLEANING_UP = 0.5
 
 
 class CellLoop:
@@ -84,7 +86,10 @@ class CellLoop:
         try:
             ended.wait()
         except BaseException:
-            interrupt_threads([thread.ident or 0], KeyboardInterrupt)
+            for _ in range(2):  # one that strikes in a callback of the interpreter's is lost
+                interrupt_threads([thread.ident or 0], KeyboardInterrupt)
+                if ended.wait(_CLEANING_UP):
+                    break
             raise
         if errors:
             raise errors[0]

@@ -227,7 +227,7 @@ _WRITES = re.compile(r"(?:im)?(?:write|save|dump|export|to_|store|create|connect
 
 _NO_FILES = frozenset(
     "argparse builtins click collections dataclasses datetime enum fnmatch functools importlib itertools logging "
-    "operator os pathlib re requests string textwrap typer typing urllib".split()
+    "operator os re requests string textwrap typer typing urllib".split()
 )
 """Modules whose functions only name the files that they are told, or are in the tables."""
 
@@ -242,6 +242,8 @@ def named_files(path: str, method: str, constants: Iterable[object]) -> tuple[li
     if path.partition(".")[0] in _NO_FILES:
         return [], False
     files = [f"files:{each.removeprefix('./')}" for each in constants if isinstance(each, str) and _names_a_file(each)]
+    if path.startswith("pathlib."):  # that alone does nothing; what is done with it is found there
+        return files, False
     return files, not _READS.match(name) if path else bool(_WRITES.match(method))
 
 

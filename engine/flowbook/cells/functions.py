@@ -55,11 +55,11 @@ class FunctionVisitor(CallVisitor):
         bases = NOTHING
         for base in statement.bases:
             bases = bases | self.visit(base)
-        self._run_method("__init_subclass__", bases, bases, {})
+        self._run_hook("__init_subclass__", bases)
         for keyword in statement.keywords:
             metaclass = self.visit(keyword.value)
             for method in ("__new__", "__init__"):
-                self._run_method(method, metaclass, metaclass, {})
+                self._run_hook(method, metaclass)
         methods, kept = self._class_body(statement)
         methods += [method for each in kept.carries if each.kind == "class" for method in each.methods]
         self.scope = outside
@@ -84,6 +84,17 @@ class FunctionVisitor(CallVisitor):
                     self.mutate(owner)
                     registries = registries | owner
         return value, registries
+
+    def _run_hook(self, method: str, owner: Value) -> None:
+        """A method that Python calls by itself as it makes a class: this one alone runs now."""
+        for definition in owner.carries:
+            if method in definition.mutating_methods:
+                self.mutate(owner, deep=True)
+            for part in definition.methods:
+                if part.name == method:
+                    self._run_definition(part)
+        if not owner.path:
+            self.facts.method_calls.update((root, method) for root in owner.roots if is_global(root))
 
     def _register(self, name: str, decorators: Value, registries: Value) -> None:
         """What the decorators do with the function or class that is now bound to its name."""

@@ -186,6 +186,7 @@ CASES: dict[str, tuple[Sequence[str], dict[str, Any] | None]] = {
         ],
         {"wait_for": [1, 2], "return_state": 2, "total": 5, "sums": [3, 4]},
     ),
+    "a tuple is shown": (["%%task\nxs = [3]\nxs.append(4), len(xs)", "%%task\nn = len(xs)\n(n, xs)"], None),
     "shell commands": (
         ["%load_ext flowbook", "!echo hi > said.txt", "%%task\nsaid = open('said.txt').read()"],
         {"said": "hi\n"},

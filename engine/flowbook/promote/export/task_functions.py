@@ -40,7 +40,8 @@ def statements(step: Step, pieces: Iterable[Piece], globals_: frozenset[str], in
     for piece in pieces:
         text = _without_annotation(piece, globals_)
         if piece is step.cell.shown and not _is_nothing(piece):
-            text = f"{words.showing()}({piece.text})"
+            is_tuple = isinstance(piece.node, ast.Expr) and isinstance(piece.node.value, ast.Tuple)
+            text = f"{words.showing()}(({piece.text}))" if is_tuple else f"{words.showing()}({piece.text})"
         lines += piece.lines(indent, text=text)
     return [*lines, *(f"{indent}{line.strip()}" for line in step.cell.tail)]
 
