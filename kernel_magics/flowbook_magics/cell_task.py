@@ -239,7 +239,8 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
 
     inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
     own = {*inputs, *analysis.writes, *analysis.private}
-    writes = analysis.writes | analysis.mutates
+    made = {name for other in cells for name in other.analysis.defined | other.analysis.imports.keys()}
+    writes = analysis.writes | analysis.mutates | (cells.graph[cell.graph_id].changes - made)
     read = {name for other in cells if other is not cell for name in cells.graph.inputs(other.graph_id)}
     return PortableCell(
         label=cell.label,
@@ -282,6 +283,8 @@ def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, 
     from flowbook.result_storage import KeyedStorage
 
     def key(_args: Sequence[Any], inputs: Mapping[str, Any]) -> str | None:
+        if cells.graph[cell.graph_id].changes:
+            return None  # a stored result cannot do again what the cell, or what it calls, changes in place
         code = _hash(cells, cell)
         if cell.options.cache == "source":
             return code

@@ -86,7 +86,7 @@ def _remade(
     cells: NotebookCells, cell: NotebookCell, remakes: Callable[[NotebookCell, str], bool]
 ) -> Iterator[tuple[NotebookCell, str]]:
     inputs = cells.graph.inputs(cell.graph_id)
-    for name in sorted(cell.analysis.mutates):
+    for name in sorted(cells.graph[cell.graph_id].changes):
         if (maker := inputs.get(name)) is not None and remakes(cell, name):
             yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
 

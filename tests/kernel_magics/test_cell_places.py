@@ -50,3 +50,12 @@ def test_a_cell_on_a_cluster_of_its_own_run(nb: Notebook) -> None:
     assert nb.value("far_pid != __import__('os').getpid()") is True
     assert nb.output("a") == "far\n"
     assert nb.value("__import__('os').path.exists(f'/proc/{far_pid}')") is False
+
+
+def test_what_a_function_changes_in_another_process_comes_back(nb: Notebook) -> None:
+    nb.ok("def put(xs, x):\n    xs.append(x)", "setup")
+    nb.ok("%%task make --define\nxs = []", "a")
+    nb.ok("%%task grow --isolate process --define\nput(xs, 1)", "b")
+    nb.ok("%%task end --define\nn = len(xs)", "c")
+    nb.ok("%flow run", "run")
+    assert nb.value("n") == 1

@@ -97,6 +97,30 @@ def test_a_task_that_changes_an_object_runs_with_the_one_that_makes_it(nb: Noteb
     assert nb.value("sees, x") == ([2], [2])
 
 
+def test_a_task_that_changes_an_object_by_a_method_runs_with_the_one_that_makes_it(nb: Notebook) -> None:
+    nb.cells(
+        "class Account:\n    def __init__(self):\n        self.moves = []\n"
+        "    def add(self, x):\n        self.moves.append(x)",
+        "%%task make\naccount = Account()",
+        "%%task deposit\naccount.add(1)",
+        "%%task end\nbalance = sum(account.moves)",
+    )
+    nb.ok("%%task deposit --define\naccount.add(5)", "c")
+    nb.ok("%flow run", "z")
+    assert nb.value("balance") == 5
+
+
+def test_a_cached_task_that_changes_an_object_by_a_function_runs_again(nb: Notebook) -> None:
+    nb.cells(
+        "def put(xs, x):\n    xs.append(x)",
+        "%%task make\nxs = []",
+        "%%task grow --cache inputs\nput(xs, 1)",
+        "%%task end\nn = len(xs)",
+    )
+    nb.ok("%flow run --all", "z")
+    assert nb.value("n") == 1
+
+
 def test_a_failed_task_stays_stale(nb: Notebook) -> None:
     nb.cells("bad = True", "%%task one --define\none = 1 / (not bad)", "%%task two --define\ntwo = one")
     nb.fails("%flow run", "z")
