@@ -36,8 +36,8 @@ class Analysis:
     """Names from before it whose objects it changes in place."""
     flags: frozenset[str] = _NONE
     """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
-    "history", "ipython", "module" (it changes one), "run" (``%run``), "settings" (of a library, which it changes),
-    "star-import"."""
+    "history", "ipython", "module" (it changes one), "output" (it captures what is put out), "run" (``%run``),
+    "settings" (of a library, which it changes), "star-import"."""
     awaits: bool = False
     """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE

@@ -98,6 +98,8 @@ class CallVisitor(ExpressionVisitor):
             (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
         if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS or not (function.path or effect.touches_files):
             self._note_named_files(node, function)
+        if effect.captures:
+            self.facts.flags.add("output")
         if effect.starts and node is not self.awaited:
             self.facts.flags.add("background")
             self.facts.looks.add(effects.EVENT_LOOP)

@@ -64,6 +64,8 @@ class Effect:
     """What happens whenever the result is used."""
     keeps_arguments: bool = False
     """Its receiver, too, holds the arguments."""
+    captures: bool = False
+    """It takes what the whole process puts out while it is entered."""
     linked: bool = False
     """The result can be unpacked to objects that change with each other (a figure and its axes)."""
     writes_handle: bool = False
@@ -426,6 +428,11 @@ _FUNCTIONS: dict[str, Effect] = {
     "logging.basicConfig": Effect(changes=("logging", LOG_RECORDS)),
     "logging.StreamHandler": Effect(changes=("logging", LOG_RECORDS), holds_arguments=True),
     "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS)),
+    **dict.fromkeys(
+        ("contextlib.redirect_stdout", "contextlib.redirect_stderr", "IPython.utils.capture.capture_output",
+         "IPython.utils.io.capture_output"),
+        Effect(captures=True, holds_arguments=True),
+    ),
     "sys.setrecursionlimit": Effect(changes=("interpreter",), configures=True),
     "logging.getLogger": Effect(carries=(LOGGER,)),
     "logging.disable": Effect(changes=("logging",)),

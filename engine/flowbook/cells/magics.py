@@ -97,6 +97,7 @@ def cell_magic(name: str, line: str, effects: MagicEffects) -> tuple[bool, str]:
             effects.keeps_bindings = False
             return True, _without_options(name, line)
         if name == "capture":
+            effects.flags.add("output")
             target = next((word for word in line.split() if not word.startswith("-")), "")
             return True, f"{target} = 0" if target.isidentifier() else ""
         return True, ""

@@ -69,6 +69,15 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["from pathlib import Path", "a = Path('a.csv').read_text()", "b = Path('a.csv').read_text()"],
         {"b": "a", "c": "a"},
     ),
+    "what captures the output of the process": (
+        [
+            "import io\nfrom contextlib import redirect_stdout",
+            "x = 1",
+            "with redirect_stdout(io.StringIO()):\n    f()",
+            "y = 2",
+        ],
+        {"c": "ab", "d": "c"},
+    ),
     "cells that await by themselves": (["import asyncio", "x = await f()", "y = await g()"], {}),
     "cells that await what another has awaited keep their order": (
         ["db = await connect()", "x = await db.get(1)", "y = await db.get(2)", "z = 1"],

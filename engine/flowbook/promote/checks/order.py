@@ -15,6 +15,7 @@ _FLAGS = {
     "history": "it uses IPython's history (_, In, Out)",
     "ipython": "it calls get_ipython()",
     "module": "it changes what others import (module.NAME = …, importlib.reload)",
+    "output": "it captures what is put out while it runs (%%capture, redirect_stdout)",
     "run": "it executes a file with %run",
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
     "star-import": "it imports * from a module",
