@@ -10,6 +10,7 @@ from operator import or_
 
 from flowbook.cells.calls import CallVisitor
 from flowbook.cells.definitions import Definition, merged
+from flowbook.cells.instances import shares_what_changes
 from flowbook.cells.scopes import Scope, ScopeKind, is_global
 from flowbook.cells.state import NOTHING, State, Value, join
 
@@ -63,10 +64,15 @@ class FunctionVisitor(CallVisitor):
         methods, kept = self._class_body(statement)
         methods += [method for each in kept.carries if each.kind == "class" for method in each.methods]
         self.scope = outside
-        definition = merged(statement.name, methods, [base for base in bases.carries if base.kind == "class"])
+        own_bases = [base for base in bases.carries if base.kind == "class"]
+        definition = merged(statement.name, methods, own_bases)
         inherited = definition.bases | _of_other_cells(bases)
         makers = {maker for maker in kept.made_by if "." not in maker}
         definition = replace(definition, bases=inherited, reads=definition.reads | inherited | makers)
+        changed = definition.mutates.union(*(base.mutates for base in own_bases))
+        if shares_what_changes(statement):  # with the class, its instances are changed
+            changed |= {statement.name}
+        definition = replace(definition, mutates=changed, reads=definition.reads | changed)
         self.bind(statement.name, self._carrying(definition))
         self._register(statement.name, decorators, registries)
 
