@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,8 @@ class _Courier:
         self._worker = worker
         self._topic = topic
         self._call_id = call_id
-        self._pending: list[bytes] = []
+        # Never replaced by another: whoever was about to append would do so to what is under way already.
+        self._pending: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._under_way = False
         self._sent = 0
@@ -119,7 +121,7 @@ class _Courier:
         """How many batches were sent, and the messages that were not."""
         with self._lock:
             self._finished = True
-            return self._sent, self._pending
+            return self._sent, list(self._pending)
 
     def _go(self) -> None:
         """Send what has gathered; on the worker's event loop."""
@@ -127,6 +129,6 @@ class _Courier:
         with self._lock:
             if self._finished or not self._pending:
                 return
-            batch, self._pending = self._pending, []
+            batch = [self._pending.popleft() for _ in range(len(self._pending))]
             self._sent += 1
             self._worker.log_event(self._topic, (self._call_id, self._sent, pickle.dumps(batch)))

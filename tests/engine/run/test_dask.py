@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -22,6 +24,7 @@ from tests.waiting import CUT_SHORT, WITHIN, until
 from flowbook import flow, task
 from flowbook.errors import CancelledRun, NotPicklable, UsageError, WorkerLost
 from flowbook.futures import wait
+from flowbook.run.dask_worker import _Courier
 from flowbook.runs import find_run, run_view
 from flowbook.task_runners import DaskTaskRunner
 
@@ -258,6 +261,27 @@ def test_thousands_of_lines_arrive_in_order(cluster: Cluster, monkeypatch: pytes
 
     within(DaskTaskRunner(address=cluster.address), body)
     assert ear.getvalue() == "".join(f"{n}\n" for n in range(5000))
+
+
+def test_a_line_that_comes_as_a_batch_leaves_is_in_the_next_one() -> None:
+    class Worker:
+        def __init__(self) -> None:
+            self.loop, self.batches = SimpleNamespace(add_callback=print, call_later=None), []
+
+        def log_event(self, _topic: str, event: tuple[str, int, bytes]) -> None:
+            self.batches.append(pickle.loads(event[2]))
+
+    class Line:
+        def __bytes__(self) -> bytes:
+            courier._go()  # the event loop of the worker had its turn
+            return b"2"
+
+    worker = Worker()
+    courier = _Courier(worker, "topic", "call")
+    courier.send([b"1"])
+    courier.send([Line()])  # type: ignore[list-item]
+    assert worker.batches == [[b"1"]]
+    assert courier.finish() == (1, [b"2"])
 
 
 def test_a_task_may_use_dask_itself(cluster: Cluster) -> None:
