@@ -136,7 +136,7 @@ _MUTATING = frozenset(
     "ticklabel_format tight_layout twinx twiny update_layout update_traces update_xaxes update_yaxes add_trace "
     "add_hline add_vline add_shape add_annotation add_layer add_to "
     # parsers of configurations, stacks of context managers, context variables and events, executors
-    "read_dict read_file read_string remove_option remove_section set callback enter_context pop_all push "
+    "read_dict read_file read_string remove_option remove_section callback pop_all push "
     "shutdown terminate "
     # functools.lru_cache: what it says depends on the calls so far
     "cache_info cache_clear "

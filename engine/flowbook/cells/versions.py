@@ -319,8 +319,8 @@ class VersionTracker:
     def _stored(self, analysis: Analysis) -> dict[str, set[str]]:
         """Names that hold more than they did (``cache["x"] = df``), and of which names the objects are."""
         stored = {name: set(analysis.holds.get(name, ())) for name in analysis.holds.keys() - analysis.writes}
-        stored |= {name: stored.get(name, set()) for name in analysis.gains}
-        stored |= {name: stored.get(name, set()) for name in analysis.holds_made.keys() - analysis.writes}
+        for name in analysis.gains.keys() | (analysis.holds_made.keys() - analysis.writes):
+            stored.setdefault(name, set())
         for argument in analysis.arguments:
             for definition in self._definitions(argument.function):
                 for part in definition.parts_for_call():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -66,6 +66,14 @@ def understand(cells: list[CodeCell]) -> list[KnownCell]:
     for index in parameters[1:]:  # as in papermill, the first one counts
         known[index] = replace(known[index], role=Role.PLAIN)
     return known
+
+
+def with_imports(cells: Iterable[KnownCell]) -> Iterator[tuple[KnownCell, Mapping[str, str]]]:
+    """Each cell with what names mean in it that are imported there or above: name -> dotted path, until the next."""
+    imports: dict[str, str] = {}
+    for known in cells:
+        imports.update(known.analysis.imports)
+        yield known, imports
 
 
 def mistakes_in(cells: list[CodeCell]) -> list[CellMistake]:

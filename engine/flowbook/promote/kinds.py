@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from flowbook.cells import Cell, NotebookGraph, NotebookGraphError
 from flowbook.errors import NotebookError, did_you_mean
-from flowbook.promote.cells import KnownCell, Role, loads_extensions, parsed
+from flowbook.promote.cells import KnownCell, Role, loads_extensions, parsed, with_imports
 from flowbook.promote.notebook import CellMistake
 
 FlowFunction = ast.FunctionDef | ast.AsyncFunctionDef
@@ -44,9 +44,7 @@ class DefinedFlow:
 def flows_in(cells: Sequence[KnownCell]) -> list[DefinedFlow]:
     """The flows that the cells define, in notebook order; of two with one variable the later one."""
     found: dict[str, DefinedFlow] = {}
-    imports: dict[str, str] = {}
-    for known in cells:
-        imports.update(known.analysis.imports)
+    for known, imports in with_imports(cells):
         if known.role is Role.FLOW:
             if known.name is None:
                 raise CellMistake(known.cell, 1, "%%flow needs a name, as in `%%flow nightly`.")
@@ -141,7 +139,7 @@ def _calls(flow: DefinedFlow) -> set[str]:
     return {node.id for part in body for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
-def _flow_options(function: FlowFunction, imports: dict[str, str]) -> dict[str, object] | None:
+def _flow_options(function: FlowFunction, imports: Mapping[str, str]) -> dict[str, object] | None:
     """The options that are literals of the decorator that makes a function a flow; None if none is flowbook's."""
     for decorator in function.decorator_list:
         given = decorator.keywords if isinstance(decorator, ast.Call) else []
@@ -170,7 +168,7 @@ def _first_delay(value: object) -> float:
 _FLOWS = ("flowbook.flow", "flowbook.flows.flow")
 
 
-def _path(node: ast.expr, imports: dict[str, str]) -> str:
+def _path(node: ast.expr, imports: Mapping[str, str]) -> str:
     if isinstance(node, ast.Attribute):
         return f"{_path(node.value, imports)}.{node.attr}"
     if isinstance(node, ast.Name):

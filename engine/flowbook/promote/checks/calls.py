@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flowbook.promote.cells import KnownCell
+from flowbook.promote.cells import KnownCell, with_imports
 from flowbook.promote.checks.certainty import cell_with_certainty, dotted_path
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.promote.checks.magic_lines import magic_lines
@@ -33,10 +33,8 @@ _HOME = re.compile(r"(?:/home/|/Users/|[A-Za-z]:[\\/]Users[\\/])[^\\/\s'\"]+[\\/
 
 def call_findings(cells: Sequence[KnownCell], used: Collection[str]) -> Iterator[Finding]:
     """Whatever waits for a person, and paths in a home folder. Functions that are not `used` are not called."""
-    imports: dict[str, str] = {}
     own = frozenset[str]().union(*(known.analysis.writes - known.analysis.imports.keys() for known in cells))
-    for known in cells:
-        imports.update(known.analysis.imports)
+    for known, imports in with_imports(cells):
         for node, certain in cell_with_certainty(known, used):
             if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in own):
                 yield from _asking(known, node, imports, certain)

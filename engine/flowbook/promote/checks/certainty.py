@@ -73,14 +73,6 @@ def _is_optional(node: ast.AST, name: str, child: ast.AST, used: Collection[str]
     return name == "returns"
 
 
-def with_imports(cells: Sequence[KnownCell]) -> Iterator[tuple[KnownCell, Mapping[str, str]]]:
-    """Each cell with what names mean in it that are imported there or above: name -> dotted path."""
-    imports: dict[str, str] = {}
-    for known in cells:
-        imports = {**imports, **known.analysis.imports}
-        yield known, imports
-
-
 def names_made(known: KnownCell, what: Callable[[ast.expr], T | None]) -> dict[str, tuple[int, T]]:
     """The names that a cell certainly binds to something of which `what` says something: the line, and what."""
     tree = parsed(known.cell.source)

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from flowbook.cells.effects import of_function
-from flowbook.promote.cells import KnownCell, parsed
+from flowbook.promote.cells import KnownCell, parsed, with_imports
 from flowbook.promote.checks.certainty import cell_with_certainty, dotted_path, used_in
 from flowbook.promote.checks.magic_lines import magic_lines
 
@@ -54,11 +54,9 @@ def data_reads(cells: Sequence[KnownCell], used: Collection[str]) -> list[DataRe
     """
     if any("cwd" in known.analysis.resources - known.analysis.resource_reads for known in cells):
         return []
-    imports: dict[str, str] = {}
     found: dict[str, DataRead] = {}
     of_reads: set[Place] = set()
-    for known in cells:
-        imports.update(known.analysis.imports)
+    for known, imports in with_imports(cells):
         for node, certain in cell_with_certainty(known, used):
             source = _read_by(node, imports) if isinstance(node, ast.Call) else None
             path = None if source is None else _literal(source, imports)

@@ -10,8 +10,8 @@ from typing import Any
 
 from flowbook.cells import NotebookGraph
 from flowbook.cells.cell_lines import cell_line, place_of
-from flowbook.promote.cells import KnownCell, Role, parsed
-from flowbook.promote.checks.certainty import dotted_path, names_made, with_imports
+from flowbook.promote.cells import KnownCell, Role, parsed, with_imports
+from flowbook.promote.checks.certainty import dotted_path, names_made
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 from flowbook.run.pickles import why_not_pickled
 

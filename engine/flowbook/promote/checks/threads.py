@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from flowbook.cells import NotebookGraph
-from flowbook.promote.cells import KnownCell, Role
-from flowbook.promote.checks.certainty import dotted_path, names_made, with_imports
+from flowbook.promote.cells import KnownCell, Role, with_imports
+from flowbook.promote.checks.certainty import dotted_path, names_made
 from flowbook.promote.checks.finding import Finding, Severity, in_cell
 
 _IN_MEMORY = ("sqlite://", "sqlite:///:memory:", "sqlite+pysqlite://", "sqlite+pysqlite:///:memory:")
