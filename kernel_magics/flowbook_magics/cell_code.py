@@ -5,7 +5,7 @@ import __future__
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
@@ -35,9 +35,10 @@ class CellCode:
             with closing(CellLoop()) as own:
                 self.run(namespace, show, own)
             return
-        _execute(self.body, namespace.names, loop)
+        variables = namespace.variables(self.body.co_names)
+        _execute(self.body, namespace.names, variables, loop)
         if self.last is not None:
-            value = _execute(self.last, namespace.names, loop)
+            value = _execute(self.last, namespace.names, variables, loop)
             if value is not None:
                 show(value)
 
@@ -101,12 +102,12 @@ def _number(shell: Any, name: str) -> int:
     return known.get(name) or next(reversed(known.values()), shell.execution_count)
 
 
-def _execute(code: CodeType, names: dict[str, Any], loop: CellLoop | None) -> Any:
+def _execute(code: CodeType, names: dict[str, Any], variables: MutableMapping[str, Any], loop: CellLoop | None) -> Any:
     if loop is not None and not code.co_flags & inspect.CO_COROUTINE:
-        return loop.run(_within_loop(code, names))
-    value = eval(code, names)  # noqa: S307 - executing the user's cell is what this is for
+        return loop.run(_within_loop(code, names, variables))
+    value = eval(code, names, variables)  # noqa: S307 - executing the user's cell is what this is for
     return value if loop is None else loop.run(value)
 
 
-async def _within_loop(code: CodeType, names: dict[str, Any]) -> Any:
-    return _execute(code, names, None)
+async def _within_loop(code: CodeType, names: dict[str, Any], variables: MutableMapping[str, Any]) -> Any:
+    return _execute(code, names, variables, None)

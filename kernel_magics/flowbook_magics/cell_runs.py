@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flowbook import engine
@@ -44,7 +45,7 @@ def new_run(
     """
     _warn_of_limit(cell)
     run = _new_run(session, flow, cell, futures, from_failed=from_failed)
-    run.future.add_done_callback(lambda future: _took(session, cell, run, future.state))
+    run.at_end = partial(_took, session, cell, run)  # before those that read from it begin
     return run
 
 

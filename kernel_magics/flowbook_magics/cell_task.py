@@ -140,6 +140,7 @@ class CellFunction:
             around=names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else None,
         )
         watch = Watch(self._cells, self._cell, inputs)
+        namespace.at_first_read = watch.add
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
         if self._context is not None:
             carry(islice(self._cells, self._cell.position - 1))
@@ -148,10 +149,7 @@ class CellFunction:
             load_magics(self._shell)
         before = context_values()
         try:
-            namespace.share(
-                self._cells.graph[self._cell.graph_id].late_binds
-                - analysis.writes.difference(self._cell.observed.writes)
-            )
+            namespace.share(shared_names(self._cells, self._cell))
             try:
                 self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
             finally:
@@ -247,6 +245,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         code=code,
         names={name: notebook[name] for name in code.names() - own if name in notebook},
         outdated=frozenset(outdated_inputs(cells, cell)),
+        shared=shared_names(cells, cell),
         builtins=analysis.builtins,
         open_to_all=looks_names_up(cells, cell, code),
         writes=writes,
@@ -254,6 +253,17 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
     )
+
+
+def shared_names(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
+    """The names that the cell shares while it runs with code that binds them or looks them up where it is at home.
+
+    Of those that are only looked up, those that mean something else in the notebook.
+    """
+    node = cells.graph[cell.graph_id]
+    if not node.looks_up:
+        return node.late_binds
+    return node.late_binds | node.looks_up & (outdated_inputs(cells, cell) | cell.analysis.writes)
 
 
 def looks_names_up(cells: NotebookCells, cell: NotebookCell, code: CellCode) -> bool:

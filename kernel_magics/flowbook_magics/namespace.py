@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import builtins
 import threading
-from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Set
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -63,11 +64,13 @@ class CellNamespace:
         self._inside: set[str] = set()
         self.is_closed = False
         self._version = version
-        self._shared: dict[str, Any] = {}
-        """What the notebook has, until the cell has ended, in place of the names that `share` has put there."""
+        self._shared: set[str] = set()
+        """The names that `share` has put into the notebook, until the cell has ended."""
         _namespaces.add(self)
         self.seen: dict[str, Any] = {}
         """What was read through to the notebook: undeclared reads, with the values that they gave."""
+        self.at_first_read: Callable[[str, Any], None] = lambda name, value: None
+        """Told of an undeclared read, before the code that reads it gets the value."""
 
     def read_through(self, name: str) -> Any:
         """The value of a name that does not stand in it. Raises KeyError if it has none."""
@@ -101,6 +104,7 @@ class CellNamespace:
         self.seen[name] = value
         if value is MISSING:
             raise KeyError(name)
+        self.at_first_read(name, value)
         if value is not last:
             self.names[name] = self._given[name] = value
         return value
@@ -125,26 +129,40 @@ class CellNamespace:
             self.names[name] = self._given[name] = rehomed(self._given[name], self._notebook, self.names)
 
     def share(self, names: Iterable[str]) -> None:
-        """Have these names looked up where methods and callbacks bind them (``global n``), which is at their home.
+        """Have these names live where methods and callbacks look them up and bind them (``global n``).
 
         That is the notebook, or the namespace of the cell that defined them.
         """
         for name in names:
             value = self.names.pop(name, MISSING)
-            self._shared[name] = self._notebook.get(name, MISSING)
-            _put(self._notebook, name, value)
-            for other in list(_namespaces):
-                if other is not self and other.is_closed:
-                    other.names.pop(name, None)
+            self._shared.add(name)
+            with _lock:
+                loan = _loans.setdefault((id(self._notebook), name), _Loan(self._notebook.get(name, MISSING)))
+                loan.borrowers += 1
+            self._bind_at_home(name, value)
 
     def take_back(self) -> None:
         """Take what was bound of the shared names for the cell's own, and give the notebook back what it had."""
-        for name, before in self._shared.items():
+        for name in self._shared:
             value = self._shared_value(name, MISSING)
-            _put(self._notebook, name, before)
+            with _lock:
+                loan = _loans[id(self._notebook), name]
+                loan.borrowers -= 1
+                if not loan.borrowers:
+                    _put(self._notebook, name, _loans.pop((id(self._notebook), name)).before)
             if value is not MISSING and self._is_new(name, value):
                 self.names[name] = value
-        self._shared = {}
+        self._shared = set()
+
+    def variables(self, names: Container[str]) -> MutableMapping[str, Any]:
+        """The mapping in which the cell's code binds its names: that of its globals, unless some of them are shared."""
+        return _Variables(self) if any(name in names for name in self._shared) else self.names
+
+    def _bind_at_home(self, name: str, value: Any) -> None:
+        _put(self._notebook, name, value)
+        for other in list(_namespaces):
+            if other is not self and other.is_closed:
+                other.names.pop(name, None)
 
     def _shared_value(self, name: str, *otherwise: Any) -> Any:
         homes = [self.names, *(each.names for each in list(_namespaces) if each.is_closed), self._notebook]
@@ -197,6 +215,18 @@ class CellNamespace:
 
 
 _namespaces: WeakSet[CellNamespace] = WeakSet()
+_lock = threading.Lock()
+
+
+@dataclass(slots=True)
+class _Loan:
+    """What a notebook has for a name while cells that run have put there what the name is for them."""
+
+    before: Any
+    borrowers: int = 0
+
+
+_loans: dict[tuple[int, str], _Loan] = {}
 
 
 def _put(names: dict[str, Any], name: str, value: Any) -> None:
@@ -229,6 +259,40 @@ class _Through(dict[str, Any]):
     def copy(self) -> dict[str, Any]:
         """All that can be read in it, as a plain dict."""
         return {**self._namespace._notebook, **self}
+
+
+class _Variables(MutableMapping[str, Any]):
+    """The names of a cell's code, where it binds some that other code looks up at its home."""
+
+    def __init__(self, namespace: CellNamespace) -> None:
+        self._namespace = namespace
+
+    def __getitem__(self, name: str) -> Any:
+        namespace = self._namespace
+        if name not in namespace._shared:
+            return namespace.names[name]
+        value = namespace._shared_value(name, MISSING)
+        if value is MISSING:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name in self._namespace._shared:
+            self._namespace._bind_at_home(name, value)
+        else:
+            self._namespace.names[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        if name in self._namespace._shared:
+            self._namespace._bind_at_home(name, MISSING)
+        else:
+            del self._namespace.names[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._namespace.names, **dict.fromkeys(self._namespace._shared)})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class Publisher:

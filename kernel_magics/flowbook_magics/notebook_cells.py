@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import importlib
+import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -161,6 +162,7 @@ class NotebookCells:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._graph: GrowingGraph | None = GrowingGraph()
+        self._observing = threading.Lock()
         self.deleted: dict[str, str] = {}
         """Names that cells bound which were deleted since, with what these cells were called."""
         self.growing = False
@@ -184,14 +186,15 @@ class NotebookCells:
 
     def observe(self, cell: NotebookCell, observed: Observed) -> None:
         """Take into account what a cell was seen to do, unless `--after` demands another order."""
-        before = cell.analysis
-        cell.analysis = observed.added_to(before)
-        try:
-            self._graph = GrowingGraph(map(_in_graph, self._cells))
-        except ValueError:
-            cell.analysis = before
-        else:
-            cell.observed = cell.observed | observed
+        with self._observing:  # cells end at the same time
+            before = cell.analysis
+            cell.analysis = observed.added_to(before)
+            try:
+                self._graph = GrowingGraph(map(_in_graph, self._cells))
+            except ValueError:
+                cell.analysis = before
+            else:
+                cell.observed = cell.observed | observed
 
     def by_key(self, key: str) -> NotebookCell | None:
         """The cell with this identity."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
@@ -63,6 +63,8 @@ class PortableCell:
     """What it reads of the notebook that is not passed to it."""
     outdated: frozenset[str]
     """The inputs of which the notebook has newer versions."""
+    shared: frozenset[str]
+    """The names that methods bind or look up where they are at home."""
     builtins: frozenset[str]
     open_to_all: bool
     """Whether it has code that looks names up in its namespace by itself."""
@@ -85,7 +87,11 @@ class PortableCell:
             _draw_here()
         token = running.set(namespace)
         try:
-            self.code.run(namespace, show)
+            namespace.share(self.shared)
+            try:
+                self.code.run(namespace, show)
+            finally:
+                namespace.take_back()
             if self.draws:
                 show_figures()
             namespace.check_outputs(self.declared, self.label)
@@ -136,10 +142,11 @@ def _draw_here() -> None:
 
 def _home_of(values: Iterable[Any]) -> dict[str, Any]:
     """The names that functions of the notebook see here."""
-    functions: Iterable[Callable[..., Any]] = (value for value in values if isinstance(value, FunctionType))
-    for function in functions:
-        if function.__module__ == "__main__":
-            return _globals_of(function) or {}
+    for value in values:
+        own = value if isinstance(value, type) else type(value)
+        for each in (value, *(vars(own).values() if own.__module__ == "__main__" else ())):
+            if isinstance(each, FunctionType) and each.__module__ == "__main__":
+                return each.__globals__
     return {}
 
 

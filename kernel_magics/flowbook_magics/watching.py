@@ -25,7 +25,14 @@ class Watch:
         known = cells.graph[cell.graph_id].changes
         self._inputs = {name: value for name, value in inputs.items() if name not in known}
         self._before = sketches(self._inputs)
+        self._known = known
         self._began = time.perf_counter()
+
+    def add(self, name: str, value: Any) -> None:
+        """A name that was not foreseen is read for the first time."""
+        if name not in self._known:
+            self._inputs[name] = value
+            self._before.update(sketches({name: value}))
 
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
 import pytest
 
+from flowbook.cells import Cell, GrowingGraph, Observed
 from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, NotFound
+from flowbook_magics import notebook_cells
 from flowbook_magics.namespace import CellNamespace, Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.tables import Table, Text
@@ -47,6 +53,27 @@ def test_a_cell_stays_where_it_was_when_nothing_was_missing() -> None:
     cells.put(cell("1", "b = a", "reader"))
     cells.put(cell("2", "a = 1", "maker"))
     assert labels(cells) == ["reader", "maker"]
+
+
+def test_what_two_cells_are_seen_to_do_at_once_is_kept_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = NotebookCells()
+    for key, source in enumerate(("x = []", "a = 1", "b = 2", "c = x")):
+        cells.put(cell(str(key), source, f"t{key}"))
+    turns, overtaken = count(), threading.Event()
+
+    def build(given: Iterable[Cell]) -> GrowingGraph:
+        graph = GrowingGraph(given)
+        if next(turns) == 0:
+            overtaken.wait(0.3)  # nobody comes where one waits for the other
+        else:
+            overtaken.set()
+        return graph
+
+    monkeypatch.setattr(notebook_cells, "GrowingGraph", build)
+    observed = Observed(mutates=frozenset("x"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: cells.observe(cells.task(name), observed), ("t1", "t2")))
+    assert cells.graph.upstream("t3") == ("cell 1", "cell 2", "cell 3")
 
 
 def test_a_cell_that_cannot_stand_changes_nothing() -> None:

@@ -20,10 +20,10 @@ class Box:
 
 def test_a_task_that_may_have_seen_the_wrong_version_runs_again(nb: Notebook) -> None:
     nb.cells(
-        "import operator, threading\nmade = threading.Event()\nwait, go_on = made.wait, made.set",
+        "import operator, threading\nthreading.made = threading.Event()",
         "%%task box --define\nbox = {'n': [1]}\ntable = [box]",
-        "%%task change --define\nin_time = wait(60)\noperator.methodcaller('append', 2)(table[0]['n'])",
-        "%%task late --define\nseen = len(box['n'])\ngo_on()",
+        "%%task change --define\nin_time = threading.made.wait(60)\noperator.methodcaller('append', 2)(table[0]['n'])",
+        "%%task late --define\nseen = len(box['n'])\ndone = threading.made.set()",
     )
     said = nb.ok("%flow run --all", "run")
     assert nb.value("seen, in_time") == (2, True), said

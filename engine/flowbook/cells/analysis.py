@@ -108,6 +108,8 @@ def analyze(
     context = Context(modules=modules or {}, exports=exports or {}, lazy_annotations=_has_lazy_annotations(tree))
     visitor = StatementVisitor(Scope(kind=ScopeKind.MODULE), context)
     visitor.run_files(typed.effects.runs)
+    if tree.body and isinstance(tree.body[-1], ast.Expr):
+        visitor.shown = tree.body[-1].value
     visitor.block(tree.body)
     return _conclude(visitor, typed.effects, tree, has_await="await" in source or "async" in source)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
-from flowbook.cells import effects
-from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, ITERATOR, Argument, Definition
+from flowbook.cells import effects, libraries
+from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, ITERATOR, OF_LIBRARY, Argument, Definition, Told
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
 from flowbook.cells.scopes import ScopeKind, is_global
@@ -21,6 +21,8 @@ _FORMULA_MODULES = ("statsmodels.formula.", "patsy.")
 _PATH_KEYWORDS = frozenset(
     "buf excel_writer file fileName filename filepath_or_buffer fname fp io path path_or_buf path_or_buffer".split()
 )
+_USES_CODE = frozenset("agg apply filter map pipe sort sort_values submit transform".split())
+"""Methods that call the function that they are given and keep it not."""
 _QUERY_NAME = re.compile(r"@([A-Za-z_]\w*)")
 
 Arguments = dict[int | str, Value]
@@ -43,7 +45,12 @@ class CallVisitor(ExpressionVisitor):
         effect = self._effect(node, function, is_discarded)
         self._apply(effect, node, function, receiver, arguments)
         result = self._run_called(node, function, receiver, arguments)
+        self._note_unknown(node, function, receiver, arguments, is_discarded)
+        if effect in (effects.NO_EFFECT, effects.CONSTRUCTS) and libraries.gives_object(function.path):
+            result = result | Value(carries=frozenset((OF_LIBRARY,))) | self.held(arguments.values())
         result = result | _result(effect, receiver, arguments) | _of_names(node, function, arguments)
+        if function.path == "builtins.super" and self.itself:
+            return self.load(self.itself)
         return self.as_object(result) if effect.linked else result
 
     def _arguments(self, node: ast.Call) -> Arguments:
@@ -61,6 +68,8 @@ class CallVisitor(ExpressionVisitor):
             self.guards += 1
             self.run(value)
             self.guards -= 1
+        if isinstance(argument, ast.Attribute) and not value.path:
+            self.tell(value, argument.attr)  # a method that is handed on is called there
         return value
 
     # What is known from the tables
@@ -127,12 +136,40 @@ class CallVisitor(ExpressionVisitor):
 
     def _note_named_files(self, node: ast.Call, function: Value) -> None:
         """What is not known may be a function of a library that reads or writes the files that it is told."""
-        if function.carries or not (function.path or isinstance(node.func, ast.Attribute)):
+        if _is_own(function) or not (function.path or isinstance(node.func, ast.Attribute)):
             return  # a function of the notebook: what it does is found where it is defined
+        files, may_change = self._named_files(node, function)
+        (self.facts.changes if may_change else self.facts.looks).update(files)
+
+    def _named_files(self, node: ast.Call, function: Value) -> tuple[list[str], bool]:
         told = [*node.args, *(keyword.value for keyword in node.keywords)]
         constants = [each.value for each in told if isinstance(each, ast.Constant)]
-        files, may_change = effects.named_files(function.path, getattr(node.func, "attr", ""), constants)
-        (self.facts.changes if may_change else self.facts.looks).update(files)
+        return effects.named_files(function.path, getattr(node.func, "attr", ""), constants)
+
+    def _note_unknown(
+        self, node: ast.Call, function: Value, receiver: Value, arguments: Arguments, is_discarded: bool
+    ) -> None:
+        """What is called is in no table: whether it changes something is told by its name, and by how it is used."""
+        is_statement = is_discarded and node is not self.shown
+        if function.path:
+            package, name = libraries.package_of(function.path), function.path.rpartition(".")[2]
+            if not package or self._named_files(node, function)[0]:
+                return
+            does = is_statement and not libraries.only_shows(name)
+            (self.facts.changes if does else self.facts.looks).add(f"library:{package}")
+            for value in arguments.values() if does else ():
+                self.tell(value, Told.PERHAPS)
+        elif not isinstance(node.func, ast.Attribute):
+            if is_statement and not _is_own(function):
+                self.tell(function, Told.PERHAPS)
+        elif not libraries.only_shows(node.func.attr):
+            for value in arguments.values() if is_discarded and node.func.attr not in _USES_CODE else ():
+                if _is_own(value):
+                    self.remember(receiver, value)  # it may call it later
+            if is_statement:
+                self.tell(receiver, Told.AS_STATEMENT)
+            elif is_discarded or libraries.does_something(node.func.attr):
+                self.tell(receiver, Told.PERHAPS)
 
     def _write_to(self, handle: Value) -> None:
         """Something is written to an open file: if it was opened elsewhere, nobody knows here which it is."""
@@ -189,15 +226,17 @@ class CallVisitor(ExpressionVisitor):
             if definition.gives_code:
                 result = result | Value(carries=frozenset((definition.result(),)))
                 result = result | self.held(arguments.values())
+                if definition.is_closure:  # what it gives shares what it changes
+                    result = result | Value(roots=function.roots)
             if definition.kind == "class":
                 result = result | Value(carries=frozenset((definition.result(),)))
         if len(function.carries) == 1 and self.state is not None and not function.roots & self.facts.reads:
             (only,) = function.carries
             self.state.definite |= only.always_writes
-        if not function.carries:
+        if not _is_own(function):
+            self.tell(function, Told.SOME_METHOD)
             for name in filter(is_global, function.roots):
                 self._pass_on(name, arguments)
-                self.facts.method_calls.add((name, "__call__"))
                 result = result | Value(made_by=frozenset((name,)))
         return result
 
@@ -205,22 +244,27 @@ class CallVisitor(ExpressionVisitor):
         result = NOTHING
         for definition in function.carries:
             self._run_definition(definition)
-            if method in definition.mutating_methods:
-                self.mutate(receiver, deep=True)
             for part in definition.methods:
                 if part.name == method:
                     result = result | self._pass_arguments(part, arguments, skip=True, receiver=receiver)
         if not function.path:
-            owners = {root for root in receiver.roots if is_global(root)}
-            owners.update(maker.partition(".")[0] for maker in receiver.made_by if "." in maker)
-            self.facts.method_calls.update((owner, method) for owner in owners)
+            owners = self.tell(receiver, method)
             for value in arguments.values():
                 if not value.carries.isdisjoint((BOUND_MUTATOR, BOUND_WRITER)):
                     self.remember(receiver, value)  # it may call it whenever it is used
-            for owner in owners:
+            for owner in filter(is_global, owners):
                 self._pass_on(f"{owner}.{method}", arguments)
-            result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners))
+            result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners if is_global(owner)))
         return result
+
+    def tell(self, value: Value, method: str) -> set[str]:
+        """A method of an object is called, or what else is `Told`: whose it may be, here or where that is known."""
+        if any(definition.is_changed_by(method) for definition in value.carries):
+            self.mutate(value, deep=True)
+        owners = {root for root in value.roots if not root.startswith("new:")}
+        owners.update(maker.partition(".")[0] for maker in value.made_by if "." in maker)
+        self.facts.method_calls.update((owner, method) for owner in owners)
+        return owners
 
     def _run_definition(self, definition: Definition) -> None:
         """The body of a function runs: it looks its names up as they are now."""
@@ -235,7 +279,7 @@ class CallVisitor(ExpressionVisitor):
         for name in definition.mutates:
             value = self.load_global(name)
             self.mutate(value, deep=name in definition.mutates_parts)
-        self.facts.method_calls |= definition.method_calls
+        self.facts.method_calls |= {each for each in definition.method_calls if each[0][0] != ":"}
         self.facts.bound |= definition.writes
         self.state.possible |= definition.writes
         for argument in definition.arguments:
@@ -263,6 +307,9 @@ class CallVisitor(ExpressionVisitor):
             for passed in definition.arguments:
                 if passed.is_parameter and passed.name == parameter:
                     self._give(passed.function, passed.slot, value)
+        for owner, method in definition.method_calls:
+            if owner[0] == ":" and owner[1:] in given and not (skip and owner[1:] == definition.parameters[0]):
+                self.tell(given[owner[1:]], method)
         for owner, parameter in definition.stores:
             if parameter in given:
                 self.remember(
@@ -302,6 +349,11 @@ class CallVisitor(ExpressionVisitor):
                     name = root.partition(":")[2] if own else root
                     self.facts.arguments.add(Argument(function=function, slot=slot, name=name, is_parameter=own))
         self._giving.discard((function, slot))
+
+
+def _is_own(value: Value) -> bool:
+    """Whether it runs code of this cell."""
+    return not value.carries <= {OF_LIBRARY}
 
 
 def _result(effect: Effect, receiver: Value, arguments: Arguments) -> Value:

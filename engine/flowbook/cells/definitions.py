@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 from flowbook.cells.scopes import is_global
@@ -17,9 +18,12 @@ __all__ = [
     "DRAWS_NUMBERS",
     "ITERATOR",
     "LOGGER",
+    "OF_LIBRARY",
     "OWN_MODULE",
+    "RECORDER",
     "Argument",
     "Definition",
+    "Told",
     "merged",
     "seen_outside",
 ]
@@ -28,6 +32,17 @@ CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__init_subcla
 """The methods that may run when a class of the cell (or one of its instances) is called."""
 
 _NONE: frozenset[str] = frozenset()
+
+
+class Told(StrEnum):
+    """What is said to an object besides the name of the method, where what it is may be known elsewhere."""
+
+    AS_STATEMENT = "<as a statement>"
+    """Nothing is done with what the method gives: it is there for what it does."""
+    PERHAPS = "<perhaps>"
+    """What the method gives is used, but it is called as one that does something; or it is the cell's last word."""
+    SOME_METHOD = "<some method>"
+    """A method that was kept in a variable, or handed on: one of those that it has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +87,8 @@ class Definition:
     """``(owner, parameter)``: the owner holds the argument from then on. It is a global name, or ``":name"`` for the
     parameter ``name``; ``"*"`` is a parameter of a function inside, as a decorator with arguments returns it."""
     method_calls: frozenset[tuple[str, str]] = frozenset()
-    """``(global name, method)`` that it calls."""
+    """``(owner, method)`` that it calls, `Told` among the methods. The owner is a global name or ``":name"`` for the
+    parameter ``name``."""
     changes: frozenset[str] = _NONE
     """Shared resources that it changes."""
     looks: frozenset[str] = _NONE
@@ -93,12 +109,22 @@ class Definition:
     """It is an iterator, or returns one: the items that it gives do not move on."""
     gives_code: bool = False
     """What it returns runs code of its own later: a closure, or a generator."""
+    of_library: bool = False
+    """It is of a library whose methods are not known here, or returns such an object, or inherits from such a class."""
 
     def parameter_at(self, slot: int | str) -> str:
         """The parameter that an argument at this position, or with this keyword, arrives in ('' if none)."""
         if isinstance(slot, str):
             return slot if slot in self.parameters else ""
         return self.parameters[slot] if slot < len(self.parameters) else ""
+
+    def is_called(self, name: str) -> bool:
+        """Whether it is the function that has this name, rather than a part of what the name holds."""
+        return self.kind == "function" and self.name == name
+
+    def calls_of_itself(self) -> Iterator[str]:
+        """For a method: those that it calls of its own object."""
+        return (method for owner, method in self.method_calls if owner[:1] == ":" and owner[1:] in self.parameters[:1])
 
     def result(self) -> Definition:
         """What its call gives, where that is code that runs later."""
@@ -112,6 +138,13 @@ class Definition:
             for method in self.methods
         )
 
+    def is_changed_by(self, method: str) -> bool:
+        """For a class: whether a method, or what else is `Told`, changes its object."""
+        if method == Told.SOME_METHOD:
+            names = {part.name for part in self.methods}
+            return not self.mutating_methods.isdisjoint({"__call__"} if "__call__" in names else names)
+        return method in self.mutating_methods or (self.of_library and method in _TOLD_TO_A_LIBRARY)
+
     @property
     def is_closure(self) -> bool:
         """Whether using it changes it, and using what was unpacked from it, too."""
@@ -123,6 +156,8 @@ class Definition:
             return (self,)
         return tuple(method for method in self.methods if method.name in CONSTRUCTORS)
 
+
+_TOLD_TO_A_LIBRARY = (Told.AS_STATEMENT, Told.PERHAPS, "__init_subclass__")  # classes are registered with their base
 
 ITERATOR = Definition(name="<iterator>", moves_on=True, iterates=True)
 """An iterator that is not made by code of the user."""
@@ -142,6 +177,12 @@ LOGGER = Definition(name="<logger>", looks=frozenset({"logging"}))
 OWN_MODULE = Definition(name="<module of cells>", changes=frozenset({"modules"}))
 """A module that a cell has written, or what is imported from it: its functions may change what it keeps."""
 
+OF_LIBRARY = Definition(name="<object of a library>", of_library=True)
+"""An object of a library that is in no table: what its methods are called is all that is known of them."""
+
+RECORDER = Definition(name="<recorder>", moves_on=True)
+"""An object that keeps what it is told to show."""
+
 BOUND_MUTATOR = Definition(name="<bound method>", moves_on=True)
 """A method that changes its object, kept in a variable or passed on: ``add = items.append``."""
 
@@ -149,16 +190,15 @@ BOUND_WRITER = Definition(name="<bound writer>", moves_on=True, changes=frozense
 """One that writes to an open file: ``tell = log.write``."""
 
 
-def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]) -> Definition:
-    """A class as the sum of its methods and of those of its bases in the same cell."""
+def merged(
+    name: str, methods: Iterable[Definition], bases: Sequence[Definition], *, of_library: bool = False
+) -> Definition:
+    """A class as the sum of its methods and of those of its bases in the same cell, or of a library."""
     own = tuple(methods)
     everything = own + tuple(method for base in bases for method in base.methods)
 
-    mutating = frozenset(
-        method.name
-        for method in everything
-        if method.parameters[:1] and method.parameters[0] in method.mutates_parameters
-    )
+    of_library = of_library or any(base.of_library for base in bases)
+    mutating = _mutating(everything, _TOLD_TO_A_LIBRARY if of_library else ())
     together = _together(everything)
     if "__new__" in mutating:  # it keeps its instances, or counts them
         together["mutates"] |= {name}
@@ -170,9 +210,20 @@ def merged(name: str, methods: Iterable[Definition], bases: Sequence[Definition]
         mutating_methods=mutating,
         keeps_state="__next__" in mutating,
         iterates="__next__" in mutating,
+        of_library=of_library,
         methods=everything,
+        method_calls=frozenset(each for method in everything for each in method.method_calls if is_global(each[0])),
         bases=frozenset().union(*(base.bases for base in bases)),
     )
+
+
+def _mutating(methods: Sequence[Definition], known: Iterable[str]) -> frozenset[str]:
+    """The methods that change ``self``: themselves, or by one that they call. `known` are others that do."""
+    found = {each.name for each in methods if not each.mutates_parameters.isdisjoint(each.parameters[:1])}.union(known)
+    calls = [(each.name, called) for each in methods for called in each.calls_of_itself()]
+    while more := {name for name, called in calls if called in found} - found:
+        found |= more
+    return frozenset(found)
 
 
 def seen_outside(definition: Definition, inside: Mapping[str, Iterable[Definition]]) -> Definition:

@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flowbook.cells.definitions import ARTIST, DATABASE, DRAWS_NUMBERS, LOGGER, Definition
+from flowbook.cells.definitions import (
+    ARTIST,
+    DATABASE,
+    DRAWS_NUMBERS,
+    LOGGER,
+    OF_LIBRARY,
+    RECORDER,
+    Definition,
+)
 
 __all__ = [
     "AXES_NAMES",
@@ -362,6 +370,12 @@ _FUNCTIONS: dict[str, Effect] = {
     **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap", "shelve.open", "dbm.open",
                      "pandas.HDFStore", "netCDF4.Dataset"), Effect(writes_file=0)),
     "sqlite3.connect": Effect(writes_file=0, carries=(DATABASE,)),
+    **dict.fromkeys(
+        ("sqlalchemy.create_engine", "sqlmodel.create_engine", "duckdb.connect", "psycopg.connect", "psycopg2.connect",
+         "pymysql.connect", "mysql.connector.connect", "pyodbc.connect", "oracledb.connect", "redis.Redis",
+         "pymongo.MongoClient", "peewee.SqliteDatabase"),
+        Effect(holds_arguments=True, carries=(DATABASE, OF_LIBRARY)),
+    ),
     "os.open": Effect(changes=("files:?",)),
     "builtins.input": Effect(changes=("stdin",)),
     "random.shuffle": Effect(arguments=(0,), changes=("random",)),
@@ -518,6 +532,8 @@ def of_function(path: str, keywords: frozenset[str], *, discarded: bool = False)
         return Effect(changes=("numpy.random",), holds_arguments=bool(carries), carries=carries)
     if path.startswith("pandas.read_") and keywords & {"chunksize", "iterator"}:
         return Effect(reads_file=0, iterates=True)
+    if path in ("rich.console.Console", "rich.get_console") and keywords & {"file", "record"}:
+        return Effect(holds_arguments=True, carries=(RECORDER,))
     effect = _of_function(path, "ax" in keywords, "out" in keywords)
     if effect is NO_EFFECT and discarded and name.startswith(_CONFIGURES) and not path.startswith("builtins."):
         return Effect(configures=True)

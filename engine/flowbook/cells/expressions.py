@@ -54,6 +54,8 @@ class Facts:
     """It returns a function."""
     gives_closure: bool = False
     """What it returns is changed by being used."""
+    gives_library: bool = False
+    """It returns an object of a library of which no more is known."""
     suspends: bool = False
     """It is a generator: calling it does not run it to its end."""
     returned: set[str] = field(default_factory=set)
@@ -97,6 +99,10 @@ class ExpressionVisitor:
         self.facts = Facts()
         self.jumps = Jumps()
         self.discarded: ast.expr | None = None
+        self.shown: ast.expr | None = None
+        """The last expression of the cell, whose value is shown."""
+        self.itself: str = ""
+        """The first parameter of a function: the object, where that is a method."""
         self.awaited: ast.expr | None = None
         self.guards = 0
         """How many ``try`` statements around would catch that a name is missing."""
@@ -277,6 +283,7 @@ class ExpressionVisitor:
 
     def visit_Await(self, node: ast.Await) -> Value:
         self.awaited = node.value
+        self.discarded = node.value if self.discarded is node else None
         return self.use(node.value)
 
     def visit_Yield(self, node: ast.Yield | ast.YieldFrom) -> Value:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 
+from flowbook.cells import libraries
 from flowbook.cells.calls import CallVisitor
 from flowbook.cells.definitions import Definition, merged
 from flowbook.cells.instances import shares_what_changes
@@ -54,8 +55,10 @@ class FunctionVisitor(CallVisitor):
         decorators, registries = self._decorators(statement)
         outside = self._enter_type_parameters(statement)
         bases = NOTHING
+        of_library = False
         for base in statement.bases:
-            bases = bases | self.visit(base)
+            value = self.visit(base)
+            bases, of_library = bases | value, of_library or libraries.gives_object(value.path)
         self._run_hook("__init_subclass__", bases)
         for keyword in statement.keywords:
             metaclass = self.visit(keyword.value)
@@ -65,7 +68,7 @@ class FunctionVisitor(CallVisitor):
         methods += [method for each in kept.carries if each.kind == "class" for method in each.methods]
         self.scope = outside
         own_bases = [base for base in bases.carries if base.kind == "class"]
-        definition = merged(statement.name, methods, own_bases)
+        definition = merged(statement.name, methods, own_bases, of_library=of_library)
         inherited = definition.bases | _of_other_cells(bases)
         makers = {maker for maker in kept.made_by if "." not in maker}
         definition = replace(definition, bases=inherited, reads=definition.reads | inherited | makers)
@@ -100,7 +103,7 @@ class FunctionVisitor(CallVisitor):
                 if part.name == method:
                     self._run_definition(part)
         if not owner.path:
-            self.facts.method_calls.update((root, method) for root in owner.roots if is_global(root))
+            self.tell(owner, method)
 
     def _register(self, name: str, decorators: Value, registries: Value) -> None:
         """What the decorators do with the function or class that is now bound to its name."""
@@ -181,6 +184,7 @@ class FunctionVisitor(CallVisitor):
         self.facts.gives_code |= bool(value.carries)
         self.facts.suspends |= any(definition.moves_on and definition.iterates for definition in value.carries)
         self.facts.gives_closure |= any(definition.is_closure for definition in value.carries)
+        self.facts.gives_library |= any(definition.of_library for definition in value.carries)
 
     def annotation(self, node: ast.expr | None) -> None:
         if node is not None and not self.context.lazy_annotations:
@@ -217,6 +221,7 @@ class FunctionVisitor(CallVisitor):
         """Walk code that runs later, and sum up what it does."""
         body = type(self)(scope, self.context, outer=self)
         body.is_function = True
+        body.itself = parameters[0] if parameters else self.itself
         local = {key: value for key, value in self.state.values.items() if ":" in key} if self.state else {}
         body.state = State(values=local)
         for parameter in parameters:
@@ -235,7 +240,7 @@ class FunctionVisitor(CallVisitor):
             facts.include(inner)
             facts.reads |= inner.reads - end.definite
             facts.bound |= inner.writes
-            facts.method_calls |= inner.method_calls
+            facts.method_calls |= {each for each in inner.method_calls if each[0][0] != ":"}
             facts.arguments |= {argument for argument in inner.arguments if not argument.is_parameter}
             facts.mutates |= inner.mutates
         own = {prefix + parameter: parameter for parameter in parameters}
@@ -251,12 +256,13 @@ class FunctionVisitor(CallVisitor):
             returns_parameters=frozenset(own[key] for key in facts.returned if key in own),
             arguments=frozenset(facts.arguments),
             stores=_stores(end, own, facts.definitions),
-            method_calls=frozenset(facts.method_calls),
+            method_calls=frozenset((f":{own[owner]}" if owner in own else owner, m) for owner, m in facts.method_calls),
             changes=frozenset(facts.changes),
             looks=frozenset(facts.looks),
             flags=frozenset(facts.flags),
             returns=frozenset(filter(is_global, facts.returned)),
             gives_code=facts.gives_code or facts.suspends,
+            of_library=facts.gives_library,
             iterates=facts.suspends,
             keeps_state=facts.suspends
             or facts.gives_closure

@@ -74,6 +74,8 @@ class Node:
     """``(name, id of the cell that defines it)`` of the functions and classes that it uses, transitively."""
     late_binds: frozenset[str] = frozenset()
     """Names that code of other cells may bind when it uses that (``global n``)."""
+    looks_up: frozenset[str] = frozenset()
+    """Names that code of other cells looks up where it stays: methods, and functions that an object keeps."""
     flags: frozenset[str] = frozenset()
     """Why it keeps its place: its own flags and those of the helpers it uses."""
     uses_loop: bool = False

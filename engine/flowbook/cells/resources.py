@@ -29,7 +29,9 @@ _PHRASES = {
 
 def describe(resource: str) -> str:
     """How a reason names a resource."""
-    return _PHRASES.get(resource) or (f"the file {resource[6:]}" if resource.startswith("files:") else resource)
+    kind, _, name = resource.partition(":")
+    phrase = {"files": f"the file {name}", "library": f"what {name} keeps"}.get(kind, resource)
+    return _PHRASES.get(resource) or phrase
 
 
 @dataclass(slots=True)

@@ -6,11 +6,12 @@ that are current where the cell stands, and changes what ``f`` changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
-from flowbook.cells.definitions import Argument, Definition
+from flowbook.cells.definitions import Argument, Definition, Told
+from flowbook.cells.scopes import is_global
 
 __all__ = ["Usage", "usage_of"]
 
@@ -33,10 +34,15 @@ class Usage:
     flags: set[str] = field(default_factory=set)
     helpers: list[str] = field(default_factory=list)
     """Names whose definitions may run."""
+    looks_up: set[str] = field(default_factory=set)
+    """Names that methods, and functions that an object keeps, look up in the notebook: those cannot look elsewhere."""
 
 
-def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
-    """What a cell does, given what the names that it reads may run."""
+def usage_of(analysis: Analysis, definitions: Definitions, at_home: Container[str]) -> Usage:
+    """What a cell does, given what the names that it reads may run.
+
+    `at_home`: the names of the functions and classes whose code looks names up in the notebook.
+    """
     own_reads = (analysis.reads | analysis.builtins) - analysis.late_reads
     usage = Usage(
         reads=dict.fromkeys(sorted(own_reads), ""),
@@ -57,6 +63,8 @@ def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
             usage.reads.update(dict.fromkeys(new, usage.reads[name] or name))
             pending.extend(new)
             _include(usage, definition)
+            if name in usage.looks_up or (definition.name in at_home and not definition.is_called(name)):
+                usage.looks_up |= definition.reads
             if definition.moves_on:
                 usage.mutates.add(name)
                 usage.mutates_parts.add(name)
@@ -67,7 +75,7 @@ def usage_of(analysis: Analysis, definitions: Definitions) -> Usage:
             usage.mutates.add(argument.name)
             usage.mutates_parts.add(argument.name)
     for name, method in method_calls:
-        if _changes_itself(name, method, definitions, set()):
+        if is_global(name) and _changes_itself(name, method, definitions, set()):
             usage.mutates.add(name)
             usage.mutates_parts.add(name)  # it may be an item of what the name holds, or change what it was given
     return usage
@@ -82,15 +90,30 @@ def _include(usage: Usage, definition: Definition) -> None:
     usage.flags |= definition.flags
 
 
-def _changes_itself(name: str, method: str, definitions: Definitions, seen: set[str]) -> bool:
-    """Whether the method, perhaps inherited from a class of another cell, changes the object."""
-    seen.add(name)
-    return any(
-        method in definition.mutating_methods
-        or any(_changes_itself(base, method, definitions, seen) for base in definition.bases - seen)
-        for definition in definitions(name)
-        if method != "__call__" or definition.name != name  # the call of a class is not that of its object
-    )
+def _changes_itself(name: str, method: str, definitions: Definitions, seen: set[tuple[str, str]]) -> bool:
+    """Whether the method, perhaps inherited from a class of another cell, or one that it calls changes the object.
+
+    One that is called for what it does, of an object of which nothing is known, is taken as one that changes it.
+    """
+    seen.add((name, method))
+    known = tuple(definitions(name))
+    if method == Told.AS_STATEMENT and not known:
+        return True
+    for definition in known:
+        if (
+            definition.name == name
+            and isinstance(method, Told)
+            and (definition.kind != "class" or method == Told.SOME_METHOD)
+        ):
+            continue  # the call of a function or class is not that of its object
+        if definition.is_changed_by(method):
+            return True
+        called = (part for part in definition.methods if part.name == method)
+        further = {(name, each) for part in called for each in part.calls_of_itself()}
+        further |= {(base, method) for base in definition.bases}
+        if any(_changes_itself(*each, definitions, seen) for each in further - seen):
+            return True
+    return False
 
 
 def _changes_argument(argument: Argument, definitions: Definitions, seen: set[tuple[str, int | str]]) -> bool:
@@ -103,7 +126,10 @@ def _changes_argument(argument: Argument, definitions: Definitions, seen: set[tu
             parameter = part.parameter_at(argument.place_in(definition))
             if parameter in part.mutates_parameters:
                 return True
+            methods = {method for owner, method in part.method_calls if owner == f":{parameter}"}
+            if any(_changes_itself(argument.name, method, definitions, set()) for method in methods):
+                return True
             passed_on = (each for each in part.arguments if each.is_parameter and each.name == parameter)
-            if any(_changes_argument(each, definitions, seen) for each in passed_on):
+            if any(_changes_argument(replace(each, name=argument.name), definitions, seen) for each in passed_on):
                 return True
     return False

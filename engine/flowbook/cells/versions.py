@@ -69,6 +69,11 @@ class VersionTracker:
         self.barrier: int | None = None
         self.loop_users = 0
         """The cells so far that need a running event loop, as bits of their places."""
+        self.at_home: set[str] = set()
+        """Functions and classes of the cells so far whose code looks names up in the notebook when it is not called by
+        its own name: a task cell's methods look them up where they are called from."""
+        self.looked_up: dict[str, list[int]] = {}
+        """Name -> places of the cells so far that need it to mean in the notebook what it means at their place."""
         self.goes_on = False
         """Whether a cell so far has started something that goes on whenever another one awaits."""
         self.reasons: dict[tuple[int, int], dict[Reason, None]] = {}
@@ -89,11 +94,12 @@ class VersionTracker:
         return dict(self.nodes), self._edges(), final
 
     def _track_cell(self, cell: Cell) -> None:
-        usage = usage_of(cell.analysis, self._definitions)
+        usage = usage_of(cell.analysis, self._definitions, self.at_home)
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
         reads = {name: helper for name, helper in usage.reads.items() if self._is_input(name, cell, helper)}
+        looks_up = usage.looks_up & (reads.keys() | cell.analysis.writes)
         helpers = [
             (name, self.cells[maker].id)
             for name in usage.helpers
@@ -106,6 +112,7 @@ class VersionTracker:
             alternatives={name: older for name in sorted(reads) if (older := self._older(name))},
             helpers=tuple(sorted(helpers)),
             late_binds=frozenset(usage.writes),
+            looks_up=frozenset(looks_up),
             flags=frozenset(usage.flags),
             uses_loop=cell.analysis.awaits or EVENT_LOOP in usage.looks,
         )
@@ -119,7 +126,11 @@ class VersionTracker:
             usage.changes.add(EVENT_LOOP)  # what it awaits may go on while others that were made there await
         self._touch(cell.analysis, usage)
         self._keep_place(usage.flags)
+        self._wait_for_lookups(cell.analysis, usage)
+        for name in looks_up:
+            self.looked_up.setdefault(name, []).append(self.place)
         self._bind(cell, usage)
+        self.at_home |= _at_home(cell)
 
     def _definitions(self, name: str) -> frozenset[Definition]:
         """What a name, or the method ``"x.add"`` of an object, may run."""
@@ -224,6 +235,19 @@ class VersionTracker:
                 self._wait(place, ReasonKind.FLAG, why, f"flagged: keeps its place ({why})")
             self.barrier = self.place
 
+    def _wait_for_lookups(self, analysis: Analysis, usage: Usage) -> None:
+        """A cell that binds a name anew waits for those that need it as it was in the notebook."""
+        for name in sorted((analysis.writes | usage.writes) & self.looked_up.keys()):
+            if name in analysis.imports and analysis.imports[name] == self._import_of(name):
+                continue
+            for place in self._direct(reversed(self.looked_up[name])):
+                text = f"binds {name} anew after {self.cells[place].label} had it looked up by what it calls"
+                self._wait(place, ReasonKind.MUTATES, name, text)
+
+    def _import_of(self, name: str) -> str | None:
+        makers = self.bindings.get(name, _UNKNOWN).makers
+        return self.cells[makers[0]].analysis.imports.get(name) if makers else None
+
     # Binding
 
     def _bind(self, cell: Cell, usage: Usage) -> None:
@@ -260,8 +284,9 @@ class VersionTracker:
         for maker in analysis.made_by.get(name, ()):
             given, inside, code = self._given_by(maker, analysis)
             if name in analysis.parts:  # what is unpacked from one call may be closures over the same variables
-                code = {each for each in code if each.is_closure}
-                objects |= {own[other] for other in own if code and maker in analysis.made_by.get(other, ())}
+                code = {each for each in code if each.is_closure or each.kind == "class"}
+                if any(each.is_closure for each in code):
+                    objects |= {own[other] for other in own if maker in analysis.made_by.get(other, ())}
             objects, held, definitions = objects | given, held | inside, definitions | code
         given, code = self._inside(name, analysis)
         held, definitions = held | given, definitions | code
@@ -284,7 +309,7 @@ class VersionTracker:
         owner, _, method = maker.partition(".")
         made = self._definitions(maker)
         names = {name for each in made for name in each.returns}
-        names |= {owner for each in made if each.gives_itself}
+        names |= {owner for each in made if each.gives_itself or (each.is_closure and each.gives_code)}
         if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
             names.add(owner)
         for argument in analysis.arguments:
@@ -395,6 +420,11 @@ def _visible_definitions(cell: Cell) -> Mapping[str, tuple[Definition, ...]]:
         return definitions
     inside = {name: definitions.get(name, ()) for name in cell.analysis.private}
     return {name: tuple(seen_outside(each, inside) for each in found) for name, found in definitions.items()}
+
+
+def _at_home(cell: Cell) -> set[str]:
+    known = (*cell.analysis.definitions.values(), *cell.analysis.gains.values())
+    return {each.name for found in known for each in found if each.kind == "function" or not cell.is_task}
 
 
 def _sources(imported: Iterable[str]) -> Iterator[str]:

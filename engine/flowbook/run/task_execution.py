@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class TaskExecution(Execution):
     """A task run. `flow` is the flow run it belongs to, None for a task called by itself."""
 
-    __slots__ = ("awaits", "call_key", "caller", "flow", "future", "held", "limits", "upstream", "wait_for")
+    __slots__ = ("at_end", "awaits", "call_key", "caller", "flow", "future", "held", "limits", "upstream", "wait_for")
     kind = "Task run"
     logger = "flowbook.task_runs"
 
@@ -60,6 +60,7 @@ class TaskExecution(Execution):
         self.wait_for = wait_for
         self.awaits = awaits  # the futures among the arguments and in `wait_for`
         self.limits = limits
+        self.at_end: Callable[[State], None] | None = None  # called before whoever waits for the run knows of its end
         self.held: list[tuple[Slots, Any]] = []
         self.caller: Caller | None = None
         self.call_key = f"{flow.recovery or flow.id}/{name}" if flow else id  # the same when its flow run is begun anew
@@ -138,6 +139,8 @@ class TaskExecution(Execution):
                 self.work.failing(self, state)
             if self.flow is not None and self.flow.ending is not None:
                 self.flow.ending(self, state)
+            if self.at_end is not None:
+                self.at_end(state)
             say(self, "Finished in state %s", state)
             self._run_hooks(state)
         finally:
