@@ -19,6 +19,7 @@ from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, Observed
 from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
+from flowbook_magics.opened_files import OpenedFiles
 
 if TYPE_CHECKING:
     from flowbook_magics.kept_elements import KeptElements
@@ -99,6 +100,7 @@ class Audit:
     ended: float
     seen: Mapping[str, Any]
     """The values of the names that were read through to the notebook."""
+    files: OpenedFiles
     notices: list[str] = field(default_factory=list)
     """Sentences about what its code does not show."""
 

@@ -164,8 +164,8 @@ def _value(cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mappin
     for maker in makers:
         if name in maker.values:
             return maker.values[name]
-        if name in maker.dropped or (maker.is_task and maker.last is None):
-            return _NOTHING
+        if name in maker.dropped or (maker.is_task and maker.last is None and name not in maker.observed.mutates):
+            return _NOTHING  # one that was seen to change it is about to end, and others had no reason to wait for it
     if (makers and makers[0].is_task) or (not makers and _is_deleted(cells, cell, name)):
         return _NOTHING
     return notebook.get(name, _NOTHING)

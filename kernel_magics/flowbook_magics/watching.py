@@ -13,6 +13,7 @@ from typing import Any
 
 from flowbook.cells import Observed, ReasonKind
 from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
+from flowbook_magics.opened_files import end_watch, watch_files
 from flowbook_magics.sketches import differs, sketch, sketches
 from flowbook_magics.values import version_before
 
@@ -25,6 +26,7 @@ class Watch:
         known = cells.graph[cell.graph_id].changes
         self._inputs = {name: value for name, value in inputs.items() if name not in known}
         self._before = sketches(self._inputs)
+        self._files = watch_files()
         self._known = known
         self._began = time.perf_counter()
 
@@ -37,14 +39,18 @@ class Watch:
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
         cells, cell = self._cells, self._cell
-        cell.audit = audit = Audit(self._began, time.perf_counter(), dict(seen))
+        end_watch()
+        cell.audit = audit = Audit(self._began, time.perf_counter(), dict(seen), self._files)
         changed = {name for name, before in self._before.items() if differs(before, sketch(self._inputs[name]))}
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
         observed = Observed(reads=frozenset(read), mutates=frozenset(changed), writes=bound)
-        if observed == Observed() or cell.options.over:
+        if cell.options.over:
             return
-        cells.observe(cell, observed)
+        if self._files.read or self._files.written:
+            self._keep_order_of_files(audit.notices)
+        if observed != Observed():
+            cells.observe(cell, observed)
         audit.notices.extend(
             f"Task {cell.label!r} read {name!r}, which its code does not show; "
             f"from now on it waits for {maker.label}, which makes it."
@@ -57,6 +63,26 @@ class Watch:
         )
         for notice in audit.notices:
             _say(notice)
+
+    def _keep_order_of_files(self, notices: list[str]) -> None:
+        """Find the cells of which one has written a file that the other has opened, and that have no order yet."""
+        cells, cell, own = self._cells, self._cell, self._files
+        for other in cells.tasks:
+            if other is cell or other.audit is None:
+                continue
+            theirs = other.audit.files
+            shared = own.written & (theirs.read | theirs.written) | own.read & theirs.written
+            first, second = sorted((cell, other), key=lambda each: each.position)
+            if not shared or first.graph_id in cells.graph.upstream(second.graph_id):
+                continue
+            for each, files in ((cell, own), (other, theirs)):
+                changes = {f"files:{name}" for name in shared & files.written}
+                looks = {f"files:{name}" for name in shared - files.written}
+                cells.observe(each, Observed(changes=frozenset(changes), looks=frozenset(looks)))
+            notices.append(
+                f"Tasks {first.label!r} and {second.label!r} both use {_listed(shared)}, which their code does not "
+                "show; from now on they keep their order."
+            )
 
     def _maker(self, name: str, value: Any) -> NotebookCell | None:
         """The cell behind which an undeclared read of `name` has to be ordered, if any: a flagged cell is already."""
@@ -88,6 +114,8 @@ def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str])
                 again.setdefault(edge.downstream, f"it ran before {first.label} had ended, and {reason.text}")
                 if reason.kind is ReasonKind.MUTATES:
                     again.setdefault(edge.upstream, f"{second.label} changed {reason.subject} before it had ended")
+                if reason.kind is ReasonKind.RESOURCE:
+                    again.setdefault(edge.upstream, f"{second.label} {reason.text} and began before it had ended")
     if not again:
         return frozenset()
     found = _connected(cells, again, part)
@@ -112,12 +140,17 @@ def _connected(cells: NotebookCells, some: Collection[str], part: Collection[str
     return frozenset(found)
 
 
-_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES)
+_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES, ReasonKind.RESOURCE)
 
 
 def _overlapped(cells: NotebookCells, upstream: str, downstream: str) -> bool:
     first, second = cells.by_id(upstream).audit, cells.by_id(downstream).audit
     return first is not None and second is not None and first.ended > second.began
+
+
+def _listed(files: Collection[str]) -> str:
+    some = sorted(files)[:3]
+    return f"the file {some[0]}" if len(files) == 1 else f"{len(files)} files ({', '.join(some)}…)"
 
 
 def _say(sentence: str) -> None:

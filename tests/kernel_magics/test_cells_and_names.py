@@ -16,8 +16,9 @@ from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, NotFound
 from flowbook_magics import notebook_cells
 from flowbook_magics.namespace import CellNamespace, Publisher, running
-from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
+from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.tables import Table, Text
+from flowbook_magics.values import inputs_of
 
 
 def cell(key: str, source: str, name: str | None = None, after: tuple[str, ...] = ()) -> NotebookCell:
@@ -74,6 +75,19 @@ def test_what_two_cells_are_seen_to_do_at_once_is_kept_of_both(monkeypatch: pyte
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda name: cells.observe(cells.task(name), observed), ("t1", "t2")))
     assert cells.graph.upstream("t3") == ("cell 1", "cell 2", "cell 3")
+
+
+def test_a_cell_has_its_inputs_while_another_is_seen_to_change_them() -> None:
+    cells = NotebookCells()
+    made, change, late = cell("1", "x = []", "made"), cell("2", "y = x", "change"), cell("3", "z = len(x)", "late")
+    for each in (made, change, late):
+        cells.put(each)
+    made.values = {"x": [1]}
+    made.last = LastRun(task_run_id="1", code="", options=(), inputs={}, duration=1, ended=1)
+    assert inputs_of(cells, late, {}) == {"x": [1]}
+    cells.observe(change, Observed(mutates=frozenset("x")))  # it has not ended yet, and `late` had no reason to wait
+    assert cells.graph.inputs("late") == {"x": "cell 2"}
+    assert inputs_of(cells, late, {}) == {"x": [1]}
 
 
 def test_a_cell_that_cannot_stand_changes_nothing() -> None:

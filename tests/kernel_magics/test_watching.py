@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
 import pytest
@@ -43,7 +47,63 @@ def test_an_iterator_that_a_library_consumes_is_noticed_once(nb: Notebook) -> No
     assert nb.value("first, rest") == ([0, 1, 2], [3, 4, 5, 6, 7, 8])
 
 
+def counter() -> Callable[[], int]:
+    n = 0
+
+    def count() -> int:
+        nonlocal n
+        n += 1
+        return n
+
+    return count
+
+
+def noting(seen: list[int] = []) -> None:  # noqa: B006 - people write it
+    seen.append(1)
+
+
+class Stack(list[int]):
+    pass
+
+
+class Table(dict[str, int]):
+    pass
+
+
+class Point:
+    __slots__ = ("x",)
+
+    def __init__(self) -> None:
+        self.x = 1
+
+
+class Registry:
+    names: ClassVar[list[str]] = []
+
+
+def own_module(text: str) -> ModuleType:
+    """A module as one that is imported from a file of the user."""
+    module = sys.modules["module_of_user"] = ModuleType("module_of_user")
+    module.__file__ = "/home/user/module_of_user.py"
+    exec(text, vars(module))
+    return module
+
+
+N = "n = 0\ndef up():\n    global n\n    n += 1"
 CHANGES = {
+    "closure": (counter(), lambda f: f()),
+    "default": (noting, lambda f: f()),
+    "attribute of a function": (counter(), lambda f: setattr(f, "calls", 1)),
+    "method": ([].append, lambda f: f(1)),
+    "method of an object": (Box().items.append, lambda f: f(1)),
+    "own list": (Stack([1]), lambda x: x.append(2)),
+    "own dict": (Table(a=1), lambda x: x.update(a=2)),
+    "slot": (Point(), lambda p: setattr(p, "x", 2)),
+    "partial": (partial([].append, 1), lambda f: f()),
+    "class": (Registry, lambda x: x.names.append("a")),
+    "attribute of a class": (Registry, lambda x: setattr(x, "last", "a")),
+    "module": (own_module(N), lambda x: x.up()),
+    "function of a module": (own_module(N).up, lambda f: f()),
     "list": ([1, 2], lambda x: x.append(3)),
     "item": ([1, 2], lambda x: x.__setitem__(0, 9)),
     "nested": ({"a": [1]}, lambda x: x["a"].append(2)),
@@ -88,3 +148,31 @@ def test_a_name_that_a_cell_before_has_deleted_has_no_value(nb: Notebook) -> Non
     for _ in range(2):
         nb.ok("%flow run --all", "run")
         assert nb.value("scratch") == ["gone"]
+
+
+KEEPING = """
+def put(text):
+    with open("kept.txt", "w") as file:
+        return file.write(text)
+
+def get():
+    with open("kept.txt") as file:
+        return file.read()
+"""
+
+
+def test_files_that_no_code_shows_keep_the_order_of_the_cells_that_use_them(nb: Notebook) -> None:
+    nb.ok(f"from pathlib import Path\nPath('keeping.py').write_text({KEEPING!r})", silent=True)
+    nb.cells(
+        "import sys, threading\nsys.path.insert(0, '')\nimport keeping",
+        "threading.made = threading.Event()\nkeeping.put('0')",
+        "%%task first --define\nwritten = keeping.put('1')",
+        "%%task late --define\nin_time = threading.made.wait(60)\nagain = keeping.put('22')",
+        "%%task read --define\nseen = keeping.get()\ndone = threading.made.set()",
+    )
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("seen, in_time") == ("22", True), said
+    assert "Tasks 'first' and 'late' both use the file kept.txt, which their code does not show" in said
+    assert "'read' runs again: it ran before late had ended, and shares the file kept.txt with late." in said
+    said = nb.ok("%flow run --all", "run")
+    assert "kept.txt" not in said
