@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +31,7 @@ from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import Watch
+from flowbook_magics.watching import Watch, note_change_elsewhere
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
@@ -207,11 +208,14 @@ class CellFunction:
     def _accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
         from flowbook_magics.portable_cell import Written
 
+        began = time.perf_counter()
         outcome = call()
         if isinstance(outcome, Raised):
             if self._context is not None:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
+            if not self._cell.options.over:
+                note_change_elsewhere(self._cells, self._cell, outcome.value.changed, began)
             outcome = Returned(outcome.value.brought_home(self._notebook))
         outputs.flush()
         return outcome

@@ -14,6 +14,7 @@ from flowbook.run.remote import display
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.functions import rehomed
 from flowbook_magics.namespace import CellNamespace, running
+from flowbook_magics.sketches import differs, sketch, sketches
 
 
 class Written(dict[str, Any]):
@@ -21,6 +22,8 @@ class Written(dict[str, Any]):
 
     at_home: frozenset[str] = frozenset()
     needed: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    """Inputs that were changed in place, although the code of the cell does not show it."""
 
     def brought_home(self, notebook: dict[str, Any]) -> dict[str, Any]:
         """The names as if the cell had run here: its functions look their names up in the notebook."""
@@ -35,7 +38,7 @@ class Written(dict[str, Any]):
         Raises NotPicklable for one that another cell reads.
         """
         rest = Written()
-        rest.at_home, rest.needed = self.at_home, self.needed
+        rest.at_home, rest.needed, rest.changed = self.at_home, self.needed, self.changed
         for name, value in self.items():
             try:
                 pack(value)
@@ -85,6 +88,7 @@ class PortableCell:
         namespace.bind_functions(self.outdated)
         if self.draws:
             _draw_here()
+        before = sketches({name: value for name, value in inputs.items() if name not in self.writes})
         token = running.set(namespace)
         try:
             namespace.share(self.shared)
@@ -101,6 +105,8 @@ class PortableCell:
             running.reset(token)
         written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)
         written.needed = self.needed
+        written.changed = frozenset(name for name, seen in before.items() if differs(seen, sketch(inputs[name])))
+        written.update((name, inputs[name]) for name in written.changed)
         return written
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from flowbook.cells import Observed, ReasonKind
 from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
-from flowbook_magics.opened_files import end_watch, watch_files
+from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
 from flowbook_magics.sketches import differs, sketch, sketches
 from flowbook_magics.values import version_before
 
@@ -56,11 +56,7 @@ class Watch:
             f"from now on it waits for {maker.label}, which makes it."
             for name, maker in sorted(read.items())
         )
-        audit.notices.extend(
-            f"{name!r} was changed in place while task {cell.label!r} ran, which its code does not show; "
-            f"from now on the cells that read {name!r} keep their order with it."
-            for name in sorted(changed)
-        )
+        audit.notices.extend(_of_changes(cell, changed))
         for notice in audit.notices:
             _say(notice)
 
@@ -92,6 +88,23 @@ class Watch:
             return None
         before = reversed(list(cells)[: cell.position - 1])
         return next((each for each in before if name in each.analysis.writes), None)
+
+
+def note_change_elsewhere(cells: NotebookCells, cell: NotebookCell, changed: Collection[str], began: float) -> None:
+    """A cell has changed inputs in another process, where they were copies, which take their place now."""
+    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), _of_changes(cell, changed))
+    if changed:
+        cells.observe(cell, Observed(mutates=frozenset(changed)))
+    for notice in cell.audit.notices:
+        _say(notice)
+
+
+def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:
+    return [
+        f"{name!r} was changed in place while task {cell.label!r} ran, which its code does not show; "
+        f"from now on the cells that read {name!r} keep their order with it."
+        for name in sorted(changed)
+    ]
 
 
 def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str]) -> frozenset[str]:

@@ -160,6 +160,24 @@ def test_an_object_that_a_task_changes_is_changed(remote: Notebook) -> None:
     assert remote.value("(n, rows)") == (2, [1, 2])
 
 
+def test_an_object_that_a_task_changes_unseen_is_changed_too(remote: Notebook) -> None:
+    remote.ok("import operator\nrows = [1]", "a")
+    remote.ok("%%task grow --define\noperator.methodcaller('append', 2)(rows)", "b")
+    remote.ok("%%task count --define\nn = len(rows)", "c")
+    said = remote.ok("%flow run", "run")
+    assert remote.value("(n, rows)") == (2, [1, 2])
+    assert "'rows' was changed in place while task 'grow' ran" in said + remote.output("b")
+
+
+def test_a_method_sees_the_version_that_its_cell_sees(remote: Notebook) -> None:
+    remote.ok("class Pricer:\n    def price(self):\n        return 10 * rate\npricer = Pricer()\nrate = 1", "a")
+    remote.ok("%%task first --define\none = pricer.price()", "b")
+    remote.ok("%%task own --define\nrate = 5\nfive = pricer.price()", "c")
+    remote.ok("%%task last --define\nrate = 2\ntwo = pricer.price()", "d")
+    remote.ok("%flow run --all", "run")
+    assert remote.value("(one, five, two)") == (10, 50, 20)
+
+
 def test_awaits_work(remote: Notebook) -> None:
     remote.ok("import asyncio", "a")
     remote.ok("%%task waits --define\nawait asyncio.sleep(0)\nwaited = True", "b")

@@ -155,3 +155,24 @@ def test_star_imports_bind_and_do_not_order_everything(nb: Notebook) -> None:
     nb.cells("%%task\nfrom math import *", "%%task\nroot = sqrt(16)", "sqrt(4)")
     nb.ok("%flow run --all", "z")
     assert nb.value("root, sqrt(9)") == (4.0, 3.0)
+
+
+def test_a_task_has_what_the_one_before_has_just_made(nb: Notebook) -> None:
+    """The task before it may end while later ones are still being submitted: it is not done before all have its names."""
+    nb.ok(
+        "import time, flowbook_magics.cell_runs as runs\ntook = runs._took\n"
+        "def slowly(session, cell, *rest, **options):\n"
+        "    time.sleep(0.3 if cell.label == 'make' else 0)\n    return took(session, cell, *rest, **options)\n"
+        "runs._took, made = slowly, iter(range(9))",
+        silent=True,
+    )
+    try:
+        nb.ok("%%task make --define\nvalue = next(made)", "a")
+        for number in range(60):
+            nb.ok(f"%%task t{number} --define\nx{number} = {number}", f"x{number}")
+        nb.ok("%%task use --define\nused = value", "z")
+        for expected in (0, 1):
+            nb.ok("%flow run --all", "run")
+            assert nb.value("used") == expected
+    finally:
+        nb.ok("runs._took = took", silent=True)

@@ -37,7 +37,8 @@ class Analysis:
     flags: frozenset[str] = _NONE
     """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
     "history", "ipython", "module" (it changes one), "output" (it captures what is put out), "run" (``%run``),
-    "settings" (of a library, which it changes), "star-import"."""
+    "served" (it asks something of a server, and the notebook has one), "settings" (of a library, which it changes),
+    "star-import"."""
     awaits: bool = False
     """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE

@@ -13,6 +13,7 @@ __all__ = [
     "ARTIST",
     "BOUND_MUTATOR",
     "BOUND_WRITER",
+    "CLIENT",
     "CONSTRUCTORS",
     "DATABASE",
     "DRAWS_NUMBERS",
@@ -173,6 +174,9 @@ DRAWS_NUMBERS = Definition(name="<draws numbers>", changes=frozenset({"numpy.ran
 
 LOGGER = Definition(name="<logger>", looks=frozenset({"logging"}))
 """A logger: whoever asks for it by its name may have changed it."""
+
+CLIENT = Definition(name="<client>", looks=frozenset({"network"}))
+"""What talks to servers, of which the notebook may have one of its own."""
 
 OWN_MODULE = Definition(name="<module of cells>", changes=frozenset({"modules"}))
 """A module that a cell has written, or what is imported from it: its functions may change what it keeps."""

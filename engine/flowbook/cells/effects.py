@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from flowbook.cells.definitions import (
     ARTIST,
+    CLIENT,
     DATABASE,
     DRAWS_NUMBERS,
     LOGGER,
@@ -30,6 +31,8 @@ __all__ = [
     "MUTATORS_OF_CONTAINERS",
     "NO_EFFECT",
     "SAME_ATTRIBUTES",
+    "SERVERS",
+    "SERVING",
     "SUPPRESSES",
     "WRITERS",
     "Effect",
@@ -151,6 +154,12 @@ _MUTATING = frozenset(
     # logging, arguments, configuration
     "addHandler removeHandler setLevel add_argument add_handler".split()
 )
+
+SERVERS = "servers"
+"""The resource of cells that start a server in the process of the notebook."""
+
+SERVING = frozenset({"serve_forever"})
+"""What a server is told to begin, by itself or in a thread."""
 
 LOG_RECORDS = "log records"
 """The resource of cells that have what is logged written somewhere, so that its order counts."""
@@ -483,6 +492,19 @@ _PREFIXES: tuple[tuple[str, Effect], ...] = (
     ("sys.modules.", Effect(changes=("modules",))),
     ("os.environ.", Effect(changes=("environ",))),
     ("logging.handlers.", Effect(changes=("logging", LOG_RECORDS), holds_arguments=True)),
+    *(
+        (f"{client}.", Effect(looks=("network",), holds_arguments=True, carries=(CLIENT,)))
+        for client in (
+            "urllib.request",
+            "http.client",
+            "xmlrpc.client",
+            "socket",
+            "requests",
+            "httpx",
+            "aiohttp",
+            "websockets",
+        )
+    ),
     ("shutil.", Effect(changes=("files:?",))),
     ("subprocess.", Effect(changes=("files:?",))),
     ("pandas.read_", Effect(reads_file=0)),

@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import OWN_MODULE, Argument, Definition, seen_outside
-from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS
+from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, SERVERS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
@@ -74,6 +74,8 @@ class VersionTracker:
         its own name: a task cell's methods look them up where they are called from."""
         self.looked_up: dict[str, list[int]] = {}
         """Name -> places of the cells so far that need it to mean in the notebook what it means at their place."""
+        self.serves = False
+        """Whether a cell so far has started a server, whose code runs whenever another one sends it a request."""
         self.goes_on = False
         """Whether a cell so far has started something that goes on whenever another one awaits."""
         self.reasons: dict[tuple[int, int], dict[Reason, None]] = {}
@@ -98,6 +100,9 @@ class VersionTracker:
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
+        self.serves |= SERVERS in usage.changes
+        if self.serves and "network" in usage.looks:
+            usage.flags.add("served")
         reads = {name: helper for name, helper in usage.reads.items() if self._is_input(name, cell, helper)}
         looks_up = usage.looks_up & (reads.keys() | cell.analysis.writes)
         helpers = [

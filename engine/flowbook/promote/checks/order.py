@@ -17,11 +17,13 @@ _FLAGS = {
     "module": "it changes what others import (module.NAME = …, importlib.reload)",
     "output": "it captures what is put out while it runs (%%capture, redirect_stdout)",
     "run": "it executes a file with %run",
+    "served": "it sends requests, and a cell before it has started a server, whose code then runs",
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
     "star-import": "it imports * from a module",
 }
 _FIXES = {
     "background": "Await in one cell what it starts, in a function if it is long, so that others need not wait.",
+    "served": "Have one cell send what belongs together.",
     "settings": "Set it in a plain cell on top of the notebook, so that tasks need not wait.",
 }
 _SAY = "Say by name what it uses, if it should not wait."
