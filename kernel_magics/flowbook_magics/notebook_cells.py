@@ -20,6 +20,7 @@ from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
 from flowbook_magics.opened_files import OpenedFiles
+from flowbook_magics.surveys import Survey
 
 if TYPE_CHECKING:
     from flowbook_magics.kept_elements import KeptElements
@@ -101,8 +102,17 @@ class Audit:
     seen: Mapping[str, Any]
     """The values of the names that were read through to the notebook."""
     files: OpenedFiles
+    reached: Survey | None = None
+    """The objects that it had, in this process."""
+    changed: frozenset[int] = frozenset()
+    """The ids of those of them that it changed in place, or another cell meanwhile."""
     notices: list[str] = field(default_factory=list)
     """Sentences about what its code does not show."""
+
+    @property
+    def left_traces(self) -> bool:
+        """Whether it has changed an object that it was given, or opened a file."""
+        return bool(self.changed or self.files.written or self.files.read)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -127,6 +137,8 @@ class NotebookCell:
     """Of a task cell: its last successful run."""
     failure: str | None = None
     """Of a task cell: the state in which its last run ended, if that is not success."""
+    beside: dict[str, str] = field(default_factory=dict)
+    """By their keys, the cells with which it was seen to share something, and what: they keep their order."""
     observed: Observed = Observed()
     """What it was seen to do beyond what its text says; `analysis` has it, too."""
     audit: Audit | None = None
@@ -183,7 +195,7 @@ class NotebookCells:
         """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
         graph = self._graph
         if graph is None:
-            graph = self._graph = GrowingGraph(map(_in_graph, self._cells))
+            graph = self._graph = self._joined()
         return graph.graph
 
     def observe(self, cell: NotebookCell, observed: Observed) -> None:
@@ -192,11 +204,29 @@ class NotebookCells:
             before = cell.analysis
             cell.analysis = observed.added_to(before)
             try:
-                self._graph = GrowingGraph(map(_in_graph, self._cells))
+                self._graph = self._joined()
             except ValueError:
                 cell.analysis = before
             else:
                 cell.observed = cell.observed | observed
+
+    def keep_order(self, one: NotebookCell, other: NotebookCell, why: str) -> bool:
+        """Have two cells run in notebook order from now on; False if they do already. `why` names what they share."""
+        with self._observing:
+            first, second = sorted((one, other), key=lambda cell: cell.position)
+            if first.graph_id in self.graph.upstream(second.graph_id):
+                return False
+            first.beside[second.key] = second.beside[first.key] = why
+            try:
+                self._graph = self._joined()
+            except ValueError:  # `--after` demands another order
+                del first.beside[second.key], second.beside[first.key]
+                return False
+            return True
+
+    def _joined(self) -> GrowingGraph:
+        places = {cell.key: cell for cell in self._cells}
+        return GrowingGraph(_in_graph(cell, places) for cell in self._cells)
 
     def by_key(self, key: str) -> NotebookCell | None:
         """The cell with this identity."""
@@ -237,7 +267,8 @@ class NotebookCells:
             self._cells = numbered
             return cell
         try:
-            graph = GrowingGraph(map(_in_graph, numbered))
+            places = {cell.key: cell for cell in numbered}
+            graph = GrowingGraph(_in_graph(cell, places) for cell in numbered)
         except ValueError as error:
             _numbered(before)
             raise CellError(str(error)) from None
@@ -328,7 +359,8 @@ def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:
     return cells
 
 
-def _in_graph(cell: NotebookCell) -> Cell:
+def _in_graph(cell: NotebookCell, others: Mapping[str, NotebookCell] = {}) -> Cell:
+    beside = ((others[key], why) for key, why in cell.beside.items() if key in others)
     return Cell(
         id=cell.graph_id,
         source=cell.source,
@@ -336,6 +368,7 @@ def _in_graph(cell: NotebookCell) -> Cell:
         name=cell.name,
         is_task=cell.is_task,
         after=cell.options.after,
+        behind=tuple((other.graph_id, why) for other, why in beside if other.position < cell.position),
     )
 
 

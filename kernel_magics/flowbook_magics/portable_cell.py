@@ -14,7 +14,7 @@ from flowbook.run.remote import display
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.functions import rehomed
 from flowbook_magics.namespace import CellNamespace, running
-from flowbook_magics.sketches import differs, sketch, sketches
+from flowbook_magics.surveys import Survey
 
 
 class Written(dict[str, Any]):
@@ -88,7 +88,7 @@ class PortableCell:
         namespace.bind_functions(self.outdated)
         if self.draws:
             _draw_here()
-        before = sketches({name: value for name, value in inputs.items() if name not in self.writes})
+        watched = Survey({name: value for name, value in inputs.items() if name not in self.writes})
         token = running.set(namespace)
         try:
             namespace.share(self.shared)
@@ -105,7 +105,7 @@ class PortableCell:
             running.reset(token)
         written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)
         written.needed = self.needed
-        written.changed = frozenset(name for name, seen in before.items() if differs(seen, sketch(inputs[name])))
+        written.changed = frozenset(watched.names_of(watched.changed()))
         written.update((name, inputs[name]) for name in written.changed)
         return written
 

@@ -164,11 +164,16 @@ def _value(cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mappin
     for maker in makers:
         if name in maker.values:
             return maker.values[name]
-        if name in maker.dropped or (maker.is_task and maker.last is None and name not in maker.observed.mutates):
-            return _NOTHING  # one that was seen to change it is about to end, and others had no reason to wait for it
+        if name in maker.dropped or (maker.is_task and maker.last is None and not _only_changes(maker, name)):
+            return _NOTHING
     if (makers and makers[0].is_task) or (not makers and _is_deleted(cells, cell, name)):
         return _NOTHING
     return notebook.get(name, _NOTHING)
+
+
+def _only_changes(maker: NotebookCell, name: str) -> bool:
+    """Whether a cell was seen to change what `name` holds: it is about to end, and nobody had reason to wait for it."""
+    return bool(maker.observed.mutates or maker.beside) and name not in maker.analysis.writes
 
 
 def _is_deleted(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 from flowbook.cells import Observed, ReasonKind
 from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
 from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
-from flowbook_magics.sketches import differs, sketch, sketches
+from flowbook_magics.surveys import Survey
 from flowbook_magics.values import version_before
 
 
@@ -23,32 +23,28 @@ class Watch:
 
     def __init__(self, cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any]) -> None:
         self._cells, self._cell = cells, cell
-        known = cells.graph[cell.graph_id].changes
-        self._inputs = {name: value for name, value in inputs.items() if name not in known}
-        self._before = sketches(self._inputs)
+        self._known = cells.graph[cell.graph_id].changes
+        self._survey = Survey(inputs)
         self._files = watch_files()
-        self._known = known
         self._began = time.perf_counter()
 
     def add(self, name: str, value: Any) -> None:
         """A name that was not foreseen is read for the first time."""
-        if name not in self._known:
-            self._inputs[name] = value
-            self._before.update(sketches({name: value}))
+        self._survey.add(name, value)
 
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
         cells, cell = self._cells, self._cell
         end_watch()
-        cell.audit = audit = Audit(self._began, time.perf_counter(), dict(seen), self._files)
-        changed = {name for name, before in self._before.items() if differs(before, sketch(self._inputs[name]))}
+        objects = self._survey.changed()
+        audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects)
+        cell.audit = audit
+        changed = self._survey.names_of(objects) - self._known
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
         observed = Observed(reads=frozenset(read), mutates=frozenset(changed), writes=bound)
         if cell.options.over:
             return
-        if self._files.read or self._files.written:
-            self._keep_order_of_files(audit.notices)
         if observed != Observed():
             cells.observe(cell, observed)
         audit.notices.extend(
@@ -57,28 +53,32 @@ class Watch:
             for name, maker in sorted(read.items())
         )
         audit.notices.extend(_of_changes(cell, changed))
+        audit.notices.extend(self._keep_order(audit))
         for notice in audit.notices:
             _say(notice)
 
-    def _keep_order_of_files(self, notices: list[str]) -> None:
-        """Find the cells of which one has written a file that the other has opened, and that have no order yet."""
-        cells, cell, own = self._cells, self._cell, self._files
-        for other in cells.tasks:
-            if other is cell or other.audit is None:
+    def _keep_order(self, audit: Audit) -> Iterator[str]:
+        """Have the cell keep its order with those that share with it what one of the two changes; says with which."""
+        for other in self._cells:
+            if other is self._cell or other.audit is None or not (audit.left_traces or other.audit.left_traces):
                 continue
-            theirs = other.audit.files
-            shared = own.written & (theirs.read | theirs.written) | own.read & theirs.written
-            first, second = sorted((cell, other), key=lambda each: each.position)
-            if not shared or first.graph_id in cells.graph.upstream(second.graph_id):
-                continue
-            for each, files in ((cell, own), (other, theirs)):
-                changes = {f"files:{name}" for name in shared & files.written}
-                looks = {f"files:{name}" for name in shared - files.written}
-                cells.observe(each, Observed(changes=frozenset(changes), looks=frozenset(looks)))
-            notices.append(
-                f"Tasks {first.label!r} and {second.label!r} both use {_listed(shared)}, which their code does not "
-                "show; from now on they keep their order."
-            )
+            what = self._shared(audit, other.audit)
+            if what and self._cells.keep_order(self._cell, other, what):
+                first, second = sorted((self._cell, other), key=lambda each: each.position)
+                yield (
+                    f"Tasks {first.label!r} and {second.label!r} share {what}, which their code does not show; "
+                    "from now on they keep their order."
+                )
+
+    def _shared(self, own: Audit, theirs: Audit) -> str:
+        """What two runs of cells had in common and one of them has changed ('' if nothing)."""
+        files = own.files.written & (theirs.files.read | theirs.files.written) | own.files.read & theirs.files.written
+        if files:
+            return f"the file {min(files)}"
+        if theirs.reached is None or not (own.changed or theirs.changed):
+            return ""
+        objects = (own.changed & theirs.reached.reached) | (self._survey.reached & theirs.changed)
+        return f"what {min(self._survey.names_of(objects))!r} is or holds" if objects else ""
 
     def _maker(self, name: str, value: Any) -> NotebookCell | None:
         """The cell behind which an undeclared read of `name` has to be ordered, if any: a flagged cell is already."""
@@ -92,7 +92,7 @@ class Watch:
 
 def note_change_elsewhere(cells: NotebookCells, cell: NotebookCell, changed: Collection[str], began: float) -> None:
     """A cell has changed inputs in another process, where they were copies, which take their place now."""
-    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), _of_changes(cell, changed))
+    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), notices=_of_changes(cell, changed))
     if changed:
         cells.observe(cell, Observed(mutates=frozenset(changed)))
     for notice in cell.audit.notices:
@@ -127,8 +127,6 @@ def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str])
                 again.setdefault(edge.downstream, f"it ran before {first.label} had ended, and {reason.text}")
                 if reason.kind is ReasonKind.MUTATES:
                     again.setdefault(edge.upstream, f"{second.label} changed {reason.subject} before it had ended")
-                if reason.kind is ReasonKind.RESOURCE:
-                    again.setdefault(edge.upstream, f"{second.label} {reason.text} and began before it had ended")
     if not again:
         return frozenset()
     found = _connected(cells, again, part)
@@ -153,17 +151,12 @@ def _connected(cells: NotebookCells, some: Collection[str], part: Collection[str
     return frozenset(found)
 
 
-_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES, ReasonKind.RESOURCE)
+_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES)
 
 
 def _overlapped(cells: NotebookCells, upstream: str, downstream: str) -> bool:
     first, second = cells.by_id(upstream).audit, cells.by_id(downstream).audit
     return first is not None and second is not None and first.ended > second.began
-
-
-def _listed(files: Collection[str]) -> str:
-    some = sorted(files)[:3]
-    return f"the file {some[0]}" if len(files) == 1 else f"{len(files)} files ({', '.join(some)}…)"
 
 
 def _say(sentence: str) -> None:

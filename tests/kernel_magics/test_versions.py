@@ -158,7 +158,7 @@ def test_star_imports_bind_and_do_not_order_everything(nb: Notebook) -> None:
 
 
 def test_a_task_has_what_the_one_before_has_just_made(nb: Notebook) -> None:
-    """The task before it may end while later ones are still being submitted: it is not done before all have its names."""
+    """The one before may end while later tasks are still being submitted: it is not done before all have its names."""
     nb.ok(
         "import time, flowbook_magics.cell_runs as runs\ntook = runs._took\n"
         "def slowly(session, cell, *rest, **options):\n"

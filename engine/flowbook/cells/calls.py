@@ -164,8 +164,7 @@ class CallVisitor(ExpressionVisitor):
                 self.tell(function, Told.PERHAPS)
         elif not libraries.only_shows(node.func.attr):
             for value in arguments.values() if is_discarded and node.func.attr not in _USES_CODE else ():
-                if _is_own(value):
-                    self.remember(receiver, value)  # it may call it later
+                self.remember(receiver, value)
             if is_statement:
                 self.tell(receiver, Told.AS_STATEMENT)
             elif is_discarded or libraries.does_something(node.func.attr):

@@ -23,6 +23,7 @@ from flowbook.cells.definitions import (
 )
 
 __all__ = [
+    "ATTRIBUTES",
     "AXES_NAMES",
     "CONSTRUCTS",
     "CONVENTIONAL_MODULES",
@@ -32,7 +33,7 @@ __all__ = [
     "NO_EFFECT",
     "SAME_ATTRIBUTES",
     "SERVERS",
-    "SERVING",
+    "SUBCLASSES",
     "SUPPRESSES",
     "WRITERS",
     "Effect",
@@ -158,8 +159,11 @@ _MUTATING = frozenset(
 SERVERS = "servers"
 """The resource of cells that start a server in the process of the notebook."""
 
-SERVING = frozenset({"serve_forever"})
-"""What a server is told to begin, by itself or in a thread."""
+SUBCLASSES = "the subclasses of a class"
+"""The resource of cells that define subclasses of other cells' classes, and of those that ask for them."""
+
+ATTRIBUTES = {"serve_forever": SERVERS, "__subclasses__": SUBCLASSES}
+"""Attributes that nothing else has, and the resource that is touched with them, as changed."""
 
 LOG_RECORDS = "log records"
 """The resource of cells that have what is logged written somewhere, so that its order counts."""

@@ -233,13 +233,13 @@ class ExpressionVisitor:
     def visit_Attribute(self, node: ast.Attribute) -> Value:
         owner = self.visit(node.value)
         value = self.attribute(owner, node.attr)
-        if node.attr in effects.SERVING:
-            self.facts.changes.add(effects.SERVERS)
         if not value.path and (method := _BOUND.get(node.attr)):
             return self.as_object(value)._replace(carries=value.carries | {method})
         return value
 
     def attribute(self, owner: Value, name: str) -> Value:
+        if resource := effects.ATTRIBUTES.get(name):
+            self.facts.changes.add(resource)
         if owner.path:
             path = f"{owner.path}.{name}"
             if resource := effects.resource_of_attribute(path):

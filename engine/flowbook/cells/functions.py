@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 
-from flowbook.cells import libraries
+from flowbook.cells import effects, libraries
 from flowbook.cells.calls import CallVisitor
 from flowbook.cells.definitions import Definition, merged
 from flowbook.cells.instances import shares_what_changes
@@ -16,6 +16,9 @@ from flowbook.cells.scopes import Scope, ScopeKind, is_global
 from flowbook.cells.state import NOTHING, State, Value, join
 
 __all__ = ["FunctionVisitor"]
+
+
+_CACHES = frozenset({"functools.cache", "functools.lru_cache"})
 
 
 class FunctionVisitor(CallVisitor):
@@ -40,6 +43,8 @@ class FunctionVisitor(CallVisitor):
             definition = replace(definition, always_writes=frozenset())
         self.scope = outside
         definition = replace(definition, reads=definition.reads | _of_other_cells(decorators))
+        if any(self.visit(each).path in _CACHES for each in map(_called, statement.decorator_list)):
+            definition = replace(definition, returns=definition.returns | {statement.name})  # it keeps what it gives
         self.bind(
             statement.name,
             self._function(definition, statement.args, defaults)
@@ -60,6 +65,8 @@ class FunctionVisitor(CallVisitor):
             value = self.visit(base)
             bases, of_library = bases | value, of_library or libraries.gives_object(value.path)
         self._run_hook("__init_subclass__", bases)
+        if any(map(is_global, bases.roots)) and not bases.path:
+            self.facts.looks.add(effects.SUBCLASSES)
         for keyword in statement.keywords:
             metaclass = self.visit(keyword.value)
             for method in ("__new__", "__init__"):
@@ -86,7 +93,7 @@ class FunctionVisitor(CallVisitor):
             used = self.use(decorator)
             called = self.visit(decorator.func) if isinstance(decorator, ast.Call) else NOTHING
             value = value | used | called if not (used.path or called.path) else value
-            inner = decorator.func if isinstance(decorator, ast.Call) else decorator
+            inner = _called(decorator)
             if isinstance(inner, ast.Attribute):  # ``@handlers.register``: it is told of the function
                 owner = self.visit(inner.value)
                 if not owner.path:
@@ -195,9 +202,13 @@ class FunctionVisitor(CallVisitor):
         return self.held(self.visit(each) for each in [*arguments.defaults, *arguments.kw_defaults] if each is not None)
 
     def _function(self, definition: Definition, arguments: ast.arguments, defaults: Value) -> Value:
-        """A new function: when it changes the object that is a default, the next call finds that changed."""
-        if definition.mutates_parameters.intersection(_kept(arguments)):
-            definition = replace(definition, moves_on=True)
+        """A new function: when it changes the object that is a default, the next call finds that changed.
+
+        What it gives may be that object.
+        """
+        if definition.mutates_parameters.intersection(kept := _kept(arguments)):
+            given = {definition.name} if definition.returns_parameters.intersection(kept) else set()
+            definition = replace(definition, moves_on=True, returns=definition.returns | given)
         return self._carrying(definition) | defaults
 
     def _carrying(self, definition: Definition) -> Value:
@@ -283,6 +294,10 @@ def _stores(end: State, own: Mapping[str, str], inner: Iterable[Definition]) -> 
 def _of_other_cells(value: Value) -> frozenset[str]:
     """The names of other cells that a value may be, unless they are imported."""
     return frozenset() if value.path else frozenset(filter(is_global, value.roots))
+
+
+def _called(decorator: ast.expr) -> ast.expr:
+    return decorator.func if isinstance(decorator, ast.Call) else decorator
 
 
 def _parameters(arguments: ast.arguments | None) -> tuple[list[str], list[str]]:

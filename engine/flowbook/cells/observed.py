@@ -13,23 +13,16 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
-    """Names that a cell read, changed in place or bound, and shared resources that it changed or looked at, although
-    its text does not show it."""
+    """Names that a cell read, changed in place or bound, although its text does not show it."""
 
     reads: frozenset[str] = _NONE
     mutates: frozenset[str] = _NONE
     writes: frozenset[str] = _NONE
-    changes: frozenset[str] = _NONE
-    looks: frozenset[str] = _NONE
 
     def __or__(self, other: Observed) -> Observed:
         """All that the two say."""
         return Observed(
-            reads=self.reads | other.reads,
-            mutates=self.mutates | other.mutates,
-            writes=self.writes | other.writes,
-            changes=self.changes | other.changes,
-            looks=self.looks | other.looks,
+            reads=self.reads | other.reads, mutates=self.mutates | other.mutates, writes=self.writes | other.writes
         )
 
     def added_to(self, analysis: Analysis) -> Analysis:
@@ -40,7 +33,5 @@ class Observed:
             mutates=analysis.mutates | self.mutates,
             mutates_parts=analysis.mutates_parts | self.mutates,
             writes=analysis.writes | self.writes,
-            resources=analysis.resources | self.changes | self.looks,
-            resource_reads=(analysis.resource_reads | (self.looks - analysis.resources)) - self.changes,
             conditional_writes=analysis.conditional_writes | (self.writes - analysis.writes),
         )

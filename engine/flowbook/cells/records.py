@@ -23,6 +23,8 @@ class Cell:
     is_task: bool = False
     after: tuple[str, ...] = ()
     """Names (or ids) of cells that it waits for by order of the user."""
+    behind: tuple[tuple[str, str], ...] = ()
+    """Ids of cells before it that it was seen to share something with, and what that is."""
 
     @property
     def label(self) -> str:

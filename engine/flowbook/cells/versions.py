@@ -64,6 +64,7 @@ class VersionTracker:
     def __init__(self) -> None:
         self.cells: list[Cell] = []
         self.place = -1
+        self.places: dict[str, int] = {}
         self.bindings: dict[str, Binding] = {}
         self.resources = ResourceTracker()
         self.barrier: int | None = None
@@ -86,6 +87,7 @@ class VersionTracker:
     def add(self, cell: Cell) -> None:
         """Go on to the next cell."""
         self.place += 1
+        self.places[cell.id] = self.place
         self.cells.append(cell)
         self.upstream.append(0)
         self._track_cell(cell)
@@ -130,6 +132,10 @@ class VersionTracker:
         if cell.analysis.awaits and self.upstream[self.place] & self.loop_users:
             usage.changes.add(EVENT_LOOP)  # what it awaits may go on while others that were made there await
         self._touch(cell.analysis, usage)
+        for id_, what in cell.behind:
+            place = self.places[id_]
+            text = f"was seen to share {what} with {self.cells[place].label}"
+            self._wait(place, ReasonKind.MUTATES, what, text)
         self._keep_place(usage.flags)
         self._wait_for_lookups(cell.analysis, usage)
         for name in looks_up:
