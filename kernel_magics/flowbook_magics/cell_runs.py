@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from flowbook import engine
 from flowbook.core.states import State, completed, failed
 from flowbook.errors import CellError
 from flowbook.run.flow_execution import FlowExecution
-from flowbook.run.future import Future
+from flowbook.run.future import Future, wait
 from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook_magics import outputs
@@ -19,6 +19,7 @@ from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.notebook_cells import NotebookCell
 from flowbook_magics.places import Places
 from flowbook_magics.session import Session
+from flowbook_magics.watching import disturbed
 
 Futures = Mapping[str, Future[Any]]
 
@@ -64,6 +65,25 @@ def refuse(
     run = _new_run(session, flow, cell, futures)
     run.end_as(failed(error))
     return run.future
+
+
+def run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Future[Any]], ran: Collection[str]) -> None:
+    """Run the tasks again, one by one in notebook order, if some may have seen a wrong version of something.
+
+    That may be why one has failed, and others with it.
+    """
+    done: frozenset[str] = frozenset()
+    wait(list(futures.values()))
+    while not any(future.state.is_cancelled() and future.state.name != "NotReady" for future in futures.values()):
+        again = disturbed(session.cells, ran, futures)
+        if again <= done:  # in this order nothing can be wrong with them any more
+            return
+        done |= again
+        for graph_id in session.cells.graph.topological_order():
+            if graph_id in again:
+                run = new_run(session, flow, session.cells.by_id(graph_id), futures)
+                futures[graph_id] = engine.submit_task(run)
+                run.future.wait()
 
 
 def _new_run(

@@ -22,7 +22,7 @@ from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
-from flowbook_magics.cell_runs import new_run, refuse, reuse
+from flowbook_magics.cell_runs import new_run, refuse, reuse, run_disturbed
 from flowbook_magics.context_values import carry
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
@@ -31,7 +31,6 @@ from flowbook_magics.run_details import RunDetails
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
 from flowbook_magics.task_notes import TaskNotes
-from flowbook_magics.watching import disturbed
 from flowbook_widgets import LiveView, live_view
 
 _FRESH = "Fresh: nothing that it depends on has changed."
@@ -72,7 +71,7 @@ def run_notebook(
         flow = engine.current_flow()
         assert flow is not None
         futures = _submit_all(ours, flow, selection)
-        _run_disturbed(ours, flow, futures, selection.run)
+        run_disturbed(ours, flow, futures, selection.run)
         raise_first_failure(futures.values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
@@ -162,22 +161,6 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
     for run in runs:
         engine.submit_task(run)
     return futures
-
-
-def _run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Future[Any]], ran: frozenset[str]) -> None:
-    """Run the tasks again, one by one in notebook order, if some may have seen a wrong version of something."""
-    done: frozenset[str] = frozenset()
-    wait(list(futures.values()))
-    while not any(future.state.is_cancelled() for future in futures.values()):
-        again = disturbed(session.cells, ran, futures)
-        if again <= done:  # in this order nothing can be wrong with them any more
-            return
-        done |= again
-        for graph_id in session.cells.graph.topological_order():
-            if graph_id in again:
-                run = new_run(session, flow, session.cells.by_id(graph_id), futures)
-                futures[graph_id] = engine.submit_task(run)
-                run.future.wait()
 
 
 def _run_live(session: Session, begin: Callable[[str], FlowExecution], name: str | None) -> Any:

@@ -129,6 +129,8 @@ def _glance(value: Any) -> _Look:
         return _of_array(value)
     if kind.__module__.partition(".")[0] == "pandas":
         return _of_table(value) if hasattr(value, "_mgr") else _NOTHING
+    if kind.__module__ == "_io":
+        return _Look((value.closed, -1 if value.closed else value.tell()))
     if hasattr(kind, "__next__"):
         return _of_iterator(value)
     if kind is ChainMap:
@@ -137,8 +139,9 @@ def _glance(value: Any) -> _Look:
         return _Look((), _cached_by(value))
     if kind.__module__ == "itertools":
         return _of_iterator(value)
-    # What a library keeps in its objects (locks, caches) changes when they are only used.
-    return _of_object(value, kind) if is_own_class(kind) else _NOTHING
+    if is_own_class(kind):
+        return _of_object(value, kind)
+    return _of_library(value, kind)
 
 
 def _known(value: Any) -> Any:
@@ -193,6 +196,47 @@ def _cached_by(function: Any) -> list[Any]:
         elif part is not function.__dict__:  # results lie in it, or the links of a list whose results are parts, too
             found += (each for each in _ends(part.values()) if type(each).__name__ != "_lru_list_elem")
     return found
+
+
+def _of_library(value: Any, kind: type) -> _Look:
+    """An object of a library, where it is known how to tell that it was changed."""
+    module, name = kind.__module__, kind.__name__
+    if module == "_hashlib":
+        return _Look((value.digest(),))
+    if name == "Element" and hasattr(value, "attrib"):
+        return _of_items((value.text, value.tail, *value.attrib.items()), _ends(value))
+    if module == "array":
+        return _Look((len(value), *_ends(value)))
+    if kind is memoryview:
+        return _Look((), [value.obj])
+    if module.startswith("numpy.random") or module == "random":
+        return _of_generator(value)
+    if module.partition(".")[0] in _USED_UP:
+        return _NOTHING
+    # Locks, caches and what is made when it is first asked for change when an object is only used.
+    state = {key: part for key, part in getattr(value, "__dict__", {}).items() if not _is_for_use(kind, key, part)}
+    slots = (key for each in kind.__mro__ for key in _names(vars(each).get("__slots__", ())))
+    state.update((key, getattr(value, key)) for key in slots if not _is_private(key) and hasattr(value, key))
+    return _of_items((), (part for _, part in sorted(state.items()))) if state else _NOTHING
+
+
+def _of_generator(value: Any) -> _Look:
+    """A generator of random numbers, which moves on with each that it gives."""
+    if hasattr(value, "getstate"):
+        return _Look((value.getstate(),))
+    state = value.get_state(legacy=False) if hasattr(value, "get_state") else value.bit_generator.state
+    return _Look((repr(state),))
+
+
+_USED_UP = frozenset(
+    "IPython _thread asyncio concurrent flowbook flowbook_magics ipykernel logging matplotlib multiprocessing queue "
+    "rich sqlalchemy sqlite3 tensorflow threading torch tqdm".split()
+)
+"""Packages whose objects are changed by being used, or are in the tables of the analysis."""
+
+
+def _is_for_use(kind: type, name: str, part: Any) -> bool:
+    return part is None or "lock" in name or _is_cached(kind, name)
 
 
 def _names(slots: str | Iterable[str]) -> Iterable[str]:
@@ -270,7 +314,9 @@ def _of_table(table: Any) -> _Look:
 def _of_array(array: Any) -> _Look:
     """An array, or a view: what can be changed is the memory of the array that has it."""
     base = array.base
-    if base is not None:
+    while base is not None and type(base).__name__ == "DummyArray":  # as_strided
+        base = base.base
+    if type(base).__module__ == "numpy":
         return _Look((*array.shape,), [base])
     objects = array.flat[:_SAMPLE].tolist() if array.dtype.hasobject else ()
     return _Look((*array.shape, array.dtype.str, _content(array)), objects)

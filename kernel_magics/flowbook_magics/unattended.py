@@ -19,7 +19,7 @@ from flowbook.errors import CellError, UpstreamTaskError
 from flowbook.run.future import Future
 from flowbook.run.work import Work
 from flowbook.runtime.output import keep_result, keep_written
-from flowbook_magics.cell_runs import new_run
+from flowbook_magics.cell_runs import new_run, run_disturbed
 from flowbook_magics.flow_run import find_flow, raise_first_failure
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
@@ -73,12 +73,31 @@ class Unattended:
     def finish(self) -> None:
         """Return when all tasks have ended; raises what the first that failed failed with."""
         try:
+            self._repair()
             self.flow.runner.close()
             raise_first_failure(self.futures.values())
         finally:
             self.flow.recorder.flush()
         if self.run["keeps_output"] and self.session.cells.tasks:
             keep_written(self.run["flow_run_id"], self._written())
+
+    def _repair(self) -> None:
+        """Run tasks again that may have seen a wrong version of something.
+
+        Raises CellError for a plain cell that has read from them: it cannot be executed again.
+        """
+        before = dict(self.futures)
+        run_disturbed(self.session, self.flow, self.futures, list(before))
+        again = {id_ for id_, future in self.futures.items() if future is not before[id_]}
+        for edge in self.session.cells.graph.edges if again else ():
+            cell = self.session.cells.by_id(edge.downstream)
+            if edge.upstream in again and not cell.is_task:
+                task = self.session.cells.by_id(edge.upstream).label
+                raise CellError(
+                    f"Task {task!r} had to run again after {cell.label}, a plain cell, had read from it: beside other "
+                    "tasks it ran in a wrong order, which their code does not show. Make a task of that cell, or give "
+                    "the later task `--after`."
+                )
 
     def _written(self) -> dict[str, Any]:
         """What task cells wrote, as it is now."""

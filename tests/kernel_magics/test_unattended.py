@@ -220,3 +220,27 @@ def test_cells_go_on_with_what_one_has_begun_and_others_await_beside_them(nb: No
     driver = Driver(nb, tmp_path, cells, in_loop=[2, 3])
     assert [reply.status for reply in driver.all()] == ["ok"] * 5
     assert nb.output(cells[-1]) == "True 1\n"
+
+
+HIDDEN = [
+    "import operator, threading\nthreading.made = threading.Event()",
+    "%%task box\nbox = [1]\ntable = [[box]]",
+    "%%task change\nin_time = threading.made.wait(60)\noperator.methodcaller('append', 2)(table[0][0])",
+    "%%task late\nseen = len(box)\ndone = threading.made.set()",
+]
+
+
+def test_a_task_that_may_have_seen_the_wrong_version_runs_again(nb: Notebook, tmp_path: Path) -> None:
+    driver = Driver(nb, tmp_path, HIDDEN)
+    assert [reply.status for reply in driver.all()] == ["ok"] * 4
+    assert driver.finish().status == "ok"
+    assert nb.value("seen, in_time") == (2, True)
+
+
+def test_a_plain_cell_that_read_from_such_a_task_fails_the_run(nb: Notebook, tmp_path: Path) -> None:
+    driver = Driver(nb, tmp_path, [*HIDDEN, "report = seen"])
+    assert [reply.status for reply in driver.all()] == ["ok"] * 5
+    assert driver.finish().evalue == (
+        "Task 'late' had to run again after cell 5, a plain cell, had read from it: beside other tasks it ran in a wrong "
+        "order, which their code does not show. Make a task of that cell, or give the later task `--after`."
+    )

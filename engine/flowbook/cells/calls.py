@@ -15,7 +15,10 @@ from flowbook.cells.state import NOTHING, Value
 __all__ = ["CallVisitor"]
 
 #: They look names up in the namespace of the code that calls them.
-_DYNAMIC = frozenset({"builtins.exec", "builtins.eval", "builtins.globals", "pandas.eval", "numexpr.evaluate"})
+_DYNAMIC = frozenset(
+    "builtins.eval builtins.exec builtins.globals cProfile.run numexpr.evaluate pandas.eval profile.run timeit.repeat "
+    "timeit.timeit".split()
+)
 _OF_SCOPE = frozenset({"builtins.locals", "builtins.vars", "builtins.dir"})
 _FORMULA_MODULES = ("statsmodels.formula.", "patsy.")
 _PATH_KEYWORDS = frozenset(

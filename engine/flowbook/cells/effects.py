@@ -136,6 +136,9 @@ _MUTATING = frozenset(
     "spawn random_sample randn randint seed multivariate_normal exponential poisson binomial lognormal "
     "choice choices random randbytes randrange getrandbits gauss betavariate expovariate triangular gamma beta "
     "chisquare geometric standard_exponential standard_gamma standard_t dirichlet multinomial bytes rand setstate "
+    "laplace logistic logseries lognormvariate negative_binomial noncentral_chisquare normalvariate pareto "
+    "paretovariate power rayleigh standard_cauchy vonmises vonmisesvariate wald weibull weibullvariate zipf "
+    "hypergeometric gumbel multivariate_hypergeometric noncentral_f random_integers binomialvariate "
     "setState "
     # pandas and friends
     "get_chunk isetitem "
@@ -152,6 +155,8 @@ _MUTATING = frozenset(
     "shutdown terminate "
     # functools.lru_cache: what it says depends on the calls so far
     "cache_info cache_clear "
+    # images
+    "alpha_composite paste putalpha putdata putpixel thumbnail "
     # logging, arguments, configuration
     "addHandler removeHandler setLevel add_argument add_handler".split()
 )
@@ -203,7 +208,7 @@ _PART_OR_SELF = frozenset(
     "T diagonal ravel reshape squeeze swapaxes transpose view to_numpy get items keys values setdefault iterrows "
     "iter_rows parameters named_parameters modules children state_dict numpy detach expand permute unsqueeze "
     "memoryview getbuffer cursor groupby rolling get_group pop popitem popleft twinx twiny gca add_subplot xs "
-    "subgraph edge_subgraph execute executemany get_level_values __iter__ __getitem__ __enter__".split()
+    "subgraph edge_subgraph load execute executemany get_level_values __iter__ __getitem__ __enter__".split()
 )
 """Methods whose result may share memory with the object, be a part of it, or be the object."""
 
@@ -291,6 +296,8 @@ def of_method(
         return Effect(arguments=("ax",), changes=("pyplot",), carries=(ARTIST,))
     if name == "shuffle":
         return Effect(receiver=True, arguments=(0,))
+    if name == "samples" and "seed" not in keywords:  # statistics.NormalDist
+        return Effect(changes=("random",))
     if name in ("rvs", "sample") and "random_state" not in keywords:
         return Effect(changes=("numpy.random",))
     if name in _PATH_WRITERS and not keywords & _OF_A_TABLE:
@@ -436,6 +443,14 @@ _FUNCTIONS: dict[str, Effect] = {
     **{f"os.{name}": Effect(looks=("files:?",), iterates=True) for name in ("scandir", "walk")},
     **{f"os.path.{name}": Effect(reads_file=0) for name in ("exists", "isfile", "isdir", "getsize", "getmtime")},
     "glob.glob": Effect(looks=("files:?",)),
+    **{f"os.path.{name}": Effect(looks=("cwd",)) for name in ("abspath", "realpath", "relpath")},
+    "pathlib.Path.cwd": Effect(looks=("cwd",)),
+    **dict.fromkeys(("xml.etree.ElementTree.SubElement", "PIL.ImageDraw.floodfill"), _FIRST),
+    "struct.pack_into": Effect(arguments=(1,)),
+    "logging.addLevelName": Effect(changes=("logging",)),
+    "time.tzset": Effect(changes=("environ", "locale")),
+    "networkx.relabel_nodes": _FIRST,
+    "statistics.NormalDist.samples": Effect(changes=("random",)),
     "dotenv.load_dotenv": Effect(changes=("environ",)),
     "importlib.reload": Effect(changes=("modules",), arguments=(0,), configures=True),
     "importlib.import_module": Effect(changes=("modules",)),
@@ -510,7 +525,7 @@ _PREFIXES: tuple[tuple[str, Effect], ...] = (
         )
     ),
     ("shutil.", Effect(changes=("files:?",))),
-    ("subprocess.", Effect(changes=("files:?",))),
+    ("subprocess.", Effect(changes=("files:?",), looks=("cwd", "environ"))),
     ("pandas.read_", Effect(reads_file=0)),
     ("polars.read_", Effect(reads_file=0)),
     ("polars.scan_", Effect(reads_file=0)),
@@ -542,6 +557,18 @@ _RANDOM_UNLESS_SEEDED = frozenset(
 """scikit-learn's and pandas' names that draw from NumPy's global state when no ``random_state`` is given."""
 
 
+_RANDOM_GRAPH = re.compile(
+    r"random|erdos|gn[mp]_|barabasi|watts|powerlaw|spring_layout|shuffle|swap|louvain|asyn_lpa|stochastic|geometric"
+    r"|configuration_model|waxman|maximal_independent_set|planted|partition_graph"
+)
+"""In the names of functions of networkx that draw from the global states unless they are given a ``seed``."""
+
+_DRAWS = re.compile(
+    r"sklearn\.(?:datasets\.make_|feature_selection\.mutual_info_|utils\.shuffle)"
+    r"|scipy\.(?:stats\.(?:bootstrap|permutation_test|monte_carlo_test)|cluster\.vq\.kmeans|optimize\.(?:basinhopping|differential_evolution|dual_annealing))"
+)
+"""The same of functions that draw from NumPy's."""
+
 _RANDOM_IF_SHUFFLED = frozenset({"KFold", "StratifiedKFold"})
 
 
@@ -551,6 +578,10 @@ def of_function(path: str, keywords: frozenset[str], *, discarded: bool = False)
     ``keywords`` as for :func:`of_method`.
     """
     name = path.rpartition(".")[2]
+    if path.startswith("networkx.") and _RANDOM_GRAPH.search(name) and "seed" not in keywords:
+        return Effect(changes=("random", "numpy.random"))
+    if _DRAWS.match(path) and not keywords & {"random_state", "rng", "seed"}:
+        return Effect(changes=("numpy.random",))
     if name in _RANDOM_UNLESS_SEEDED and path not in _FUNCTIONS and not path.startswith(("random.", "numpy.random.")):
         if "random_state" in keywords or (name in _RANDOM_IF_SHUFFLED and "shuffle" not in keywords):
             return CONSTRUCTS if name[:1].isupper() else NO_EFFECT

@@ -83,6 +83,8 @@ class FunctionVisitor(CallVisitor):
         if shares_what_changes(statement):  # with the class, its instances are changed
             changed |= {statement.name}
         definition = replace(definition, mutates=changed, reads=definition.reads | changed)
+        if bases.path.startswith("logging."):  # a handler: what is logged reaches its objects
+            definition = replace(definition, changes=definition.changes | {"logging", effects.LOG_RECORDS})
         self.bind(statement.name, self._carrying(definition))
         self._register(statement.name, decorators, registries)
 
