@@ -360,7 +360,10 @@ def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:
 
 
 def _in_graph(cell: NotebookCell, others: Mapping[str, NotebookCell] = {}) -> Cell:
-    beside = ((others[key], why) for key, why in cell.beside.items() if key in others)
+    # What was seen of a cell that has been edited since does not hold.
+    beside = (
+        (others[key], why) for key, why in cell.beside.items() if key in others and cell.key in others[key].beside
+    )
     return Cell(
         id=cell.graph_id,
         source=cell.source,

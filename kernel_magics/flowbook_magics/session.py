@@ -152,6 +152,7 @@ class Session:
             cell.elements = known.elements
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
+                cell.beside = known.beside
         self.put(cell)
         self.codes[key] = code
         self._bind_name(cell, task)

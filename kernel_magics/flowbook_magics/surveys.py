@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from flowbook.core.fingerprints.ownership import is_own, is_own_class
 
 _SAMPLE = 32
-_MOST = 500  # objects that a survey reaches
+_MOST = 300  # objects that are reached from one value
 _SMALL_ARRAY = 16_384  # bytes: such a one is looked at whole
 _LARGE_SAMPLE = 1024
 _OUR_DICTS = frozenset({"builtins", "collections"})
@@ -59,8 +59,8 @@ class Survey:
         if isinstance(value, _FIXED):
             return
         self._roots[name] = id(value)
-        pending = deque([value])
-        while pending and len(self._objects) < _MOST:
+        pending, most = deque([value]), len(self._objects) + _MOST
+        while pending and len(self._objects) < most:
             each = pending.popleft()
             if id(each) in self._objects:
                 continue

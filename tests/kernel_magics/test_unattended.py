@@ -241,6 +241,6 @@ def test_a_plain_cell_that_read_from_such_a_task_fails_the_run(nb: Notebook, tmp
     driver = Driver(nb, tmp_path, [*HIDDEN, "report = seen"])
     assert [reply.status for reply in driver.all()] == ["ok"] * 5
     assert driver.finish().evalue == (
-        "Task 'late' had to run again after cell 5, a plain cell, had read from it: beside other tasks it ran in a wrong "
-        "order, which their code does not show. Make a task of that cell, or give the later task `--after`."
+        "Task 'late' had to run again after cell 5, a plain cell, had read from it: beside other tasks it ran in a "
+        "wrong order, which their code does not show. Make a task of that cell, or give the later task `--after`."
     )

@@ -20,6 +20,8 @@ import pytest
 
 HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*.py"), key=lambda path: path.stem)
+AUDITED = sorted((HERE / "audited").glob("*.py"), key=lambda path: path.stem)
+"""Those in which cells share what their text does not show, so that it is noticed only as they run."""
 VALUES = """
 def _values(names):
     import types
@@ -101,7 +103,7 @@ def _different(kernel: Any, expected: dict[str, str]) -> dict[str, tuple[str | N
     return {n: (found.get(n), expected.get(n)) for n in found.keys() | expected if found.get(n) != expected.get(n)}
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CORPUS, *AUDITED], ids=lambda path: path.stem)
 def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
     cells = cells_of(path)
     for library in ("networkx", "sklearn"):  # not imported here: it is the kernel that needs them

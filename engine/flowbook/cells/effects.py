@@ -1,7 +1,7 @@
 """Tables: which calls change an object in place, and which touch a resource that all cells share.
 
-Only what is here is known; a call that is not here is taken as one that changes nothing, and what really happens is
-audited when the cell runs.
+What is not here is judged by what it is called and how it is used (`libraries`), and what really happens is seen when
+the cell runs.
 """
 
 from __future__ import annotations
