@@ -26,6 +26,7 @@ _PATH_KEYWORDS = frozenset(
 )
 _USES_CODE = frozenset("agg apply filter map pipe sort sort_values submit transform".split())
 """Methods that call the function that they are given and keep it not."""
+_FILTERS = ("warnings.filterwarnings", "warnings.simplefilter")
 _QUERY_NAME = re.compile(r"@([A-Za-z_]\w*)")
 
 Arguments = dict[int | str, Value]
@@ -110,6 +111,10 @@ class CallVisitor(ExpressionVisitor):
             (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
         if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS or not (function.path or effect.touches_files):
             self._note_named_files(node, function)
+        if function.path in _FILTERS and any(
+            isinstance(each, ast.Constant) and each.value == "error" for each in node.args
+        ):
+            self.configure(function, "settings")
         if effect.captures:
             self.facts.flags.add("output")
         if effect.starts and node is not self.awaited:
@@ -158,7 +163,7 @@ class CallVisitor(ExpressionVisitor):
             package, name = libraries.package_of(function.path), function.path.rpartition(".")[2]
             if not package or self._named_files(node, function)[0]:
                 return
-            does = is_statement and not libraries.only_shows(name)
+            does = is_discarded and not libraries.only_shows(name) and (is_statement or libraries.does_something(name))
             (self.facts.changes if does else self.facts.looks).add(f"library:{package}")
             for value in arguments.values() if does else ():
                 self.tell(value, Told.PERHAPS)

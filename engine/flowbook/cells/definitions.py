@@ -21,7 +21,9 @@ __all__ = [
     "LOGGER",
     "OF_LIBRARY",
     "OWN_MODULE",
+    "PATCHER",
     "RECORDER",
+    "SETTINGS",
     "Argument",
     "Definition",
     "Told",
@@ -175,6 +177,9 @@ DRAWS_NUMBERS = Definition(name="<draws numbers>", changes=frozenset({"numpy.ran
 LOGGER = Definition(name="<logger>", looks=frozenset({"logging"}))
 """A logger: whoever asks for it by its name may have changed it."""
 
+SETTINGS = Definition(name="<settings>", flags=frozenset({"settings"}))
+"""What holds settings for the cells behind, as a context of `decimal`."""
+
 CLIENT = Definition(name="<client>", looks=frozenset({"network"}))
 """What talks to servers, of which the notebook may have one of its own."""
 
@@ -183,6 +188,9 @@ OWN_MODULE = Definition(name="<module of cells>", changes=frozenset({"modules"})
 
 OF_LIBRARY = Definition(name="<object of a library>", of_library=True)
 """An object of a library that is in no table: what its methods are called is all that is known of them."""
+
+PATCHER = Definition(name="<patcher>", flags=frozenset({"module"}))
+"""What puts something else in the place of a part of a module, until it is stopped."""
 
 RECORDER = Definition(name="<recorder>", moves_on=True)
 """An object that keeps what it is told to show."""

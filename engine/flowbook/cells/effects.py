@@ -18,7 +18,9 @@ from flowbook.cells.definitions import (
     DRAWS_NUMBERS,
     LOGGER,
     OF_LIBRARY,
+    PATCHER,
     RECORDER,
+    SETTINGS,
     Definition,
 )
 
@@ -447,8 +449,10 @@ _FUNCTIONS: dict[str, Effect] = {
     "pathlib.Path.cwd": Effect(looks=("cwd",)),
     **dict.fromkeys(("xml.etree.ElementTree.SubElement", "PIL.ImageDraw.floodfill"), _FIRST),
     "struct.pack_into": Effect(arguments=(1,)),
+    **dict.fromkeys(("socket.socketpair", "multiprocessing.Pipe"), Effect(linked=True, carries=(OF_LIBRARY,))),
+    "os.read": Effect(changes=("files:?",)),
     "logging.addLevelName": Effect(changes=("logging",)),
-    "time.tzset": Effect(changes=("environ", "locale")),
+    "time.tzset": Effect(changes=("environ", "locale"), configures=True),
     "networkx.relabel_nodes": _FIRST,
     "statistics.NormalDist.samples": Effect(changes=("random",)),
     "dotenv.load_dotenv": Effect(changes=("environ",)),
@@ -457,7 +461,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "locale.setlocale": Effect(changes=("locale",)),
     "warnings.filterwarnings": Effect(changes=("warnings",)),
     "warnings.simplefilter": Effect(changes=("warnings",)),
-    "warnings.resetwarnings": Effect(changes=("warnings",)),
+    "warnings.resetwarnings": Effect(changes=("warnings",), configures=True),
     "warnings.catch_warnings": Effect(changes=("warnings",)),
     "warnings.warn": Effect(looks=("warnings",)),
     **{f"asyncio.{name}": Effect(starts=True, returns=(0,)) for name in
@@ -479,7 +483,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "logging.getLogger": Effect(carries=(LOGGER,)),
     "logging.disable": Effect(changes=("logging",)),
     **{f"logging.{name}": Effect(looks=("logging",)) for name in sorted(_LOGGERS)},
-    "decimal.getcontext": Effect(changes=("decimal",), configures=True),
+    "decimal.getcontext": Effect(changes=("decimal",), configures=True, carries=(SETTINGS,)),
     "decimal.setcontext": Effect(changes=("decimal",), configures=True),
     **{f"{module}.{name}": Effect(changes=("pyplot",), writes_file=0) for module in ("matplotlib.pyplot", "pylab")
        for name in ("savefig", "imsave")},
@@ -524,6 +528,7 @@ _PREFIXES: tuple[tuple[str, Effect], ...] = (
             "websockets",
         )
     ),
+    ("unittest.mock.patch", Effect(holds_arguments=True, carries=(PATCHER,))),
     ("shutil.", Effect(changes=("files:?",))),
     ("subprocess.", Effect(changes=("files:?",), looks=("cwd", "environ"))),
     ("pandas.read_", Effect(reads_file=0)),

@@ -28,10 +28,10 @@ _SHOWS = re.compile(
 """How methods begin that look at their object, or write what it holds elsewhere."""
 
 _DOES = re.compile(
-    r"(?:accept|acquire|advance|begin|clear|close|commit|consume|create|decrement|delete|draw|drop|end|enter|exit|feed"
-    r"|fetch|finish|flush|increment|incr|insert|lease|load|move|next|open|pop|pull|push|put|receive|record|recv|register"
-    r"|release|remove|reset|restart|roll|seek|send|set|skip|start|step|stop|swap|take|tick|toggle|train|undo|update|upsert"
-    r"|write)(?:_|$)"
+    r"(?:accept|acquire|add|advance|begin|clear|close|commit|configure|consume|create|decrement|delete|disable|download"
+    r"|draw|drop|enable|end|enter|exit|feed|fetch|finish|flush|increment|incr|init|insert|install|lease|load|move|next|open"
+    r"|pop|pull|push|put|receive|record|recv|register|release|remove|reset|restart|roll|seed|seek|send|set|skip|start|step"
+    r"|stop|swap|take|tick|toggle|train|undo|unregister|update|upsert|use|write)(?:_|$)"
 )
 """How methods begin that do something to their object, although what they give is used."""
 
@@ -53,6 +53,6 @@ def only_shows(name: str) -> bool:
     return _SHOWS.match(name) is not None
 
 
-def does_something(method: str) -> bool:
-    """Whether a method is called as one that does something to its object."""
-    return _DOES.match(method) is not None
+def does_something(name: str) -> bool:
+    """Whether a function or method is called as one that does something to its module or its object."""
+    return _DOES.match(name) is not None
