@@ -206,7 +206,7 @@ class CallVisitor(ExpressionVisitor):
         if isinstance(text, ast.Constant) and isinstance(text.value, str):
             for name in _QUERY_NAME.findall(text.value):
                 self.load(name)
-        else:
+        elif not _is_class(text):  # ``session.query(User)`` is another one
             self.facts.flags.add("dynamic")
 
     # Functions of the cell, and of other cells
@@ -405,6 +405,13 @@ def _files(node: ast.Call, position: int) -> list[str]:
     paths = [*node.args[position : position + 1], *named]
     constant = [path.value for path in paths if isinstance(path, ast.Constant) and isinstance(path.value, str)]
     return [f"files:{path.removeprefix('./')}" for path in constant] or ["files:?"] * len(paths)
+
+
+def _is_class(node: ast.expr) -> bool:
+    """Whether it is named as a class is, or as a part of one."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id[:1].isupper()
 
 
 def _is_off(constant: object) -> bool:
