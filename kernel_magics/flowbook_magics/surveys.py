@@ -130,7 +130,7 @@ def _glance(value: Any) -> _Look:
     if kind.__module__.partition(".")[0] == "pandas":
         return _of_table(value) if hasattr(value, "_mgr") else _NOTHING
     if kind.__module__ == "_io":
-        return _Look((value.closed, -1 if value.closed else value.tell()))
+        return _of_stream(value)
     if hasattr(kind, "__next__"):
         return _of_iterator(value)
     if kind is ChainMap:
@@ -171,9 +171,7 @@ def _of_iterator(value: Any) -> _Look:
 
 def _of_object(value: Any, kind: type) -> _Look:
     """An object of the user's: its attributes, and what it holds if its class is one of containers."""
-    state = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_cached(kind, name)}
-    slots = (name for each in kind.__mro__ for name in _names(vars(each).get("__slots__", ())))
-    state.update((name, getattr(value, name)) for name in slots if not _is_private(name) and hasattr(value, name))
+    state = _attributes(value, kind)
     items = [*state.values(), kind]
     length = -1
     base: Any
@@ -185,6 +183,13 @@ def _of_object(value: Any, kind: type) -> _Look:
         length = dict.__len__(value)
         items += islice(dict.values(value), _SAMPLE)
     return _of_items((length, *state), items)
+
+
+def _attributes(value: Any, kind: type) -> dict[str, Any]:
+    state = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_cached(kind, name)}
+    slots = (name for each in kind.__mro__ for name in _names(vars(each).get("__slots__", ())))
+    state.update((name, getattr(value, name)) for name in slots if not _is_private(name) and hasattr(value, name))
+    return state
 
 
 def _cached_by(function: Any) -> list[Any]:
@@ -213,11 +218,16 @@ def _of_library(value: Any, kind: type) -> _Look:
         return _of_generator(value)
     if module.partition(".")[0] in _USED_UP:
         return _NOTHING
-    # Locks, caches and what is made when it is first asked for change when an object is only used.
-    state = {key: part for key, part in getattr(value, "__dict__", {}).items() if not _is_for_use(kind, key, part)}
-    slots = (key for each in kind.__mro__ for key in _names(vars(each).get("__slots__", ())))
-    state.update((key, getattr(value, key)) for key in slots if not _is_private(key) and hasattr(value, key))
-    return _of_items((), (part for _, part in sorted(state.items()))) if state else _NOTHING
+    state = {key: part for key, part in _attributes(value, kind).items() if part is not None and "lock" not in key}
+    known = _Attributes((key, _known(part)) for key, part in state.items())
+    return _Look((known,), state.values()) if state else _NOTHING
+
+
+def _of_stream(stream: Any) -> _Look:
+    """An open file or a stream in memory. Of one that writes to a file nothing is asked: it would write what waits."""
+    in_memory = type(stream).__name__ in ("BytesIO", "StringIO")
+    position = stream.tell() if not stream.closed and (in_memory or not stream.writable()) else -1
+    return _Look((stream.closed, position))
 
 
 def _of_generator(value: Any) -> _Look:
@@ -233,10 +243,6 @@ _USED_UP = frozenset(
     "rich sqlalchemy sqlite3 tensorflow threading torch tqdm".split()
 )
 """Packages whose objects are changed by being used, or are in the tables of the analysis."""
-
-
-def _is_for_use(kind: type, name: str, part: Any) -> bool:
-    return part is None or "lock" in name or _is_cached(kind, name)
 
 
 def _names(slots: str | Iterable[str]) -> Iterable[str]:
@@ -290,6 +296,13 @@ def _is_private(name: str) -> bool:
 def _is_cached(kind: type, name: str) -> bool:
     """Whether an attribute is one that a mere look at the object stores (``functools.cached_property``)."""
     return _is_private(name) or hasattr(type(getattr(kind, name, None)), "__get__")
+
+
+class _Attributes(dict[str, Any]):
+    """Those of an object of a library, which may make some when they are first asked for: that is no change."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Attributes) and all(self[name] == other[name] for name in self.keys() & other.keys())
 
 
 class _Blocks(tuple[Any, ...]):
