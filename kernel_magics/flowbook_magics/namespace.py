@@ -245,12 +245,19 @@ class _Through(dict[str, Any]):
     def __init__(self, held: Mapping[str, Any], namespace: CellNamespace) -> None:
         super().__init__(held)
         self._namespace = namespace
+        self._deleted: set[object] = set()
 
     def __missing__(self, name: str) -> Any:
+        if name in self._deleted:
+            raise KeyError(name)
         return self._namespace.read_through(name)
 
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self._deleted.add(name)
+
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._namespace._notebook
+        return super().__contains__(name) or (name not in self._deleted and name in self._namespace._notebook)
 
     def get(self, name: str, default: Any = None) -> Any:
         """As of a dict, reading through to the notebook."""
@@ -258,7 +265,7 @@ class _Through(dict[str, Any]):
 
     def copy(self) -> dict[str, Any]:
         """All that can be read in it, as a plain dict."""
-        return {**self._namespace._notebook, **self}
+        return {name: self[name] for name in {**self._namespace._notebook, **self} if name in self}
 
 
 class _Variables(MutableMapping[str, Any]):

@@ -38,7 +38,7 @@ class Analysis:
     """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
     "history", "ipython", "module" (it changes one), "output" (it captures what is put out), "run" (``%run``),
     "served" (it asks something of a server, and the notebook has one), "settings" (of a library, which it changes),
-    "star-import"."""
+    "star-import", "threads" (it waits for some that go on over cells)."""
     awaits: bool = False
     """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE

@@ -19,6 +19,7 @@ __all__ = [
     "DRAWS_NUMBERS",
     "ITERATOR",
     "LOGGER",
+    "MAPPED",
     "OF_LIBRARY",
     "OWN_MODULE",
     "PATCHER",
@@ -182,6 +183,9 @@ SETTINGS = Definition(name="<settings>", flags=frozenset({"settings"}))
 
 CLIENT = Definition(name="<client>", looks=frozenset({"network"}))
 """What talks to servers, of which the notebook may have one of its own."""
+
+MAPPED = Definition(name="<mapped file>", looks=frozenset({"files:?"}))
+"""An array that lies in a file: who changes it changes the file."""
 
 OWN_MODULE = Definition(name="<module of cells>", changes=frozenset({"modules"}))
 """A module that a cell has written, or what is imported from it: its functions may change what it keeps."""

@@ -17,6 +17,7 @@ from flowbook.cells.definitions import (
     DATABASE,
     DRAWS_NUMBERS,
     LOGGER,
+    MAPPED,
     OF_LIBRARY,
     PATCHER,
     RECORDER,
@@ -37,6 +38,7 @@ __all__ = [
     "SERVERS",
     "SUBCLASSES",
     "SUPPRESSES",
+    "THREADS",
     "WRITERS",
     "Effect",
     "named_files",
@@ -165,6 +167,9 @@ _MUTATING = frozenset(
 
 SERVERS = "servers"
 """The resource of cells that start a server in the process of the notebook."""
+
+THREADS = "threads"
+"""The resource of cells that start threads, as changed, and of those that wait for some, as looked at."""
 
 SUBCLASSES = "the subclasses of a class"
 """The resource of cells that define subclasses of other cells' classes, and of those that ask for them."""
@@ -298,6 +303,10 @@ def of_method(
         return Effect(arguments=("ax",), changes=("pyplot",), carries=(ARTIST,))
     if name == "shuffle":
         return Effect(receiver=True, arguments=(0,))
+    if name == "start" and discarded and not positional:
+        return Effect(receiver=True, changes=(THREADS,))
+    if name in ("join", "wait") and not positional:
+        return Effect(receiver=discarded and name == "join", looks=(THREADS,))
     if name == "samples" and "seed" not in keywords:  # statistics.NormalDist
         return Effect(changes=("random",))
     if name in ("rvs", "sample") and "random_state" not in keywords:
@@ -390,7 +399,7 @@ _FUNCTIONS: dict[str, Effect] = {
     **dict.fromkeys(("zipfile.ZipFile", "tarfile.TarFile", "h5py.File", "gzip.GzipFile"),
                     Effect(reads_file=0, opens=True)),
     **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap", "shelve.open", "dbm.open",
-                     "pandas.HDFStore", "netCDF4.Dataset"), Effect(writes_file=0)),
+                     "pandas.HDFStore", "netCDF4.Dataset"), Effect(writes_file=0, carries=(MAPPED,))),
     "sqlite3.connect": Effect(writes_file=0, carries=(DATABASE,)),
     **dict.fromkeys(
         ("sqlalchemy.create_engine", "sqlmodel.create_engine", "duckdb.connect", "psycopg.connect", "psycopg2.connect",

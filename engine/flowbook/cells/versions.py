@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import OWN_MODULE, Argument, Definition, seen_outside
-from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, SERVERS
+from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, SERVERS, THREADS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
@@ -75,6 +75,8 @@ class VersionTracker:
         its own name: a task cell's methods look them up where they are called from."""
         self.looked_up: dict[str, list[int]] = {}
         """Name -> places of the cells so far that need it to mean in the notebook what it means at their place."""
+        self.has_threads = False
+        """Whether a cell so far has started a thread that it does not wait for."""
         self.serves = False
         """Whether a cell so far has started a server, whose code runs whenever another one sends it a request."""
         self.goes_on = False
@@ -102,6 +104,9 @@ class VersionTracker:
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
+        if self.has_threads and THREADS in usage.looks:
+            usage.flags.add("threads")
+        self.has_threads |= THREADS in usage.changes and THREADS not in usage.looks
         self.serves |= SERVERS in usage.changes
         if self.serves and "network" in usage.looks:
             usage.flags.add("served")

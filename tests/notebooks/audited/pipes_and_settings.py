@@ -92,3 +92,52 @@ os.close(r)
 os.close(w)
 del r, w
 
+# %%
+import threading, queue
+# %%
+tasks = queue.Queue()
+done = []
+# %%
+def worker():
+    while True:
+        item = tasks.get()
+        if item is None:
+            break
+        done.append(item * 2)
+        tasks.task_done()
+# %%
+t = threading.Thread(target=worker)
+t.start()
+# %%
+for i in range(3):
+    tasks.put(i)
+# %%
+tasks.join()
+# %%
+snapshot = list(done)
+# %%
+tasks.put(None)
+t.join()
+# %%
+del tasks, t
+
+# %%
+import os
+import numpy as np
+# %%
+path = "m_aud.dat"
+# %%
+mm = np.memmap(path, dtype="int32", mode="w+", shape=(4,))
+# %%
+mm[1] = 5
+mm.flush()
+# %%
+back = np.fromfile(path, dtype="int32")
+# %%
+mm[2] = 6
+# %%
+back2 = np.fromfile(path, dtype="int32")
+# %%
+os.remove(path)
+del mm
+

@@ -20,6 +20,7 @@ _FLAGS = {
     "served": "it sends requests, and a cell before it has started a server, whose code then runs",
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
     "star-import": "it imports * from a module",
+    "threads": "it waits for threads that another cell has started",
 }
 _FIXES = {
     "background": "Await in one cell what it starts, in a function if it is long, so that others need not wait.",
