@@ -6,7 +6,7 @@ import contextvars
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
@@ -150,7 +150,7 @@ class CellFunction:
             load_magics(self._shell)
         before = context_values()
         try:
-            namespace.share(shared_names(self._cells, self._cell))
+            namespace.share(shared_names(self._cells, self._cell, inputs))
             try:
                 self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
             finally:
@@ -167,6 +167,7 @@ class CellFunction:
             namespace.close()
             return values
         except BaseException as error:
+            watch.missed(error)
             watch.end(namespace.seen, {})
             if self._context is not None:
                 self._show_error(error)
@@ -249,7 +250,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         code=code,
         names={name: notebook[name] for name in code.names() - own if name in notebook},
         outdated=frozenset(outdated_inputs(cells, cell)),
-        shared=shared_names(cells, cell),
+        shared=shared_names(cells, cell, inputs),
         builtins=analysis.builtins,
         open_to_all=looks_names_up(cells, cell, code),
         writes=writes,
@@ -259,15 +260,16 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
     )
 
 
-def shared_names(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
+def shared_names(cells: NotebookCells, cell: NotebookCell, inputs: Container[str]) -> frozenset[str]:
     """The names that the cell shares while it runs with code that binds them or looks them up where it is at home.
 
-    Of those that are only looked up, those that mean something else in the notebook.
+    Of those that are only looked up, those of its `inputs` that mean something else in the notebook.
     """
     node = cells.graph[cell.graph_id]
     if not node.looks_up:
         return node.late_binds
-    return node.late_binds | node.looks_up & (outdated_inputs(cells, cell) | cell.analysis.writes)
+    outdated = {name for name in outdated_inputs(cells, cell) if name in inputs}
+    return node.late_binds | node.looks_up & (outdated | cell.analysis.writes)
 
 
 def looks_names_up(cells: NotebookCells, cell: NotebookCell, code: CellCode) -> bool:

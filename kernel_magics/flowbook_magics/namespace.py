@@ -211,7 +211,7 @@ class CellNamespace:
         self._given.clear()
         self.is_closed = True
         for name in [name for name in self.names if not name.startswith("_") and name not in self._inside]:
-            del self.names[name]
+            dict.pop(self.names, name)  # its code has not deleted it
 
 
 _namespaces: WeakSet[CellNamespace] = WeakSet()

@@ -28,6 +28,17 @@ class OpenedFiles:
     written: set[str] = field(default_factory=set)
     """Opened for writing, removed or renamed."""
 
+    def add(self, path: object, *, writes: bool) -> None:
+        """A file is opened, or is to be written, by this path."""
+        if not isinstance(path, str | bytes | os.PathLike):
+            return  # a file that is open already
+        here = os.getcwd() + os.sep  # noqa: PTH109 - called for every file that is opened
+        whole = os.path.join(here, os.fsdecode(path))  # noqa: PTH118
+        name = os.path.normpath(whole.removeprefix(here))
+        is_hidden = f"{os.sep}." in os.sep + name or "__pycache__" in name  # what is hidden are caches
+        if not (is_hidden or whole.startswith(_NO_FILES)) and is_own_file(whole):
+            (self.written if writes else self.read).add(name)
+
 
 _watched: ContextVar[OpenedFiles | None] = ContextVar("flowbook_opened_files", default=None)
 
@@ -58,21 +69,11 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     if found is None or len(found.read) + len(found.written) >= _MOST:
         return
     if event == "open":
-        _note(found, args[0], writes=bool(args[2] & _WRITES))
+        found.add(args[0], writes=bool(args[2] & _WRITES))
     else:
         for path in args[: _EVENTS[event]]:
-            _note(found, path, writes=True)
+            found.add(path, writes=True)
 
 
 _EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2, "os.truncate": 1}
 """The events of which the first arguments are paths."""
-
-
-def _note(found: OpenedFiles, path: object, *, writes: bool) -> None:
-    if not isinstance(path, str | bytes | os.PathLike):
-        return  # a file that is open already
-    whole = os.path.join(os.getcwd(), os.fsdecode(path))  # noqa: PTH109, PTH118 - called for every file that is opened
-    name = os.path.normpath(whole.removeprefix(os.getcwd() + os.sep))  # noqa: PTH109
-    if whole.startswith(_NO_FILES) or not is_own_file(whole) or f"{os.sep}." in os.sep + name or "__pycache__" in name:
-        return  # what is hidden are caches
-    (found.written if writes else found.read).add(name)

@@ -32,6 +32,11 @@ class Watch:
         """A name that was not foreseen is read for the first time."""
         self._survey.add(name, value)
 
+    def missed(self, error: BaseException) -> None:
+        """The run fails with this error; that a file is not there yet may be why."""
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            self._files.add(error.filename, writes=False)
+
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
         cells, cell = self._cells, self._cell

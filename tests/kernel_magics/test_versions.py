@@ -176,3 +176,21 @@ def test_a_task_has_what_the_one_before_has_just_made(nb: Notebook) -> None:
             assert nb.value("used") == expected
     finally:
         nb.ok("runs._took = took", silent=True)
+
+
+def test_a_name_that_is_only_looked_up_stays_where_it_is(nb: Notebook) -> None:
+    """What a coroutine or a method finds at home, although the cell that runs it has no value of its own for it."""
+    nb.cells(
+        "import asyncio",
+        "%%task --define\nresults = []\nq = asyncio.Queue()",
+        "%%task --define\nasync def consumer():\n    while (item := await q.get()) is not None:\n"
+        "        results.append(item)",
+        "%%task --define\ntask = asyncio.create_task(consumer())",
+        "%%task --define\nawait q.put(1)\nawait asyncio.sleep(0.01)\nseen = list(results)",
+        "%%task --define\nawait q.put(None)",
+        "%%task --define\nawait task\nfinal = list(results)",
+        "%%task --define\nlast = len(results)",
+    )
+    for _ in range(2):
+        nb.ok("%flow run --all", "run")
+        assert nb.value("seen, final, last") == ([1], [1], 1)

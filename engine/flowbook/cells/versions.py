@@ -75,6 +75,8 @@ class VersionTracker:
         its own name: a task cell's methods look them up where they are called from."""
         self.looked_up: dict[str, list[int]] = {}
         """Name -> places of the cells so far that need it to mean in the notebook what it means at their place."""
+        self.warnings_raise = False
+        """Whether a cell so far has made errors of warnings."""
         self.has_threads = False
         """Whether a cell so far has started a thread that it does not wait for."""
         self.serves = False
@@ -104,6 +106,9 @@ class VersionTracker:
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
+        if "warnings" in usage.changes and (self.warnings_raise or "settings" in usage.flags):
+            self.warnings_raise = True
+            usage.flags.add("settings")  # what warns behind it is an error, or is none any more
         if self.has_threads and THREADS in usage.looks:
             usage.flags.add("threads")
         self.has_threads |= THREADS in usage.changes and THREADS not in usage.looks
