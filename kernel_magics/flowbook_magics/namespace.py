@@ -57,7 +57,7 @@ class CellNamespace:
                 if getattr(notebook[name], "__globals__", {}).get("__name__", "").startswith("IPython."):
                     rest[name] = notebook[name]
                 else:
-                    del rest[name]
+                    rest.pop(name)
             self.names = {**known, "__builtins__": rest}
         self._notebook = notebook
         self._given = dict(self.names)
