@@ -195,7 +195,7 @@ class NotebookCells:
         """The graph of all cells, whose ids there are `NotebookCell.graph_id`."""
         graph = self._graph
         if graph is None:
-            graph = self._graph = self._joined()
+            graph = self._graph = _joined(self._cells)
         return graph.graph
 
     def observe(self, cell: NotebookCell, observed: Observed) -> None:
@@ -204,7 +204,7 @@ class NotebookCells:
             before = cell.analysis
             cell.analysis = observed.added_to(before)
             try:
-                self._graph = self._joined()
+                self._graph = _joined(self._cells)
             except ValueError:
                 cell.analysis = before
             else:
@@ -218,15 +218,11 @@ class NotebookCells:
                 return False
             first.beside[second.key] = second.beside[first.key] = why
             try:
-                self._graph = self._joined()
+                self._graph = _joined(self._cells)
             except ValueError:  # `--after` demands another order
                 del first.beside[second.key], second.beside[first.key]
                 return False
             return True
-
-    def _joined(self) -> GrowingGraph:
-        places = {cell.key: cell for cell in self._cells}
-        return GrowingGraph(_in_graph(cell, places) for cell in self._cells)
 
     def by_key(self, key: str) -> NotebookCell | None:
         """The cell with this identity."""
@@ -263,12 +259,11 @@ class NotebookCells:
             _check_name(cell, after)
         numbered = _numbered(after)
         if self._graph is not None and known is None and after is replaced and not cell.options.after:
-            self._graph.add(_in_graph(cell))
+            self._graph.add(_in_graph(cell, {}))
             self._cells = numbered
             return cell
         try:
-            places = {cell.key: cell for cell in numbered}
-            graph = GrowingGraph(_in_graph(cell, places) for cell in numbered)
+            graph = _joined(numbered)
         except ValueError as error:
             _numbered(before)
             raise CellError(str(error)) from None
@@ -359,7 +354,12 @@ def _numbered(cells: list[NotebookCell]) -> list[NotebookCell]:
     return cells
 
 
-def _in_graph(cell: NotebookCell, others: Mapping[str, NotebookCell] = {}) -> Cell:
+def _joined(cells: Iterable[NotebookCell]) -> GrowingGraph:
+    by_key = {cell.key: cell for cell in cells}
+    return GrowingGraph(_in_graph(cell, by_key) for cell in by_key.values())
+
+
+def _in_graph(cell: NotebookCell, others: Mapping[str, NotebookCell]) -> Cell:
     # What was seen of a cell that has been edited since does not hold.
     beside = (
         (others[key], why) for key, why in cell.beside.items() if key in others and cell.key in others[key].beside

@@ -45,8 +45,6 @@ class Survey:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         """Look at these values, and go on from there."""
-        self.reached: set[int] = set()
-        """The ids of the objects that can be changed in place."""
         self._marks: dict[int, tuple[Any, ...]] = {}
         self._parts: dict[int, list[int]] = {}
         self._objects: dict[int, Any] = {}
@@ -71,7 +69,11 @@ class Survey:
             pending.extend(parts)
             if look.mark:
                 self._marks[id(each)] = look.mark
-                self.reached.add(id(each))
+
+    @property
+    def reached(self) -> Set[int]:
+        """The ids of the objects that can be changed in place."""
+        return self._marks.keys()
 
     def changed(self) -> frozenset[int]:
         """The ids of the objects that look otherwise now."""

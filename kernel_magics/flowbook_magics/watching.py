@@ -44,12 +44,12 @@ class Watch:
         objects = self._survey.changed()
         audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects)
         cell.audit = audit
+        if cell.options.over:
+            return
         changed = self._survey.names_of(objects) - self._known
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
         observed = Observed(reads=frozenset(read), mutates=frozenset(changed), writes=bound)
-        if cell.options.over:
-            return
         if observed != Observed():
             cells.observe(cell, observed)
         audit.notices.extend(

@@ -286,7 +286,7 @@ class CallVisitor(ExpressionVisitor):
         for name in definition.mutates:
             value = self.load_global(name)
             self.mutate(value, deep=name in definition.mutates_parts)
-        self.facts.method_calls |= {each for each in definition.method_calls if each[0][0] != ":"}
+        self.facts.method_calls |= definition.calls_of_others()
         self.facts.bound |= definition.writes
         self.state.possible |= definition.writes
         for argument in definition.arguments:

@@ -126,6 +126,10 @@ class Definition:
         """Whether it is the function that has this name, rather than a part of what the name holds."""
         return self.kind == "function" and self.name == name
 
+    def calls_of_others(self) -> set[tuple[str, str]]:
+        """Those of `method_calls` that are not of its own parameters."""
+        return {(owner, method) for owner, method in self.method_calls if owner[:1] != ":"}
+
     def calls_of_itself(self) -> Iterator[str]:
         """For a method: those that it calls of its own object."""
         return (method for owner, method in self.method_calls if owner[:1] == ":" and owner[1:] in self.parameters[:1])

@@ -253,7 +253,7 @@ class FunctionVisitor(CallVisitor):
             facts.include(inner)
             facts.reads |= inner.reads - end.definite
             facts.bound |= inner.writes
-            facts.method_calls |= {each for each in inner.method_calls if each[0][0] != ":"}
+            facts.method_calls |= inner.calls_of_others()
             facts.arguments |= {argument for argument in inner.arguments if not argument.is_parameter}
             facts.mutates |= inner.mutates
         own = {prefix + parameter: parameter for parameter in parameters}

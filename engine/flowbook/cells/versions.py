@@ -103,18 +103,7 @@ class VersionTracker:
 
     def _track_cell(self, cell: Cell) -> None:
         usage = usage_of(cell.analysis, self._definitions, self.at_home)
-        self.goes_on |= "background" in usage.flags
-        if self.goes_on and cell.analysis.awaits:
-            usage.flags.add("background")
-        if "warnings" in usage.changes and (self.warnings_raise or "settings" in usage.flags):
-            self.warnings_raise = True
-            usage.flags.add("settings")  # what warns behind it is an error, or is none any more
-        if self.has_threads and THREADS in usage.looks:
-            usage.flags.add("threads")
-        self.has_threads |= THREADS in usage.changes and THREADS not in usage.looks
-        self.serves |= SERVERS in usage.changes
-        if self.serves and "network" in usage.looks:
-            usage.flags.add("served")
+        self._flag(cell, usage)
         reads = {name: helper for name, helper in usage.reads.items() if self._is_input(name, cell, helper)}
         looks_up = usage.looks_up & (reads.keys() | cell.analysis.writes)
         helpers = [
@@ -152,6 +141,21 @@ class VersionTracker:
             self.looked_up.setdefault(name, []).append(self.place)
         self._bind(cell, usage)
         self.at_home |= _at_home(cell)
+
+    def _flag(self, cell: Cell, usage: Usage) -> None:
+        """Flag the cell for what goes on since an earlier one, or from this one on."""
+        self.goes_on |= "background" in usage.flags
+        if self.goes_on and cell.analysis.awaits:
+            usage.flags.add("background")
+        if "warnings" in usage.changes and (self.warnings_raise or "settings" in usage.flags):
+            self.warnings_raise = True
+            usage.flags.add("settings")  # what warns behind it is an error, or is none any more
+        if self.has_threads and THREADS in usage.looks:
+            usage.flags.add("threads")
+        self.has_threads |= THREADS in usage.changes and THREADS not in usage.looks
+        self.serves |= SERVERS in usage.changes
+        if self.serves and "network" in usage.looks:
+            usage.flags.add("served")
 
     def _definitions(self, name: str) -> frozenset[Definition]:
         """What a name, or the method ``"x.add"`` of an object, may run."""
