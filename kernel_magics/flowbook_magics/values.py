@@ -17,8 +17,14 @@ _SMALL = (bool, int, float, complex, type(None), type, FunctionType, BuiltinFunc
 
 
 def inputs_of(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """The values that the cell reads, as far as they exist."""
-    found = {name: _value(cells, cell, name, notebook) for name in sorted(cells.graph.inputs(cell.graph_id))}
+    """The values that the cell reads, as far as they exist, for a run of it that begins.
+
+    All that it was to wait for has ended. Other cells may have been seen meanwhile to change what it reads; those that
+    have not ended are passed over.
+    """
+    found = {
+        name: _value(cells, cell, name, notebook, begins=True) for name in sorted(cells.graph.inputs(cell.graph_id))
+    }
     return {name: value for name, value in found.items() if value is not _NOTHING}
 
 
@@ -159,21 +165,19 @@ def _binding_from(cells: NotebookCells, maker: str, name: str) -> list[NotebookC
     return found
 
 
-def _value(cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mapping[str, Any]) -> Any:
+def _value(
+    cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mapping[str, Any], *, begins: bool = False
+) -> Any:
     makers = _makers(cells, cell, name)
     for maker in makers:
         if name in maker.values:
             return maker.values[name]
-        if name in maker.dropped or (maker.is_task and maker.last is None and not _only_changes(maker, name)):
+        is_passed_over = begins and name not in maker.analysis.writes
+        if name in maker.dropped or (maker.is_task and maker.last is None and not is_passed_over):
             return _NOTHING
     if (makers and makers[0].is_task) or (not makers and _is_deleted(cells, cell, name)):
         return _NOTHING
     return notebook.get(name, _NOTHING)
-
-
-def _only_changes(maker: NotebookCell, name: str) -> bool:
-    """Whether a cell was seen to change what `name` holds: it is about to end, and nobody had reason to wait for it."""
-    return bool(maker.observed.mutates or maker.beside) and name not in maker.analysis.writes
 
 
 def _is_deleted(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:

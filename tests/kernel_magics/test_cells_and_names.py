@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -87,6 +88,24 @@ def test_a_cell_has_its_inputs_while_another_is_seen_to_change_them() -> None:
     assert inputs_of(cells, late, {}) == {"x": [1]}
     cells.observe(change, Observed(mutates=frozenset("x")))  # it has not ended yet, and `late` had no reason to wait
     assert cells.graph.inputs("late") == {"x": "cell 2"}
+    assert inputs_of(cells, late, {}) == {"x": [1]}
+
+
+def test_a_cell_has_its_inputs_while_what_was_seen_of_one_makes_another_change_them() -> None:
+    cells = NotebookCells()
+    made, link, change, late = (
+        cell(str(key), source, name)
+        for key, (name, source) in enumerate(
+            {"made": "x = []\ny = []", "link": "z = x", "change": "y.append(1)", "late": "del x"}.items()
+        )
+    )
+    for each in (made, link, change, late):
+        cells.put(each)
+    made.values = {"x": [1], "y": []}
+    made.last = LastRun(task_run_id="1", code="", options=(), inputs={}, duration=1, ended=1)
+    change.analysis = replace(change.analysis, mutates=frozenset("xy"), reads=frozenset("xy"))
+    cells.observe(link, Observed(reads=frozenset("y")))  # the graph is made anew, and `change` is not said to be seen
+    assert cells.graph.inputs("late") == {"x": "cell 3"}
     assert inputs_of(cells, late, {}) == {"x": [1]}
 
 
