@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
@@ -15,11 +16,12 @@ from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook_magics import outputs
 from flowbook_magics.cell_task import task_of
+from flowbook_magics.disturbed import disturbed
 from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.notebook_cells import NotebookCell
 from flowbook_magics.places import Places
+from flowbook_magics.plain_state import note_changes, set_back_random_states, what_goes_on
 from flowbook_magics.session import Session
-from flowbook_magics.watching import disturbed
 
 Futures = Mapping[str, Future[Any]]
 
@@ -79,11 +81,19 @@ def run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Futu
         if again <= done:  # in this order nothing can be wrong with them any more
             return
         done |= again
+        go_on(session, again)
         for graph_id in session.cells.graph.topological_order():
             if graph_id in again:
                 run = new_run(session, flow, session.cells.by_id(graph_id), futures)
                 futures[graph_id] = engine.submit_task(run)
                 run.future.wait()
+
+
+def go_on(session: Session, run: Collection[str]) -> None:
+    """Tasks are to run: as far as that can be, from what plain cells have left, else say from what."""
+    set_back_random_states(session.cells, run)
+    for sentence in what_goes_on(session.cells, run):
+        sys.stderr.write(f"flowbook: {sentence}\n")
 
 
 def _new_run(
@@ -105,6 +115,7 @@ def _work_of(session: Session, cell: NotebookCell, from_failed: bool) -> Work:
 def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
     """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
     cell.failure = None if state.is_completed() else state.name
+    note_changes(session.cells, cell)
     if state.name != "NotReady":
         cell.tried = input_tokens(session.cells, cell)
     if state.is_completed():

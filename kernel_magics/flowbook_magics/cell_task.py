@@ -31,7 +31,7 @@ from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import Watch, note_change_elsewhere
+from flowbook_magics.watching import ElementWatch, MappedWatch, Watch, note_change_elsewhere
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
@@ -140,7 +140,8 @@ class CellFunction:
             open_to_all=looks_names_up(self._cells, self._cell, self._code),
             around=names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else None,
         )
-        watch = Watch(self._cells, self._cell, inputs)
+        is_element = bool(self._cell.options.over)
+        watch = ElementWatch(self._cell.watch) if is_element else Watch(self._cells, self._cell, inputs)
         namespace.at_first_read = watch.add
         namespace.bind_functions(outdated_inputs(self._cells, self._cell))
         if self._context is not None:
@@ -161,7 +162,7 @@ class CellFunction:
                 outputs.show_figures()
             declared = self._cell.options.writes
             namespace.check_outputs(declared, self._cell.label)
-            only = analysis.writes if declared is None and self._cell.options.over else declared
+            only = analysis.writes | self._handed_on() if declared is None and is_element else declared
             values = namespace.written(analysis.writes, only)
             watch.end(namespace.seen, values)
             namespace.close()
@@ -175,6 +176,10 @@ class CellFunction:
         finally:
             running.reset(token)
             outputs.flush()
+
+    def _handed_on(self) -> frozenset[str]:
+        """Of an element, the names that code of other cells may have bound while it ran."""
+        return self._cells.graph[self._cell.graph_id].late_binds
 
     def _is_dynamic(self) -> bool:
         return "dynamic" in self._cells.graph[self._cell.graph_id].flags
@@ -215,7 +220,9 @@ class CellFunction:
             if self._context is not None:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
-            if not self._cell.options.over:
+            if isinstance(self._cell.watch, MappedWatch):
+                self._cell.watch.changed_elsewhere(outcome.value.changed)
+            else:
                 note_change_elsewhere(self._cells, self._cell, outcome.value.changed, began)
             outcome = Returned(outcome.value.brought_home(self._notebook))
         outputs.flush()

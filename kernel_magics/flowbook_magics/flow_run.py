@@ -22,7 +22,7 @@ from flowbook.run.task_execution import TaskExecution
 from flowbook.run.work import Work
 from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
-from flowbook_magics.cell_runs import new_run, refuse, reuse, run_disturbed
+from flowbook_magics.cell_runs import go_on, new_run, refuse, reuse, run_disturbed
 from flowbook_magics.context_values import carry
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
@@ -75,6 +75,7 @@ def run_notebook(
         raise_first_failure(futures.values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)
+    go_on(ours, selection.run)
     shown = {name: session.notebook[name] for name, _ in wanted.parameters}
     runner = Places(max_parallel)
     run = _run_in_background if background else _run_live

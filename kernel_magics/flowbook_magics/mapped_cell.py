@@ -13,7 +13,7 @@ from flowbook.cells.definitions import Definition
 from flowbook.cells.mapped import is_in_turn
 from flowbook.core.annotations import allow_failure, quote
 from flowbook.core.plain import one_line, shorten
-from flowbook.core.states import completed
+from flowbook.core.states import State, completed
 from flowbook.errors import CellError, ElementsFailed
 from flowbook.run.current import current
 from flowbook.run.future import Future, wait
@@ -24,7 +24,9 @@ from flowbook_magics import outputs
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.kept_elements import kept, made_from, results_for
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.opened_files import end_watch
 from flowbook_magics.places import Places
+from flowbook_magics.watching import MappedWatch
 
 _NAMED = 3  # elements that a message names
 _COMPLETED_BEFORE = "It succeeded before, and this run is about what failed."
@@ -89,7 +91,12 @@ class MappedCell:
             elements = _elements(self._cell, inputs)
             made = made_from(self._cells, self._cell, len(elements))
             known = results_for(made, self._cell) if self._from_failed else {}
-            futures = self._run(elements, inputs, known)
+            watch = MappedWatch(self._cells, self._cell, inputs, in_turn=self._is_ordered())
+            try:
+                futures = self._run(elements, inputs, known)
+            finally:
+                end_watch()
+                outputs.under_cell(self._context, watch.end_all)
             self._cell.elements = kept(made, futures)
             _check_completed(self._cell, elements, futures)
             return self._collected([future.result() for future in futures])
@@ -118,7 +125,12 @@ class MappedCell:
         submit: Any,
     ) -> list[Future[Any]]:
         """The futures of the elements' runs, when all have ended; those whose result is `known` use it again."""
-        shared = self._shared(inputs)
+        shared, handed_on = self._shared(inputs), self._handed_on()
+
+        def hand_on(state: State) -> None:
+            if state.is_completed():
+                shared.update({name: state.data[name] for name in handed_on & state.data.keys()})
+
         work = replace(self._element, cell=None, gather=lambda: shared)
         in_turn, futures = self._is_ordered(), list[Future[Any]]()
         for index, values in enumerate(elements):
@@ -132,6 +144,7 @@ class MappedCell:
                 flow=mapping.flow,
                 name=f"{self._cell.label}[{index}]",
             )
+            run.at_end = hand_on if handed_on else None
             if index in known:
                 run.enter(completed(known[index], name="Cached", message=_COMPLETED_BEFORE))
             else:
@@ -148,7 +161,12 @@ class MappedCell:
 
     def _is_ordered(self) -> bool:
         """Whether the elements run one after the other: they change something that they share."""
-        return is_in_turn(self._cell.analysis, self._cell.options.over_names, self._helpers())
+        in_turn = is_in_turn(self._cell.analysis, self._cell.options.over_names, self._helpers())
+        return in_turn or bool(self._handed_on())
+
+    def _handed_on(self) -> frozenset[str]:
+        """The names that code of other cells binds when an element uses it (``global n``), for the next one to see."""
+        return self._cells.graph[self._cell.graph_id].late_binds - self._cell.analysis.writes
 
     def _helpers(self) -> list[Definition]:
         """The functions and classes of other cells that it uses."""
@@ -167,6 +185,8 @@ class MappedCell:
                     f"Task {self._cell.label!r} binds {name!r} for some elements and not for {_listed(without)}, so "
                     "there is no list of it: bind it on every path, as to None."
                 )
+        handed_on = self._handed_on()
+        values.update((name, value) for result in results for name, value in result.items() if name in handed_on)
         return values
 
     def _is_read(self, name: str) -> bool:

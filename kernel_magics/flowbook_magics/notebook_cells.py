@@ -24,6 +24,7 @@ from flowbook_magics.surveys import Survey
 
 if TYPE_CHECKING:
     from flowbook_magics.kept_elements import KeptElements
+    from flowbook_magics.watching import Watch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,13 +107,15 @@ class Audit:
     """The objects that it had, in this process."""
     changed: frozenset[int] = frozenset()
     """The ids of those of them that it changed in place, or another cell meanwhile."""
+    mixed: str = ""
+    """Of a mapped cell: what its elements shared and changed beside each other, which they should do in turn."""
     notices: list[str] = field(default_factory=list)
     """Sentences about what its code does not show."""
 
     @property
     def left_traces(self) -> bool:
-        """Whether it has changed an object that it was given, or opened a file."""
-        return bool(self.changed or self.files.written or self.files.read)
+        """Whether it has changed an object that it was given, opened a file or listed a folder."""
+        return bool(self.changed or self.files)
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -129,6 +132,10 @@ class NotebookCell:
     values: dict[str, Any] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     """Names in whose place `values` holds nothing any more, because nobody read them."""
+    changed: set[str] = field(default_factory=set)
+    """Of a plain cell: names that it bound and whose objects tasks have changed in place since."""
+    random_states: Mapping[str, Any] = field(default_factory=dict)
+    """Of a plain cell: the states in which it left the generators that it used, by the names of their resources."""
     missing: frozenset[str] = frozenset()
     """What it reads and was not there when it was registered: the cell that binds it must stand before."""
     runs: int = 0
@@ -141,6 +148,8 @@ class NotebookCell:
     """By their keys, the cells with which it was seen to share something, and what: they keep their order."""
     observed: Observed = Observed()
     """What it was seen to do beyond what its text says; `analysis` has it, too."""
+    watch: Watch | None = None
+    """Of a task cell that runs in this process now: what watches it."""
     audit: Audit | None = None
     """Of a task cell: when its last run began and ended, and what it read without declaring it."""
     tried: Mapping[str, object] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which files the code of a cell opens, as Python itself tells (PEP 578, the "open" event of `sys.addaudithook`).
+"""Which files the code of a cell opens, and which folders it lists, as Python itself tells (PEP 578, audit events).
 
 So a file is known that a library or an own module opens by a path which no cell shows. Threads that the cell begins by
 itself are not seen.
@@ -27,17 +27,45 @@ class OpenedFiles:
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     """Opened for writing, removed or renamed."""
+    listed: set[str] = field(default_factory=set)
+    """Folders whose files it has asked for."""
 
-    def add(self, path: object, *, writes: bool) -> None:
-        """A file is opened, or is to be written, by this path."""
+    def add(self, path: object, among: set[str]) -> None:
+        """A file or folder is used by this path: it belongs `among` those of one kind."""
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a file that is open already
         here = os.getcwd() + os.sep  # noqa: PTH109 - called for every file that is opened
         whole = os.path.join(here, os.fsdecode(path))  # noqa: PTH118
         name = os.path.normpath(whole.removeprefix(here))
         is_hidden = f"{os.sep}." in os.sep + name or "__pycache__" in name  # what is hidden are caches
-        if not (is_hidden or whole.startswith(_NO_FILES)) and is_own_file(whole):
-            (self.written if writes else self.read).add(name)
+        if not (is_hidden and name != ".") and not whole.startswith(_NO_FILES) and is_own_file(whole):
+            among.add("." if name + os.sep == here else name)
+
+    def missed(self, error: BaseException) -> None:
+        """The code fails with this error: a file that is not there was asked for all the same."""
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            self.add(error.filename, self.read)
+
+    def update(self, other: OpenedFiles) -> None:
+        """Those of another one belong to these."""
+        self.read |= other.read
+        self.written |= other.written
+        self.listed |= other.listed
+
+    def shared_with(self, other: OpenedFiles) -> str:
+        """A file that both use and one writes, or a folder that one lists and in which the other writes; '' if none."""
+        files = self.written & (other.read | other.written) | self.read & other.written
+        if files:
+            return f"the file {min(files)}"
+        folders = self.listed & _folders(other.written) | other.listed & _folders(self.written)
+        return f"the folder {min(folders)}" if folders else ""
+
+    def __bool__(self) -> bool:
+        return bool(self.read or self.written or self.listed)
+
+
+def _folders(files: set[str]) -> set[str]:
+    return {os.path.dirname(file) or "." for file in files}  # noqa: PTH120
 
 
 _watched: ContextVar[OpenedFiles | None] = ContextVar("flowbook_opened_files", default=None)
@@ -66,14 +94,18 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     if event not in _EVENTS:
         return
     found = _watched.get()
-    if found is None or len(found.read) + len(found.written) >= _MOST:
+    if found is None or len(found.read) + len(found.written) + len(found.listed) >= _MOST:
         return
     if event == "open":
-        found.add(args[0], writes=bool(args[2] & _WRITES))
+        found.add(args[0], found.written if args[2] & _WRITES else found.read)
+    elif event in _LISTS:
+        if not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # which looks for modules
+            found.add(args[0] or ".", found.listed)
     else:
         for path in args[: _EVENTS[event]]:
-            found.add(path, writes=True)
+            found.add(path, found.written)
 
 
-_EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2, "os.truncate": 1}
+_LISTS = ("os.listdir", "os.scandir")
+_EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2, "os.truncate": 1, **dict.fromkeys(_LISTS, 1)}
 """The events of which the first arguments are paths."""

@@ -19,6 +19,7 @@ from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
+from flowbook_magics.plain_state import keep_random_states
 from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.values import check_inputs, drop_unread, left_by_deleted
 
@@ -107,6 +108,7 @@ class Session:
         for node in graph.nodes.values():
             bound.update(name for name, maker in node.inputs.items() if maker == cell.graph_id)
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
+        keep_random_states(self.cells, cell)
         self.publisher.wrote(cell.values, cell.key)
         drop_unread(self.cells)
 

@@ -129,7 +129,7 @@ def drop_unread(cells: NotebookCells) -> None:
         (maker.graph_id, name)
         for task in cells.tasks
         for name in graph.inputs(task.graph_id)
-        for maker in _makers(cells, task, name)
+        for maker in makers_of(cells, task, name)
     }
     needed |= {
         (maker.graph_id, name)
@@ -144,7 +144,7 @@ def drop_unread(cells: NotebookCells) -> None:
                 cell.dropped.add(name)
 
 
-def _makers(cells: NotebookCells, cell: NotebookCell, name: str) -> list[NotebookCell]:
+def makers_of(cells: NotebookCells, cell: NotebookCell, name: str) -> list[NotebookCell]:
     """The cells that may hold the version of `name` that `cell` sees, the likeliest first."""
     maker = cells.graph.inputs(cell.graph_id).get(name)
     return _binding_from(cells, maker, name) if maker is not None else []
@@ -168,7 +168,7 @@ def _binding_from(cells: NotebookCells, maker: str, name: str) -> list[NotebookC
 def _value(
     cells: NotebookCells, cell: NotebookCell, name: str, notebook: Mapping[str, Any], *, begins: bool = False
 ) -> Any:
-    makers = _makers(cells, cell, name)
+    makers = makers_of(cells, cell, name)
     for maker in makers:
         if name in maker.values:
             return maker.values[name]
@@ -191,4 +191,4 @@ def _is_deleted(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:
 
 
 def _who_dropped(cells: NotebookCells, cell: NotebookCell, name: str) -> NotebookCell | None:
-    return next((maker for maker in _makers(cells, cell, name) if name in maker.dropped), None)
+    return next((maker for maker in makers_of(cells, cell, name) if name in maker.dropped), None)

@@ -1,21 +1,23 @@
 """What task cells do that their code does not show: it is noticed as they run, and from then on it has its order.
 
-A cell that may have seen the wrong version of something meanwhile runs again.
+`disturbed` tells which may have seen the wrong version of something meanwhile.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from flowbook.cells import Observed, ReasonKind
+from flowbook.cells import Observed
+from flowbook.cells.resources import ELEMENTS, describe
 from flowbook_magics.notebook_cells import Audit, NotebookCell, NotebookCells
 from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
+from flowbook_magics.random_states import drawn_numbers
 from flowbook_magics.surveys import Survey
-from flowbook_magics.values import version_before
 
 
 class Watch:
@@ -23,10 +25,12 @@ class Watch:
 
     def __init__(self, cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any]) -> None:
         self._cells, self._cell = cells, cell
-        self._known = cells.graph[cell.graph_id].changes
+        self._node = cells.graph[cell.graph_id]
         self._survey = Survey(inputs)
+        drawn_numbers.begin(self, self._node.touches)
         self._files = watch_files()
         self._began = time.perf_counter()
+        cell.watch = self
 
     def add(self, name: str, value: Any) -> None:
         """A name that was not foreseen is read for the first time."""
@@ -34,22 +38,22 @@ class Watch:
 
     def missed(self, error: BaseException) -> None:
         """The run fails with this error; that a file is not there yet may be why."""
-        if isinstance(error, FileNotFoundError) and error.filename is not None:
-            self._files.add(error.filename, writes=False)
+        self._files.missed(error)
 
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
         cells, cell = self._cells, self._cell
         end_watch()
+        cell.watch = None
         objects = self._survey.changed()
-        audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects)
+        changed = frozenset(self._survey.names_of(objects) - self._node.changes)
+        mixed = self._mixed(changed)
+        audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, mixed)
         cell.audit = audit
-        if cell.options.over:
-            return
-        changed = self._survey.names_of(objects) - self._known
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
-        observed = Observed(reads=frozenset(read), mutates=frozenset(changed), writes=bound)
+        used = self._used()
+        observed = Observed(reads=frozenset(read), mutates=changed, writes=frozenset(bound), resources=used)
         if observed != Observed():
             cells.observe(cell, observed)
         audit.notices.extend(
@@ -58,9 +62,25 @@ class Watch:
             for name, maker in sorted(read.items())
         )
         audit.notices.extend(_of_changes(cell, changed))
+        audit.notices.extend(
+            f"Task {cell.label!r} used {describe(resource)}, which its code does not show; "
+            "from now on it keeps its order with the others that do."
+            for resource in sorted(used - {ELEMENTS})
+        )
+        audit.notices.extend(self._of_elements(mixed))
         audit.notices.extend(self._keep_order(audit))
         for notice in audit.notices:
-            _say(notice)
+            say(notice)
+
+    def _used(self) -> frozenset[str]:
+        """The shared resources that it has used unforeseen."""
+        return drawn_numbers.end(self) - self._node.touches
+
+    def _mixed(self, changed: frozenset[str]) -> str:
+        return ""
+
+    def _of_elements(self, mixed: str) -> list[str]:
+        return []
 
     def _keep_order(self, audit: Audit) -> Iterator[str]:
         """Have the cell keep its order with those that share with it what one of the two changes; says with which."""
@@ -77,9 +97,8 @@ class Watch:
 
     def _shared(self, own: Audit, theirs: Audit) -> str:
         """What two runs of cells had in common and one of them has changed ('' if nothing)."""
-        files = own.files.written & (theirs.files.read | theirs.files.written) | own.files.read & theirs.files.written
-        if files:
-            return f"the file {min(files)}"
+        if what := own.files.shared_with(theirs.files):
+            return what
         if theirs.reached is None or not (own.changed or theirs.changed):
             return ""
         objects = (own.changed & theirs.reached.reached) | (self._survey.reached & theirs.changed)
@@ -88,11 +107,76 @@ class Watch:
     def _maker(self, name: str, value: Any) -> NotebookCell | None:
         """The cell behind which an undeclared read of `name` has to be ordered, if any: a flagged cell is already."""
         cells, cell = self._cells, self._cell
-        node = cells.graph[cell.graph_id]
+        node = cells.graph[cell.graph_id]  # as it is by now
         if isinstance(value, ModuleType) or name in node.inputs or node.flags or cell.options.reads is not None:
             return None
         before = reversed(list(cells)[: cell.position - 1])
         return next((each for each in before if name in each.analysis.writes), None)
+
+
+class MappedWatch(Watch):
+    """Watches one run of a mapped cell: the elements that run in this process, each by an `ElementWatch`."""
+
+    def __init__(self, cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any], *, in_turn: bool) -> None:
+        super().__init__(cells, cell, inputs)
+        self._in_turn = in_turn
+        self._ending = threading.Lock()
+        self._seen: dict[str, Any] = {}
+        self._shared_files: set[str] = set()
+        self._elsewhere: set[str] = set()
+
+    def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles) -> None:
+        """An element has run, which has read these names undeclared and opened these files."""
+        with self._ending:
+            self._seen.update(seen)
+            self._shared_files.update(filter(None, [self._files.shared_with(files)]))
+            self._files.update(files)
+
+    def changed_elsewhere(self, names: Collection[str]) -> None:
+        """An element has changed copies of these in another process."""
+        self._elsewhere.update(names)
+
+    def end_all(self) -> None:
+        """All elements have ended."""
+        self.end(self._seen, ())
+
+    def _used(self) -> frozenset[str]:
+        return super()._used() | ({ELEMENTS} if self._shared_files else frozenset())
+
+    def _mixed(self, changed: frozenset[str]) -> str:
+        names = changed.difference(self._cell.options.over_names)
+        mixed = self._shared_files.union(map(repr, names))
+        return min(mixed) if mixed and not self._in_turn else ""
+
+    def _of_elements(self, mixed: str) -> list[str]:
+        said, label = [], self._cell.label
+        if mixed:
+            said.append(
+                f"The elements of task {label!r} share {mixed}, which one of them changed and its code does not show; "
+                "from now on they run one after the other."
+            )
+        if self._elsewhere:
+            said.append(
+                f"The elements of task {label!r} changed {', '.join(sorted(self._elsewhere))} in place, but in other "
+                "processes these are copies: bind what is changed to a name, or let the task run in the kernel."
+            )
+        return said
+
+
+class ElementWatch:
+    """Watches the run of one element of a mapped cell, for the watch of all of them."""
+
+    def __init__(self, whole: Watch | None) -> None:
+        assert isinstance(whole, MappedWatch)
+        self._whole = whole
+        self._files = watch_files()
+        self.add = whole.add
+        self.missed = self._files.missed
+
+    def end(self, seen: Mapping[str, Any], _written: Collection[str]) -> None:
+        """The element has run."""
+        end_watch()
+        self._whole.element_ended(seen, self._files)
 
 
 def note_change_elsewhere(cells: NotebookCells, cell: NotebookCell, changed: Collection[str], began: float) -> None:
@@ -101,7 +185,7 @@ def note_change_elsewhere(cells: NotebookCells, cell: NotebookCell, changed: Col
     if changed:
         cells.observe(cell, Observed(mutates=frozenset(changed)))
     for notice in cell.audit.notices:
-        _say(notice)
+        say(notice)
 
 
 def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:
@@ -112,57 +196,6 @@ def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:
     ]
 
 
-def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str]) -> frozenset[str]:
-    """The tasks to run again in notebook order, because some that `ran` may have seen a wrong version.
-
-    With these go all of `part`, the tasks of the flow run, that are connected with them: an object that was changed
-    too early is to be made anew, and then changed by the same tasks in the right order.
-    """
-    again: dict[str, str] = {}
-    for graph_id in ran:
-        cell = cells.by_id(graph_id)
-        for name, value in cell.audit.seen.items() if cell.audit else ():
-            if name in cell.observed.reads and version_before(cells, cell, name, value) is not value:
-                again.setdefault(graph_id, f"it has read {name} before it was made")
-    for edge in cells.graph.edges:
-        if edge.upstream in ran and edge.downstream in ran and _overlapped(cells, edge.upstream, edge.downstream):
-            first, second = cells.by_id(edge.upstream), cells.by_id(edge.downstream)
-            reason = next((each for each in edge.reasons if each.kind in _OF_DATA), None)
-            if reason is not None:
-                again.setdefault(edge.downstream, f"it ran before {first.label} had ended, and {reason.text}")
-                if reason.kind is ReasonKind.MUTATES:
-                    again.setdefault(edge.upstream, f"{second.label} changed {reason.subject} before it had ended")
-    if not again:
-        return frozenset()
-    found = _connected(cells, again, part)
-    for graph_id in sorted(found & set(ran)):
-        audit = cells.by_id(graph_id).audit
-        for notice in audit.notices if audit else ():  # what is under the cell is about to be cleared
-            _say(notice)
-    for graph_id, why in sorted(again.items()):
-        _say(f"Task {cells.by_id(graph_id).label!r} runs again: {why}.")
-    return found
-
-
-def _connected(cells: NotebookCells, some: Collection[str], part: Collection[str]) -> frozenset[str]:
-    found, pending = set(some), list(some)
-    while pending:
-        of = pending.pop()
-        beside = {edge.downstream for edge in cells.graph.outgoing(of)}
-        beside |= {edge.upstream for edge in cells.graph.incoming(of)}
-        more = beside.intersection(part) - found
-        found |= more
-        pending += more
-    return frozenset(found)
-
-
-_OF_DATA = (ReasonKind.READS, ReasonKind.MUTATES)
-
-
-def _overlapped(cells: NotebookCells, upstream: str, downstream: str) -> bool:
-    first, second = cells.by_id(upstream).audit, cells.by_id(downstream).audit
-    return first is not None and second is not None and first.ended > second.began
-
-
-def _say(sentence: str) -> None:
+def say(sentence: str) -> None:
+    """Tell the user, under the cell that is being executed."""
     sys.stderr.write(f"flowbook: {sentence}\n")

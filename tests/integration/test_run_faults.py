@@ -26,8 +26,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="limits are set from another process"),
 ]
 
-#: The cells of a notebook that goes wrong as its parameter says. The folder is gone at once: one that is emptied file by
-#: file is not empty if the run's notebook is saved there meanwhile.
+#: The cells of a notebook that goes wrong as its parameter says. The folder is gone at once: one that is emptied file
+#: by file is not empty if the run's notebook is saved there meanwhile.
 CELLS = (
     "%load_ext flowbook\nimport atexit, os, resource, signal",
     "# parameters\nfault: str = 'none'\ncount: int = 1",

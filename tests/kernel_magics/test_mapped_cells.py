@@ -221,3 +221,88 @@ def test_the_option_counts_for_freshness(nb: Notebook) -> None:
     nb.ok("%%task part --map v=xs\npart = v", "b")
     nb.ok("%%task part --map v=ys --define\npart = v", "b")
     assert nb.tasks()["part"] == ("stale", "its options changed")
+
+
+SHELF = """
+import time
+
+class Shelf:
+    def __init__(self):
+        self.items = []
+
+    def look(self, item):
+        time.sleep(0.1 / item)
+        self.items.append(item)
+        return len(self.items)
+
+def note(item):
+    time.sleep(0.1 / item)
+    with open("noted.txt", "a") as file:
+        print(item, file=file)
+
+def put(items, item):
+    items.append(item)
+"""
+NUMBERS = "%%task numbers --define\nnumbers = [1, 2, 4]"
+
+
+@pytest.fixture
+def shelf(nb: Notebook) -> Notebook:
+    """A notebook that has a module which does what no cell shows."""
+    nb.ok(f"from pathlib import Path\nPath('shelves.py').write_text({SHELF!r})", silent=True)
+    nb.ok("import sys\nsys.path.insert(0, '')\nimport shelves", "z")
+    return nb
+
+
+def test_elements_that_share_what_one_changes_unseen_run_again_in_turn(shelf: Notebook) -> None:
+    shelf.cells(
+        f"{NUMBERS}\nshelf = shelves.Shelf()",
+        "%%task look --map n=numbers --define\nplace = shelf.look(n)",
+        "%%task after --define\nitems = list(shelf.items)",
+    )
+    said = shelf.ok("%flow run --all", "run")
+    assert shelf.value("place, items") == ([1, 2, 3], [1, 2, 4]), said
+    assert "The elements of task 'look' share 'shelf', which one of them changed and its code does not show" in said
+    assert "Task 'look' runs again: its elements shared 'shelf' and ran beside each other." in said
+    assert "flowbook:" not in shelf.ok("%flow run --all", "run") + shelf.output("b")
+    assert shelf.value("place, items") == ([1, 2, 3], [1, 2, 4])
+
+
+def test_elements_that_write_to_one_file_do_it_in_turn(shelf: Notebook) -> None:
+    start = "\nfrom pathlib import Path\nnew = Path('noted.txt').write_text('')"
+    shelf.cells(
+        NUMBERS + start,
+        "%%task note --map n=numbers --define\nnoted = shelves.note(n)",
+        "%%task after --define\nlines = Path('noted.txt').read_text().split()",
+    )
+    for _ in range(2):
+        said = shelf.ok("%flow run --all", "run")
+        assert shelf.value("lines") == ["1", "2", "4"], said
+    appends = "import time\ntime.sleep(0.1 / n)\nwith open('noted.txt', 'a') as file:\n    print(n, file=file)"
+    shelf.ok(f"%%task note --map n=numbers --define\n{appends}", "b")
+    assert "flowbook:" not in shelf.ok("%flow run --all", "run"), "the name of the file is there to be read"
+    assert shelf.value("lines") == ["1", "2", "4"]
+
+
+def test_a_global_that_a_helper_binds_is_handed_on_from_element_to_element(nb: Notebook) -> None:
+    nb.cells(
+        "%%task --define\ncalls = 0\ndef count():\n    global calls\n    calls += 1\n    return calls",
+        NUMBERS,
+        "%%task each --map n=numbers --define\nat = count()",
+        "%%task after --define\nin_all = calls",
+    )
+    for _ in range(2):
+        nb.ok("%flow run --all", "run")
+        assert nb.value("at, in_all, calls") == ([1, 2, 3], 3, 3)
+
+
+def test_elements_in_other_processes_that_change_copies_unseen_are_told(shelf: Notebook) -> None:
+    shelf.cells(
+        f"{NUMBERS}\nitems = []",
+        "%%task put --map n=numbers --isolate process --define\nput = shelves.put(items, n)",
+    )
+    shelf.ok("%flow run --all", "run")
+    assert (
+        "flowbook: The elements of task 'put' changed items in place, but in other processes these are copies: bind "
+        "what is changed to a name, or let the task run in the kernel."
+    ) in shelf.output("b")

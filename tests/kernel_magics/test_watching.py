@@ -217,3 +217,67 @@ def test_files_that_no_code_shows_keep_the_order_of_the_cells_that_use_them(nb: 
     assert "and was seen to share the file kept.txt with" in said
     said = nb.ok("%flow run --all", "run")
     assert "kept.txt" not in said
+
+
+def test_a_folder_that_no_code_shows_is_listed_when_its_files_are_there(nb: Notebook) -> None:
+    listing = "import os\n\ndef names():\n    return sorted(os.listdir('kept'))\n\n"
+    writing = "def put(name):\n    return open(f'kept/{name}', 'w').close()\n"
+    nb.ok(
+        f"from pathlib import Path\nPath('kept').mkdir()\nPath('shelf.py').write_text({listing + writing!r})",
+        silent=True,
+    )
+    nb.cells(
+        "import sys, threading\nsys.path.insert(0, '')\nimport shelf\nthreading.made = threading.Event()",
+        "%%task late --define\nin_time = threading.made.wait(60)\nput = shelf.put('a')",
+        "%%task look --define\nseen = shelf.names()\ndone = threading.made.set()",
+    )
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("seen, in_time") == (["a"], True), said
+    assert "share the folder kept, which their code does not show" in said
+
+
+DRAWING = "import random\nimport numpy\n\ndef draw():\n    return random.random(), numpy.random.random()\n"
+
+
+def test_random_numbers_that_a_module_draws_are_those_of_notebook_order(nb: Notebook) -> None:
+    nb.ok(f"from pathlib import Path\nPath('drawing.py').write_text({DRAWING!r})", silent=True)
+    nb.cells(
+        "import random, sys, threading\nimport numpy as np\nsys.path.insert(0, '')\nimport drawing",
+        "threading.made = threading.Event()\nrandom.seed(1)\nnp.random.seed(1)",
+        "%%task late --define\nin_time = threading.made.wait(60)\none = drawing.draw()",
+        "%%task soon --define\ntwo = drawing.draw()\ndone = threading.made.set()",
+    )
+    nb.ok("random.seed(1)\nnp.random.seed(1)\nexpected = drawing.draw(), drawing.draw()", silent=True)
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("(one, two) == expected, in_time") == (True, True), said
+    assert "Task 'soon' used random state, which its code does not show" in said
+    said = nb.ok("%flow run --all", "run")
+    assert "does not show" not in said
+    assert nb.value("(one, two) == expected"), "a further run goes on from what the plain cell has seeded"
+
+
+def test_what_no_task_has_drawn_is_held_against_none(nb: Notebook) -> None:
+    nb.cells(
+        "import random, threading\nthreading.made = threading.Event()",
+        "%%task beside --define\nin_time = threading.made.wait(60)",
+        "%%task draws --define\none = random.random()\ndone = threading.made.set()",
+    )
+    said = nb.ok("%flow run --all", "run")
+    assert nb.value("in_time") is True
+    assert "does not show" not in said + nb.output("b")
+
+
+def test_what_earlier_runs_have_left_in_an_object_of_a_plain_cell_is_said(nb: Notebook) -> None:
+    nb.cells(
+        "log = []\nnames = {'a': 1}", "%%task add --define\nlog.append(names['a'])", "%%task --define\nn = len(log)"
+    )
+    assert "earlier run" not in nb.ok("%flow run --all", "run")
+    said = nb.ok("%flow run --all", "run")
+    assert (
+        "flowbook: 'log' has in it what an earlier run of the tasks has left: cell 1, a plain cell, made it, and task "
+        "'add' changes it in place. Run cell 1 again first, or make a task of it."
+    ) in said
+    assert nb.value("n") == 2
+    nb.ok("log = []\nnames = {'a': 1}", "a")
+    assert "earlier run" not in nb.ok("%flow run --all", "run")
+    assert nb.value("n") == 1

@@ -9,6 +9,9 @@ from flowbook.cells import effects, libraries
 from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, ITERATOR, OF_LIBRARY, Argument, Definition, Told
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
+from flowbook.cells.file_names import named_files
+from flowbook.cells.known_functions import of_function
+from flowbook.cells.known_methods import of_method
 from flowbook.cells.scopes import ScopeKind, is_global
 from flowbook.cells.state import NOTHING, Value
 
@@ -85,14 +88,14 @@ class CallVisitor(ExpressionVisitor):
             if keyword.arg and not (isinstance(keyword.value, ast.Constant) and _is_off(keyword.value.value))
         )
         if function.path:
-            return effects.of_function(function.path, keywords, discarded=is_discarded)
+            return of_function(function.path, keywords, discarded=is_discarded)
         if not isinstance(node.func, ast.Attribute):
             is_class = isinstance(node.func, ast.Name) and node.func.id[:1].isupper()
             return effects.CONSTRUCTS if is_class else effects.NO_EFFECT
         owner = node.func.value
         while isinstance(owner, ast.Subscript | ast.Attribute):
             owner = owner.value
-        return effects.of_method(
+        return of_method(
             node.func.attr,
             receiver_name=owner.id if isinstance(owner, ast.Name) else "",
             discarded=is_discarded,
@@ -152,7 +155,7 @@ class CallVisitor(ExpressionVisitor):
     def _named_files(self, node: ast.Call, function: Value) -> tuple[list[str], bool]:
         told = [*node.args, *(keyword.value for keyword in node.keywords)]
         constants = [each.value for each in told if isinstance(each, ast.Constant)]
-        return effects.named_files(function.path, getattr(node.func, "attr", ""), constants)
+        return named_files(function.path, getattr(node.func, "attr", ""), constants)
 
     def _note_unknown(
         self, node: ast.Call, function: Value, receiver: Value, arguments: Arguments, is_discarded: bool
@@ -262,6 +265,8 @@ class CallVisitor(ExpressionVisitor):
             for owner in filter(is_global, owners):
                 self._pass_on(f"{owner}.{method}", arguments)
             result = result | Value(made_by=frozenset(f"{owner}.{method}" for owner in owners if is_global(owner)))
+            if OF_LIBRARY in receiver.carries and libraries.gives_part(method):
+                result = result | receiver.part()
         return result
 
     def tell(self, value: Value, method: str) -> set[str]:

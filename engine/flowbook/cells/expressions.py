@@ -13,7 +13,10 @@ from operator import or_
 from typing import Any
 
 from flowbook.cells import effects
-from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, Argument, Definition
+from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, Argument, Definition, Told
+from flowbook.cells.known_functions import resource_of_attribute
+from flowbook.cells.known_methods import MUTATORS_OF_CONTAINERS, WRITERS
+from flowbook.cells.libraries import gives_part
 from flowbook.cells.scopes import Scope, ScopeKind, is_global
 from flowbook.cells.state import NOTHING, Jumps, State, Value, join
 
@@ -25,8 +28,8 @@ MODULE_DUNDERS = frozenset(
     "__cached__ __debug__ __import__ __build_class__ __class__ __module__ __qualname__ __dict__ __session__".split()
 )
 _BOUND = {
-    **dict.fromkeys(effects.MUTATORS_OF_CONTAINERS, BOUND_MUTATOR),
-    **dict.fromkeys(effects.WRITERS, BOUND_WRITER),
+    **dict.fromkeys(MUTATORS_OF_CONTAINERS, BOUND_MUTATOR),
+    **dict.fromkeys(WRITERS, BOUND_WRITER),
 }
 _objects = count(1)
 _methods: dict[type[ast.AST], Callable[..., Any]] = {}
@@ -187,6 +190,10 @@ class ExpressionVisitor:
             self.facts.mutates_parts |= value.roots
         if deep:
             self.facts.mutates |= value.holds
+        for maker in value.made_by:
+            owner, _, method = maker.partition(".")
+            if gives_part(method):
+                self.facts.method_calls.add((owner, Told.PERHAPS))
 
     def configure(self, value: Value, flag: str) -> None:
         """What is imported is changed for everyone, and nobody knows who has imported what from it."""
@@ -242,7 +249,7 @@ class ExpressionVisitor:
             self.facts.changes.add(resource)
         if owner.path:
             path = f"{owner.path}.{name}"
-            if resource := effects.resource_of_attribute(path):
+            if resource := resource_of_attribute(path):
                 self.facts.looks.add(resource)
             return Value(owner.roots, owner.holds, owner.carries, path, True)
         return owner if name in effects.SAME_ATTRIBUTES else owner.part()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 
-from flowbook.cells import effects
+from flowbook.cells.known_methods import of_method
 
 __all__ = ["shares_what_changes"]
 
@@ -65,7 +65,7 @@ def _changes(method: ast.FunctionDef | ast.AsyncFunctionDef, shared: Collection[
             case ast.AugAssign(target=ast.Attribute(attr=name)) if name in shared:
                 return True
             case ast.Call(func=ast.Attribute(value=ast.Attribute(value=owner, attr=name), attr=called)):
-                known = effects.of_method(called, receiver_name="", discarded=True, keywords=frozenset())
+                known = of_method(called, receiver_name="", discarded=True, keywords=frozenset())
                 if known.receiver and (name in shared or _is_class(owner, first)):
                     return True
             case ast.Call(func=ast.Name(id="next"), args=[ast.Attribute(attr=name), *_]) if name in shared:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-__all__ = ["does_something", "gives_object", "only_shows", "package_of"]
+__all__ = ["does_something", "gives_object", "gives_part", "only_shows", "package_of"]
 
 _KNOWN = frozenset(
     "IPython builtins flowbook joblib keras matplotlib networkx numpy pandas patsy polars pyarrow pydantic pylab "
@@ -35,6 +35,12 @@ _DOES = re.compile(
 )
 """How methods begin that do something to their object, although what they give is used."""
 
+_GIVES_PARTS = re.compile(
+    r"(?:add|append|child|create|descendants|elements|find|first|get|insert|item|iter|last|make|new|next|parent|parse|previous"
+    r"|query|root|row|select|sibling|top|walk|xpath)"
+)
+"""How methods begin whose result may be a part of their object."""
+
 
 def package_of(path: str) -> str:
     """The package of an import path, if it is one of those that are in no table and may keep something ('' if not)."""
@@ -46,6 +52,11 @@ def gives_object(path: str) -> bool:
     """Whether what a function or class with this import path gives may keep something that its methods change."""
     package = path.partition(".")[0]
     return bool(package) and package not in _KNOWN and package not in _OF_VALUES
+
+
+def gives_part(name: str) -> bool:
+    """Whether a method is called as one whose result may be a part of its object, which is changed with it."""
+    return _GIVES_PARTS.match(name) is not None
 
 
 def only_shows(name: str) -> bool:

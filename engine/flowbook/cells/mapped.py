@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import Definition
+from flowbook.cells.resources import ANY_FILE
 from flowbook.errors import CellError
 
 __all__ = ["is_in_turn", "map_over"]
@@ -55,11 +56,11 @@ def is_in_turn(analysis: Analysis, names: Iterable[str], helpers: Sequence[Defin
     """Whether the elements of a cell run one after the other: they change something that they share.
 
     `names` are those of the variables that hold all elements, `helpers` the functions and classes of other cells that
-    the cell uses. Each element is taken to write files of its own.
+    the cell uses. Each element is taken to write files of its own, unless their names are the same for all.
     """
     changed = (analysis.mutates - set(names)).union(*(each.mutates for each in helpers))
     touched = (analysis.resources - analysis.resource_reads).union(*(each.changes for each in helpers))
-    return bool(changed) or any(not resource.startswith("files:") for resource in touched)
+    return bool(changed) or not touched <= {ANY_FILE}
 
 
 def _tools(analysis: Analysis) -> frozenset[str]:

@@ -72,6 +72,8 @@ class Node:
     """Name -> older versions, newest first, that hold when the newer cells did not bind the name after all."""
     changes: frozenset[str] = frozenset()
     """Those of ``inputs`` whose objects, or what they hold, it changes in place: itself, or by a helper or an alias."""
+    touches: frozenset[str] = frozenset()
+    """Shared resources that it changes: itself, or by a helper."""
     helpers: tuple[tuple[str, str], ...] = ()
     """``(name, id of the cell that defines it)`` of the functions and classes that it uses, transitively."""
     late_binds: frozenset[str] = frozenset()

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 
 from flowbook.cells.effects import EVENT_LOOP
 
-__all__ = ["ResourceTracker", "describe"]
+__all__ = ["ANY_FILE", "ELEMENTS", "ResourceTracker", "describe"]
 
-_ANY_FILE = "files:?"
+ANY_FILE = "files:?"
+ELEMENTS = "elements"
+"""The resource of a mapped cell whose elements were seen to share files: they run one after the other."""
 _PHRASES = {
     "cwd": "the working directory",
     "environ": "environment variables",
+    ELEMENTS: "what its elements share",
     EVENT_LOOP: "the event loop",
     "files:?": "files",
     "modules": "reloaded modules",
@@ -78,7 +81,7 @@ class ResourceTracker:
 
     def _rivals(self, resource: str) -> Iterable[_Use]:
         """The uses of every resource that may be the same one."""
-        if resource == _ANY_FILE:
+        if resource == ANY_FILE:
             return [use for name, use in self._uses.items() if name.startswith("files:")]
-        names = (resource, _ANY_FILE) if resource.startswith("files:") else (resource,)
+        names = (resource, ANY_FILE) if resource.startswith("files:") else (resource,)
         return [self._uses[name] for name in names if name in self._uses]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from flowbook.cells import effects
 from flowbook.cells.functions import FunctionVisitor
+from flowbook.cells.known_functions import resource_of_attribute
 from flowbook.cells.state import NOTHING, Jumps, State, Value, join
 
 __all__ = ["StatementVisitor"]
@@ -75,7 +76,7 @@ class StatementVisitor(FunctionVisitor):
         """An attribute or item of ``owner`` is stored or deleted."""
         self.mutate(owner)
         path = f"{owner.path}.{attribute}" if attribute and owner.path else owner.path
-        resource = effects.resource_of_attribute(path) or effects.resource_of_attribute(owner.path)
+        resource = resource_of_attribute(path) or resource_of_attribute(owner.path)
         if resource:
             self.facts.changes.add(resource)
         elif attribute and owner.path:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
-from flowbook.cells.definitions import OWN_MODULE, Argument, Definition, seen_outside
+from flowbook.cells.definitions import OF_LIBRARY, OWN_MODULE, Argument, Definition, seen_outside
 from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, SERVERS, THREADS
 from flowbook.cells.expressions import BUILTINS
+from flowbook.cells.libraries import gives_part
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
 from flowbook.cells.resources import ResourceTracker, describe
 from flowbook.cells.scopes import is_global
@@ -127,10 +128,11 @@ class VersionTracker:
             self._read(name, helper)
         changed = self._mutate(usage)
         changes = {name for name in reads if changed & (self.bindings[name].objects | self.bindings[name].held)}
-        self.nodes[cell.id] = replace(self.nodes[cell.id], changes=frozenset(changes))
         if cell.analysis.awaits and self.upstream[self.place] & self.loop_users:
             usage.changes.add(EVENT_LOOP)  # what it awaits may go on while others that were made there await
         self._touch(cell.analysis, usage)
+        touches = frozenset(usage.changes)
+        self.nodes[cell.id] = replace(self.nodes[cell.id], changes=frozenset(changes), touches=touches)
         for id_, what in cell.behind:
             place = self.places[id_]
             text = f"was seen to share {what} with {self.cells[place].label}"
@@ -335,6 +337,8 @@ class VersionTracker:
         made = self._definitions(maker)
         names = {name for each in made for name in each.returns}
         names |= {owner for each in made if each.gives_itself or (each.is_closure and each.gives_code)}
+        if gives_part(method) and OF_LIBRARY in self._definitions(owner):
+            names.add(owner)
         if method and any(part.returns_parameters.intersection(part.parameters[:1]) for part in made):
             names.add(owner)
         for argument in analysis.arguments:

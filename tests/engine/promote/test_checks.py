@@ -121,6 +121,17 @@ FOUND: list[tuple[tuple[str, ...], tuple[str, int | None, int | None], str]] = [
         ("warning", 1, 3),
         r"^'own' is a threading\.local, which is empty in every other thread; cell 3 reads it",
     ),
+    # What asks whether an object still lives.
+    (
+        (LOAD, "import weakref", "%%task a\nn = object()\npool = weakref.WeakSet([n])"),
+        ("warning", 2, 3),
+        r"^It uses weakref\.WeakSet\(\), but what tasks make lives as long as others .* in one cell\.$",
+    ),
+    (
+        (LOAD, "%%task a\nclass Log:\n    def __del__(self):\n        print('gone')"),
+        ("warning", 1, 3),
+        r"^It uses __del__\(\), but",
+    ),
     # What cannot be read at all.
     (("x = 1", "y = (",), ("error", 1, 1), r"^'\(' was never closed"),
     (("%%task a --retires 3\nx = 1",), ("error", 0, 1), r"--retires"),
@@ -159,6 +170,8 @@ CLEAN: list[tuple[str, ...]] = [
     ("import os\nos.chdir('elsewhere')", "t = open('there.csv').read()"),
     ("import pandas as pd\nd = pd.read_csv('https://example.org/x.csv')\nopen('made.txt', 'w').write('x')",),
     (LOAD, "import threading\nlock = threading.Lock()", "%%task a\nwith lock:\n    y = 1"),
+    ("import sys, weakref\nn = {1}\nr = weakref.ref(n)\nc = sys.getrefcount(n)",),
+    (LOAD, "%%task a\nimport gc\ngc.collect()"),
     (LOAD, "f = open('made.txt', 'w')\nf = 1", "g = lambda: f", "%%task a --isolate process\ny = f + g()"),
     ("def helper():\n    return made_later", "made_later = 1", "helper()"),
 ]

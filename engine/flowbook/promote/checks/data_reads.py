@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from flowbook.cells.effects import of_function
+from flowbook.cells.known_functions import of_function
 from flowbook.promote.cells import KnownCell, parsed, with_imports
 from flowbook.promote.checks.certainty import cell_with_certainty, dotted_path, used_in
 from flowbook.promote.checks.magic_lines import magic_lines

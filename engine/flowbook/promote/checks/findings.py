@@ -12,6 +12,7 @@ from flowbook.promote.checks.data_reads import DataRead
 from flowbook.promote.checks.environment import environment_findings
 from flowbook.promote.checks.files import file_findings
 from flowbook.promote.checks.finding import Finding
+from flowbook.promote.checks.lifetimes import lifetime_findings
 from flowbook.promote.checks.magic_lines import magic_findings
 from flowbook.promote.checks.modules import module_findings
 from flowbook.promote.checks.names import name_findings
@@ -52,6 +53,7 @@ def findings(
         *module_findings(cells, used, folder, reading.kernel),
         *pickling_findings(cells, reading.graph, values or {}),
         *thread_findings(cells, reading.graph),
+        *lifetime_findings(cells),
         *run_findings(cells, ran or {}),
         *order_findings(cells, reading.graph),
     ]

@@ -1,0 +1,64 @@
+"""What plain cells have left behind that tasks change: a run of the tasks alone goes on from it.
+
+The states of the random generators can be set back. Of an object that a task has changed in place nobody has the old
+one, so that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.random_states import random_states, set_random_states
+from flowbook_magics.values import makers_of
+
+
+def keep_random_states(cells: NotebookCells, cell: NotebookCell) -> None:
+    """A plain cell has run: keep the states of the generators that it has seeded, or has drawn from."""
+    states = random_states() if _RANDOM & cells.graph[cell.graph_id].touches else {}
+    cell.random_states = {name: states[name] for name in cells.graph[cell.graph_id].touches & states.keys()}
+
+
+def set_back_random_states(cells: NotebookCells, run: Collection[str]) -> None:
+    """Have each generator go on as the plain cells left it, if `run` has all tasks that use it, and they come first."""
+    for name in _RANDOM:
+        users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
+        tasks = [cell for cell in users if cell.is_task]
+        before = [cell for cell in users if tasks and cell.position < tasks[0].position]
+        if before and name in before[-1].random_states and all(cell.graph_id in run for cell in tasks):
+            set_random_states({name: before[-1].random_states[name]})
+
+
+def note_changes(cells: NotebookCells, cell: NotebookCell) -> None:
+    """A task has run: what it has changed of plain cells is not as they made it any more."""
+    audit = cell.audit
+    if audit is not None and audit.reached is not None and audit.changed:
+        seen = audit.reached.names_of(audit.changed)
+        for name, maker in _changed_by(cells, cell):
+            if name in seen:
+                maker.changed.add(name)
+
+
+def what_goes_on(cells: NotebookCells, run: Collection[str]) -> list[str]:
+    """A sentence for each name that tasks of `run` change, and that earlier runs have changed since it was made."""
+    found = {
+        name: (maker, cell)
+        for cell in cells.tasks
+        if cell.graph_id in run
+        for name, maker in _changed_by(cells, cell)
+        if name in maker.changed
+    }
+    return [
+        f"{name!r} has in it what an earlier run of the tasks has left: {maker.label}, a plain cell, made it, and task "
+        f"{cell.label!r} changes it in place. Run {maker.label} again first, or make a task of it."
+        for name, (maker, cell) in sorted(found.items())
+    ]
+
+
+def _changed_by(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, NotebookCell]]:
+    """The names of plain cells whose objects a task changes in place, and these cells."""
+    made = ((name, makers_of(cells, cell, name)) for name in cells.graph[cell.graph_id].changes)
+    return [(name, makers[-1]) for name, makers in made if makers and not makers[-1].is_task]
+
+
+_RANDOM = frozenset({"random", "numpy.random"})
