@@ -91,6 +91,8 @@ def run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Futu
 
 def go_on(session: Session, run: Collection[str]) -> None:
     """Tasks are to run: as far as that can be, from what plain cells have left, else say from what."""
+    for graph_id in run:
+        session.cells.by_id(graph_id).audit = None  # one whose result is used again is not accompanied
     set_back_random_states(session.cells, run)
     for sentence in what_goes_on(session.cells, run):
         sys.stderr.write(f"flowbook: {sentence}\n")

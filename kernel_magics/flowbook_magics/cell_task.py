@@ -29,9 +29,10 @@ from flowbook_magics.context_values import values as context_values
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.random_states import states_for
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import ElementWatch, MappedWatch, Watch, note_change_elsewhere
+from flowbook_magics.watching import ElementWatch, Watch, note_change_elsewhere
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
@@ -192,11 +193,11 @@ class CellFunction:
             shares = graph[id_].uses_loop if self._context is None else graph.shares_loop(id_)
         return notebook_loop if shares else None
 
-    def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
-        """The outcome of `call`, which executes the cell in another process."""
+    def accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
+        """The outcome of `call`, which executes the cell with copies of its `inputs` in another process."""
         self._clear()
         self._cell.was_silent = False
-        return outputs.under_cell(self._context, lambda: self._accompany(call))
+        return outputs.under_cell(self._context, lambda: self._accompany(call, inputs))
 
     def _clear(self) -> None:
         if not self._cell.options.over:  # else what other elements have said would go
@@ -211,7 +212,7 @@ class CellFunction:
                 return
         outputs.show_error(self._shell, error)
 
-    def _accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
+    def _accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
         from flowbook_magics.portable_cell import Written
 
         began = time.perf_counter()
@@ -220,11 +221,9 @@ class CellFunction:
             if self._context is not None:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
-            if isinstance(self._cell.watch, MappedWatch):
-                self._cell.watch.changed_elsewhere(outcome.value.changed)
-            else:
+            if not self._cell.options.over:
                 note_change_elsewhere(self._cells, self._cell, outcome.value.changed, began)
-            outcome = Returned(outcome.value.brought_home(self._notebook))
+            outcome = Returned(outcome.value.brought_home(self._notebook, inputs))
         outputs.flush()
         return outcome
 
@@ -264,6 +263,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         declared=cell.options.writes,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
+        random_states=states_for(cells.graph[cell.graph_id].touches),
     )
 
 
@@ -300,6 +300,20 @@ def _hash(cells: NotebookCells, cell: NotebookCell) -> str:
     return code if declared is None else f"{code} {','.join(sorted(declared))}"
 
 
+def _uses_what_is_left_by(cells: NotebookCells, cell: NotebookCell) -> list[NotebookCell]:
+    """The cells before it on which its result may depend beside its inputs: by files, random numbers and the like."""
+    return [
+        other
+        for edge in cells.graph.incoming(cell.graph_id)
+        if (other := cells.by_id(edge.upstream)).key in cell.beside
+        or any(reason.subject.partition(":")[0] in _LEFT for reason in edge.reasons)
+    ]
+
+
+_LEFT = frozenset("cwd databases environ files modules numpy.random random sys.path torch.random".split())
+"""Shared resources that a result may depend on."""
+
+
 def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, Any]:
     if cell.options.cache == "off":
         return {}
@@ -311,6 +325,10 @@ def _caching(cells: NotebookCells, cell: NotebookCell, work: Work) -> dict[str, 
         code = _hash(cells, cell)
         if cell.options.cache == "source":
             return code
-        return f"{code} {fingerprint_of_inputs(inputs)}"
+        outside = _uses_what_is_left_by(cells, cell)
+        if any(other.is_task and other.audit is not None for other in outside):
+            return None  # that has just run: nobody knows what it has left this time
+        codes = [code, *(cell_hash(cells.graph, other.graph_id) for other in outside)]
+        return f"{' '.join(codes)} {fingerprint_of_inputs(inputs)}"
 
     return {"storage": KeyedStorage(key, expires_after=cell.options.cache_for), "rules": replace(work.rules, kept=True)}

@@ -58,6 +58,11 @@ def run_again(cells: NotebookCells, failed: Iterable[str]) -> frozenset[str]:
     return frozenset(_spread(cells, reasons, lambda cell, name: has_changed(cells, cell, name)))
 
 
+def runs_with(cells: NotebookCells, tasks: Iterable[str]) -> frozenset[str]:
+    """These tasks (ids of the graph) and what follows from them, with what makes the objects that they change."""
+    return frozenset(_spread(cells, dict.fromkeys(tasks, ""), lambda _cell, _name: True))
+
+
 def has_changed(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:
     """Whether the task was run on the very object that `name` is for it now."""
     return name in cell.tried and cell.tried[name] == input_tokens(cells, cell).get(name)

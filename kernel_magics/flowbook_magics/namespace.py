@@ -264,8 +264,10 @@ class _Through(dict[str, Any]):
         return self[name] if name in self else default  # noqa: SIM401 - it is what it suggests
 
     def copy(self) -> dict[str, Any]:
-        """All that can be read in it, as a plain dict."""
-        return {name: self[name] for name in {**self._namespace._notebook, **self} if name in self}
+        """Another one that reads through, too: IPython makes one for each shell line, in which a few names are read."""
+        copied = _Through(self, self._namespace)
+        copied._deleted |= self._deleted
+        return copied
 
 
 class _Variables(MutableMapping[str, Any]):

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.random_states import random_states, set_random_states
+from flowbook_magics.random_states import set_random_states, states_for
 from flowbook_magics.values import makers_of
 
 
 def keep_random_states(cells: NotebookCells, cell: NotebookCell) -> None:
     """A plain cell has run: keep the states of the generators that it has seeded, or has drawn from."""
-    states = random_states() if _RANDOM & cells.graph[cell.graph_id].touches else {}
-    cell.random_states = {name: states[name] for name in cells.graph[cell.graph_id].touches & states.keys()}
+    cell.random_states = states_for(cells.graph[cell.graph_id].touches)
 
 
 def set_back_random_states(cells: NotebookCells, run: Collection[str]) -> None:

@@ -14,7 +14,9 @@ from flowbook.run.remote import display
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.functions import rehomed
 from flowbook_magics.namespace import CellNamespace, running
+from flowbook_magics.random_states import random_states, set_random_states
 from flowbook_magics.surveys import Survey
+from flowbook_magics.taken_over import Takeover
 
 
 class Written(dict[str, Any]):
@@ -24,11 +26,21 @@ class Written(dict[str, Any]):
     needed: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
     """Inputs that were changed in place, although the code of the cell does not show it."""
+    given: frozenset[str] = frozenset()
+    """Names that stand for what they were given: it may have been changed in place, and bound to nothing else."""
+    random_states: Mapping[str, Any] = {}
+    """Those in which the cell has left the generators that it uses."""
 
-    def brought_home(self, notebook: dict[str, Any]) -> dict[str, Any]:
-        """The names as if the cell had run here: its functions look their names up in the notebook."""
+    def brought_home(self, notebook: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The names as if the cell had run here: it has changed `inputs`, and its functions are of the notebook."""
+        takeover = Takeover()
+        set_random_states(self.random_states)
         return {
-            name: rehomed(value, value.__globals__, notebook) if name in self.at_home else value
+            name: rehomed(value, value.__globals__, notebook)
+            if name in self.at_home
+            else takeover.of(inputs.get(name), value)
+            if name in self.given
+            else value
             for name, value in self.items()
         }
 
@@ -38,7 +50,7 @@ class Written(dict[str, Any]):
         Raises NotPicklable for one that another cell reads.
         """
         rest = Written()
-        rest.at_home, rest.needed, rest.changed = self.at_home, self.needed, self.changed
+        vars(rest).update(vars(self))
         for name, value in self.items():
             try:
                 pack(value)
@@ -78,6 +90,8 @@ class PortableCell:
     declared: tuple[str, ...] | None
     """The names that it says it binds, in which case it gives no other."""
     draws: bool
+    random_states: Mapping[str, Any]
+    """Those from which the generators go on that it uses."""
 
     def __call__(self, **inputs: Any) -> Written:
         """Execute the cell; what it shows is shown by the notebook."""
@@ -88,6 +102,7 @@ class PortableCell:
         namespace.bind_functions(self.outdated)
         if self.draws:
             _draw_here()
+        set_random_states(self.random_states)
         watched = Survey({name: value for name, value in inputs.items() if name not in self.writes})
         token = running.set(namespace)
         try:
@@ -107,6 +122,9 @@ class PortableCell:
         written.needed = self.needed
         written.changed = frozenset(watched.names_of(watched.changed()))
         written.update((name, inputs[name]) for name in written.changed)
+        written.given = frozenset(name for name, value in written.items() if value is inputs.get(name))
+        states = random_states() if self.random_states else {}
+        written.random_states = {name: states[name] for name in self.random_states}
         return written
 
 

@@ -52,7 +52,9 @@ drawn_numbers = DrawnNumbers()
 
 def _marks() -> dict[str, Any]:
     """For each generator that the process has by now what differs when it has given a number."""
-    marks: dict[str, Any] = {_PYTHON: random.getstate()}
+    marks: dict[str, Any] = {}
+    if "distributed" not in sys.modules:  # its own threads draw, too
+        marks[_PYTHON] = random.getstate()
     numpy = _of_numpy()
     if numpy is not None:
         generator = numpy._bit_generator
@@ -67,6 +69,13 @@ def random_states() -> dict[str, Any]:
     numpy = _of_numpy()
     states: dict[str, Any] = {_PYTHON: random.getstate()}
     return states if numpy is None else {**states, _NUMPY: numpy.get_state(legacy=False)}
+
+
+def states_for(resources: Set[str]) -> dict[str, Any]:
+    """The states of those of the generators that are among these resources."""
+    names = resources & {_PYTHON, _NUMPY}
+    states = random_states() if names else {}
+    return {name: states[name] for name in names & states.keys()}
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:

@@ -140,7 +140,8 @@ class Session:
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)
         cell.context = contextvars.copy_context()
-        cell.missing = frozenset(name for name in analysis.reads - analysis.late_reads if name not in self.notebook)
+        needed = analysis.reads - analysis.late_reads - analysis.guarded_reads
+        cell.missing = frozenset(name for name in needed if name not in self.notebook)
         _check_cache(cell)
         _check_place(cell)
         code = _compile(self.shell, cell, first)
@@ -267,12 +268,6 @@ def _check_place(cell: NotebookCell) -> None:
         from flowbook.run.dask import check_usable
 
         check_usable()
-    changed = sorted(cell.analysis.mutates)
-    if cell.options.place != "threads" and cell.options.over and changed:
-        raise CellError(
-            f"Task {cell.label!r} changes {', '.join(changed)} in place, and its elements, which run in other "
-            "processes, would change copies: bind the changed value to a name, or run it in the kernel."
-        )
 
 
 def _check_cache(cell: NotebookCell) -> None:

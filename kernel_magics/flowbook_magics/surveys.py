@@ -22,7 +22,6 @@ _SAMPLE = 32
 _MOST = 300  # objects that are reached from one value
 _SMALL_ARRAY = 16_384  # bytes: such a one is looked at whole
 _LARGE_SAMPLE = 1024
-_OUR_DICTS = frozenset({"builtins", "collections"})
 _FIXED = (bool, int, float, complex, str, bytes, type(None), range)
 _CODE = (type, FunctionType, ModuleType)
 _BOUND = (MethodType, BuiltinFunctionType, partial)
@@ -114,9 +113,9 @@ def _glance(value: Any) -> _Look:
     kind = type(value)
     if kind is list or kind is tuple or kind is deque:
         return _of_items((len(value),), _ends(value))
-    if isinstance(value, dict) and kind.__module__ in _OUR_DICTS:
-        keys, items = _ends(value.keys()), _ends(value.values())
-        return _of_items((len(value), *map(_known, keys)), items)
+    if isinstance(value, dict) and not is_own_class(kind):
+        keys, items = _ends(dict.keys(value)), _ends(dict.values(value))
+        return _of_items((dict.__len__(value), *map(_known, keys)), items)
     if kind is set:
         return _of_items((len(value),), islice(value, _SAMPLE))
     if kind is bytearray:
@@ -210,7 +209,7 @@ def _of_library(value: Any, kind: type) -> _Look:
     module, name = kind.__module__, kind.__name__
     if module == "_hashlib":
         return _Look((value.digest(),))
-    if name == "Element" and hasattr(value, "attrib"):
+    if name in ("Element", "_Element") and hasattr(value, "attrib"):
         return _of_items((value.text, value.tail, *value.attrib.items()), _ends(value))
     if module == "array":
         return _Look((len(value), *_ends(value)))

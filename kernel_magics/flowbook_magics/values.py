@@ -93,6 +93,11 @@ def check_inputs(
                 f"Task {cell.label!r} needs {name!r} from task {first!r}, which has not run: "
                 "run that cell first, or `%flow run`."
             )
+        if (inside := _who_keeps(cells, cell, name)) is not None:
+            raise CellError(
+                f"Task {cell.label!r} reads {name!r}, which begins with an underscore and so stays inside "
+                f"{inside.label!r}, the task that binds it: give it another name, or make a plain cell of that one."
+            )
         if _HISTORY.fullmatch(name):
             raise CellError(
                 f"Task {cell.label!r} reads {name!r}, which is of the history of cells that were run one by one: "
@@ -178,6 +183,12 @@ def _value(
     if (makers and makers[0].is_task) or (not makers and _is_deleted(cells, cell, name)):
         return _NOTHING
     return notebook.get(name, _NOTHING)
+
+
+def _who_keeps(cells: NotebookCells, cell: NotebookCell, name: str) -> NotebookCell | None:
+    """The task before the cell that binds a private name."""
+    before = reversed(list(cells)[: cell.position - 1])
+    return next((each for each in before if each.is_task and name in each.analysis.private), None)
 
 
 def _is_deleted(cells: NotebookCells, cell: NotebookCell, name: str) -> bool:

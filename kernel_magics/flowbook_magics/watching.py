@@ -123,7 +123,6 @@ class MappedWatch(Watch):
         self._ending = threading.Lock()
         self._seen: dict[str, Any] = {}
         self._shared_files: set[str] = set()
-        self._elsewhere: set[str] = set()
 
     def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles) -> None:
         """An element has run, which has read these names undeclared and opened these files."""
@@ -131,10 +130,6 @@ class MappedWatch(Watch):
             self._seen.update(seen)
             self._shared_files.update(filter(None, [self._files.shared_with(files)]))
             self._files.update(files)
-
-    def changed_elsewhere(self, names: Collection[str]) -> None:
-        """An element has changed copies of these in another process."""
-        self._elsewhere.update(names)
 
     def end_all(self) -> None:
         """All elements have ended."""
@@ -149,18 +144,10 @@ class MappedWatch(Watch):
         return min(mixed) if mixed and not self._in_turn else ""
 
     def _of_elements(self, mixed: str) -> list[str]:
-        said, label = [], self._cell.label
-        if mixed:
-            said.append(
-                f"The elements of task {label!r} share {mixed}, which one of them changed and its code does not show; "
-                "from now on they run one after the other."
-            )
-        if self._elsewhere:
-            said.append(
-                f"The elements of task {label!r} changed {', '.join(sorted(self._elsewhere))} in place, but in other "
-                "processes these are copies: bind what is changed to a name, or let the task run in the kernel."
-            )
-        return said
+        return [
+            f"The elements of task {self._cell.label!r} share {mixed}, which one of them changed and its code does not "
+            "show; from now on they run one after the other."
+        ][: bool(mixed)]
 
 
 class ElementWatch:

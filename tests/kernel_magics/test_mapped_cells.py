@@ -296,13 +296,23 @@ def test_a_global_that_a_helper_binds_is_handed_on_from_element_to_element(nb: N
         assert nb.value("at, in_all, calls") == ([1, 2, 3], 3, 3)
 
 
-def test_elements_in_other_processes_that_change_copies_unseen_are_told(shelf: Notebook) -> None:
+@pytest.mark.parametrize("code", ["put = shelves.put(items, n)", "items.append(n)"])
+def test_elements_in_other_processes_change_what_they_share_in_turn(shelf: Notebook, code: str) -> None:
     shelf.cells(
-        f"{NUMBERS}\nitems = []",
-        "%%task put --map n=numbers --isolate process --define\nput = shelves.put(items, n)",
+        f"{NUMBERS}\nitems = []\nsame = [items]",
+        f"%%task put --map n=numbers --isolate process --define\n{code}",
     )
-    shelf.ok("%flow run --all", "run")
-    assert (
-        "flowbook: The elements of task 'put' changed items in place, but in other processes these are copies: bind "
-        "what is changed to a name, or let the task run in the kernel."
-    ) in shelf.output("b")
+    for _ in range(2):
+        said = shelf.ok("%flow run --all", "run")
+        assert shelf.value("items, same") == ([1, 2, 4], [[1, 2, 4]]), said
+
+
+def test_elements_in_other_processes_may_change_themselves(nb: Notebook) -> None:
+    nb.cells(
+        "%%task rows --define\nrows = [{'a': 1}, {'a': 2}]",
+        "%%task double --map row=rows --isolate process --define\nrow['b'] = 2 * row['a']",
+        "%%task after --define\nseen = [row['b'] for row in rows]",
+    )
+    for _ in range(2):
+        nb.ok("%flow run --all", "run")
+        assert nb.value("seen") == [2, 4]

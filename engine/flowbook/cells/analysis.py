@@ -44,7 +44,7 @@ class Analysis:
     late_reads: frozenset[str] = _NONE
     """Those of ``reads`` that only functions defined here look up, when they are called."""
     guarded_reads: frozenset[str] = _NONE
-    """Those of ``reads`` that may be missing: the cell catches the NameError."""
+    """Those of ``reads`` that may be missing: the cell may have bound the name itself, or catches the NameError."""
     conditional_writes: frozenset[str] = _NONE
     """Those of ``writes`` that some path leaves as they were before."""
     late_writes: frozenset[str] = _NONE

@@ -134,7 +134,7 @@ class ExpressionVisitor:
         if name in state.definite:
             return known or NOTHING
         self.facts.reads.add(name)
-        if not self.guards:
+        if not self.guards and name not in state.possible:
             self.facts.needs.add(name)
         if name[0] in "_IO" and _HISTORY.fullmatch(name) and name not in state.possible:
             self.facts.flags.add("history")

@@ -123,7 +123,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "glob.glob": Effect(looks=("files:?",)),
     **{f"os.path.{name}": Effect(looks=("cwd",)) for name in ("abspath", "realpath", "relpath")},
     "pathlib.Path.cwd": Effect(looks=("cwd",)),
-    **dict.fromkeys(("xml.etree.ElementTree.SubElement", "PIL.ImageDraw.floodfill"), _FIRST),
+    **dict.fromkeys(("xml.etree.ElementTree.SubElement", "lxml.etree.SubElement", "PIL.ImageDraw.floodfill"), _FIRST),
     "struct.pack_into": Effect(arguments=(1,)),
     **dict.fromkeys(("socket.socketpair", "multiprocessing.Pipe"), Effect(linked=True, carries=(OF_LIBRARY,))),
     "os.read": Effect(changes=("files:?",)),

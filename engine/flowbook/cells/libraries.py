@@ -36,8 +36,8 @@ _DOES = re.compile(
 """How methods begin that do something to their object, although what they give is used."""
 
 _GIVES_PARTS = re.compile(
-    r"(?:add|append|child|create|descendants|elements|find|first|get|insert|item|iter|last|make|new|next|parent|parse|previous"
-    r"|query|root|row|select|sibling|top|walk|xpath)"
+    r"(?:add|all|append|child|create|descendants|elements|find|first|get|insert|item|iter|last|make|new|next|one|parent|parse"
+    r"|previous|query|root|row|scalar|select|sibling|top|walk|xpath)"
 )
 """How methods begin whose result may be a part of their object."""
 

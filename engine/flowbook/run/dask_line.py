@@ -147,6 +147,7 @@ def _started(target: Target) -> Any:
     options = dict(target.cluster_kwargs)
     if target.cluster_class is None:
         options.setdefault("dashboard_address", ":0")  # several flow runs at once
+    vars(sys.modules["__main__"]).setdefault("__spec__", None)  # which new processes ask for, and `%reset` takes away
     try:
         return make(**options)
     except RuntimeError as error:

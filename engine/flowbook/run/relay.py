@@ -35,8 +35,8 @@ _STOPPED = cancelled("Cancelled with the task run that it was a part of.")
 class Companion(Protocol):
     """A function that has something to do here while it is executed elsewhere, such as to show what comes of it."""
 
-    def accompany(self, call: Callable[[], Returned | Raised]) -> Returned | Raised:
-        """The outcome of `call`, which executes the function elsewhere."""
+    def accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
+        """The outcome of `call`, which executes the function elsewhere with copies of `inputs`, by keyword."""
 
 
 class RemoteCaller:
@@ -52,7 +52,7 @@ class RemoteCaller:
         companion: Companion | None = run.work.fn if hasattr(run.work.fn, "accompany") else None
         if companion is None:
             return self._call(run, effect.timeout)
-        return companion.accompany(lambda: self._call(run, effect.timeout))
+        return companion.accompany(lambda: self._call(run, effect.timeout), run.kwargs)
 
     def conduct(self, order: Sequence[Part], run: TaskExecution, relay: Relay, timeout: float | None) -> Raised | Any:
         """The outcome of an order, once it has been carried out; what comes meanwhile is given to `relay`."""

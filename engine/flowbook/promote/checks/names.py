@@ -41,7 +41,7 @@ def name_findings(cells: Sequence[KnownCell], parameters: Collection[str], used:
     there = {*_PROVIDED, *parameters}
     for known in cells:
         given = {each.name for each in flow_cell_parameters(known)} if known.role is Role.FLOW else set()
-        for name in sorted(known.analysis.reads - there - given - _bound_by(known)):
+        for name in sorted(known.analysis.reads - known.analysis.guarded_reads - there - given - _bound_by(known)):
             if _HISTORY.fullmatch(name) or (name in makers and name in known.analysis.late_reads):
                 continue
             line, certain = _first_use(known, name, used)
