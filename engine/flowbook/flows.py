@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
-import random
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowbook import engine
@@ -100,7 +100,7 @@ class Flow(Decorated, Generic[P, R]):
                 delays=delays_for(options.retries, options.retry_delay_seconds),
                 timeout=options.timeout_seconds,
                 kept=storage is not None,
-                uniform=random.random,
+                uniform=SystemRandom().random,
             ),
             is_async=self.isasync,
             log_prints=options.log_prints,

@@ -8,10 +8,10 @@ second since the store gave it; then it is returned, so that other processes get
 from __future__ import annotations
 
 import math
-import random
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
+from random import SystemRandom
 from typing import NamedTuple
 
 from flowbook.core.slots import Answer, Answers, Ask, Exchange, Limit, Renewal, Return, Want
@@ -309,4 +309,4 @@ class Queues:
 
 
 def _about(seconds: float) -> float:
-    return seconds * random.uniform(0.8, 1.25)
+    return seconds * SystemRandom().uniform(0.8, 1.25)

@@ -9,11 +9,11 @@ somebody waits for it, and commits it together with the rows that it changes. On
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
 from queue import Empty, SimpleQueue
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from flowbook.core.events import Event
@@ -147,7 +147,7 @@ class Journal:
             except DBAPIError as error:  # nothing was written, see `Postgres.write`
                 if trial == _RETRIES or not is_passing(error):
                     raise
-                time.sleep(random.uniform(0.05, 0.2) * 2**trial)
+                time.sleep(SystemRandom().uniform(0.05, 0.2) * 2**trial)
                 trial += 1
 
 

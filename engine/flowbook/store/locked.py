@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import time
 from collections.abc import Callable
+from random import SystemRandom
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def patiently(attempt: Callable[[], T]) -> T:
         except Exception as error:
             if not is_locked(error) or time.monotonic() > until:
                 raise
-        time.sleep(random.uniform(*_PAUSE))
+        time.sleep(SystemRandom().uniform(*_PAUSE))
 
 
 def is_locked(error: BaseException) -> bool:

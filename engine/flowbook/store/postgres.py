@@ -18,10 +18,10 @@ found broken when a transaction begins, is an error before that. Only when a dat
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowbook.errors import StoreError
@@ -100,7 +100,7 @@ class Postgres:
                 if connection is not None:
                     connection.close()
                 raise
-            time.sleep(random.uniform(0.5, 1.0) * pause)
+            time.sleep(SystemRandom().uniform(0.5, 1.0) * pause)
             pause = min(2 * pause, 2.0)
         self._reached = True
         with connection:
