@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from flowbook import engine
@@ -82,7 +82,7 @@ class TaskOptions:
             conditional=self.retry_condition_fn is not None,
             timeout=self.timeout_seconds,
             kept=kept,
-            uniform=random.random,
+            uniform=SystemRandom().random,
         )
 
     def may_be_recovered(self) -> bool:

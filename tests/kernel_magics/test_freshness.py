@@ -121,6 +121,26 @@ def test_a_cached_task_that_changes_an_object_by_a_function_runs_again(nb: Noteb
     assert nb.value("n") == 1
 
 
+def test_a_cached_task_that_reads_what_another_one_has_left_outside_runs_again(nb: Notebook) -> None:
+    leave = "from pathlib import Path\nimport os\nPath('left.txt').write_text('{0}')\nos.environ['LEFT'] = '{0}'"
+    nb.cells(
+        f"%%task leave --define\n{leave.format(1)}",
+        "%%task file --cache inputs --define\nn = int(open('left.txt').read())",
+        "%%task variable --cache inputs --define\nimport os\nm = int(os.environ['LEFT'])",
+    )
+    for value in (1, 2):
+        nb.ok(f"%%task leave --define\n{leave.format(value)}", "a")
+        nb.ok("%flow run", "z")
+        assert nb.value("n, m") == (value, value)
+
+
+def test_a_cached_result_that_is_used_again_is_no_reason_to_run_again(nb: Notebook) -> None:
+    nb.cells("%%task one\nxs = [1]", "%%task two --cache inputs\ny = sum(xs)", "%%task three\nz = y")
+    for _ in range(3):
+        assert "runs again" not in nb.ok("%flow run --all", "z")
+    assert ("two", "COMPLETED", "Cached") in nb.states()
+
+
 def test_a_failed_task_stays_stale(nb: Notebook) -> None:
     nb.cells("bad = True", "%%task one --define\none = 1 / (not bad)", "%%task two --define\ntwo = one")
     nb.fails("%flow run", "z")

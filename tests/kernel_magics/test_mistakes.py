@@ -219,6 +219,14 @@ def test_a_name_that_no_cell_defines(nb: Notebook) -> None:
     assert nb.tasks() == {"t": ("fresh", "")}
 
 
+def test_a_private_name_of_another_task(nb: Notebook) -> None:
+    nb.ok("%%task rates\n_rate = 3", "a")
+    assert nb.fails("%%task t\ny = _rate", "b") == (
+        "UsageError: Task 't' reads '_rate', which begins with an underscore and so stays inside 'rates', the task "
+        "that binds it: give it another name, or make a plain cell of that one.\n"
+    )
+
+
 def test_a_name_that_only_a_deleted_cell_defined(nb: Notebook) -> None:
     nb.cells("%%task load\nraw = 1", "%%task double\ntwo = raw * 2")
     output = nb.ok("%flow run --all", "c", deleted=("a",))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from tests.kernel_magics.conftest import Notebook
 
-LIKE_NEW = "__spec__ = None"  # which the reset of the kernel between tests removes, and multiprocessing looks for
 ON_DASK = """
+__spec__ = None  # which the reset of the kernel between tests removes, and multiprocessing looks for
 from distributed import LocalCluster as _LocalCluster
 import flowbook_magics.places as _places
 from flowbook.run.dask import DaskPool as _DaskPool, Target as _Target
@@ -273,7 +273,6 @@ def pipeline(fail=False):
     "runner", ["ProcessPoolTaskRunner(1)", "DaskTaskRunner(cluster_kwargs={'n_workers': 1, 'threads_per_worker': 1})"]
 )
 def test_tasks_and_flows_that_a_cell_defines(nb: Notebook, runner: str) -> None:
-    nb.ok(LIKE_NEW, "new")
     nb.ok(FLOW.format(runner=runner), "a")
     said = nb.ok("pipeline()", "b")
     assert "(True, 18)" in said
@@ -288,7 +287,6 @@ def test_tasks_and_flows_that_a_cell_defines(nb: Notebook, runner: str) -> None:
 
 
 def test_cells_on_dask(nb: Notebook) -> None:
-    nb.ok(LIKE_NEW, "new")
     nb.ok(ON_DASK, "runner")
     nb.ok("def helper(n):\n    return n + 1", "setup")
     nb.ok("%%task first --define\nimport os\nprint('first')\none = helper(0)\nfirst_pid = os.getpid()", "a")
@@ -299,3 +297,49 @@ def test_cells_on_dask(nb: Notebook) -> None:
     assert "first" in nb.output("a")
     assert nb.outputs["b"].of("display") == "2"
     nb.ok("_cluster.close()", "end")
+
+
+SHARED = {
+    "by another name": ("items = [1]\nsame = items", "items.append(2)", "same", [1, 2]),
+    "in an object": ("items = {1}\nbox = {'it': (items, 0)}", "items.add(2)", "box", {"it": ({1, 2}, 0)}),
+    "by a view": ("import numpy as np\nall_ = np.zeros(3)\npart = all_[1:]", "part += 1", "all_.tolist()", [0, 1, 1]),
+    "by an attribute": (
+        "class Box:\n    n = 0\nbox = Box()\nteam = [box]",
+        "box.n += 5",
+        "team[0].n, team[0] is box",
+        (5, True),
+    ),
+    "a table": (
+        "import pandas as pd\ntable = pd.DataFrame({'a': [1]})\nbook = {'t': table}",
+        "table['b'] = 2",
+        "list(book['t'].columns)",
+        ["a", "b"],
+    ),
+    "bound anew": ("items = [1]\nsame = items", "items = [*items, 2]", "same, items", ([1], [1, 2])),
+}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_what_shares_an_object_sees_it_changed_in_another_process(remote: Notebook, case: str) -> None:
+    make, change, look, expected = SHARED[case]
+    remote.cells(
+        f"%%task make --define\n{make}",
+        f"%%task change --define\n{change}",
+        f"%%task look --define\nseen = {look}",
+    )
+    for _ in range(2):
+        remote.ok("%flow run --all", "run")
+        assert remote.value("seen") == expected
+
+
+def test_random_numbers_are_those_of_one_process(remote: Notebook) -> None:
+    remote.cells(
+        "import random",
+        "%%task seed --define\nrandom.seed(4)",
+        "%%task one --define\none = random.random()",
+        "%%task two --define\ntwo = random.random()",
+        "%%task last --define\nlast = random.random()",
+    )
+    remote.ok("%flow run --all", "run")
+    remote.ok("random.seed(4)\nexpected = [random.random() for _ in range(3)]", silent=True)
+    assert remote.value("[one, two, last] == expected")

@@ -172,6 +172,7 @@ CLEAN: list[tuple[str, ...]] = [
     (LOAD, "import threading\nlock = threading.Lock()", "%%task a\nwith lock:\n    y = 1"),
     ("import sys, weakref\nn = {1}\nr = weakref.ref(n)\nc = sys.getrefcount(n)",),
     (LOAD, "%%task a\nimport gc\ngc.collect()"),
+    (LOAD, "%%task a\nfor n in [1, 2]:\n    last = n\nprint(last)\ndel n"),
     (LOAD, "f = open('made.txt', 'w')\nf = 1", "g = lambda: f", "%%task a --isolate process\ny = f + g()"),
     ("def helper():\n    return made_later", "made_later = 1", "helper()"),
 ]

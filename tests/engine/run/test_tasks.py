@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,20 @@ def test_jitter_makes_delays_longer_by_chance(harness: Harness) -> None:
     assert len(delays) == 20
     assert len(set(delays)) > 10
     assert all(10 <= seconds <= 15 for seconds in delays)
+
+
+def test_jitter_takes_no_random_numbers_of_the_user() -> None:
+    @task(retries=1, retry_jitter_factor=0.5)
+    def draws(numbers: list[float]) -> None:
+        numbers.append(random.random())
+        if len(numbers) < 2:
+            raise OSError("busy")
+
+    random.seed(1)
+    expected, numbers = [random.random(), random.random()], list[float]()
+    random.seed(1)
+    draws(numbers)
+    assert numbers == expected
 
 
 def test_the_last_error_is_the_one_that_is_raised() -> None:
