@@ -32,7 +32,7 @@ from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.random_states import states_for
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import ElementWatch, Watch, note_change_elsewhere
+from flowbook_magics.watching import ElementWatch, Watch, note_change_elsewhere, note_copies
 
 if TYPE_CHECKING:
     from flowbook_magics.portable_cell import PortableCell
@@ -213,7 +213,7 @@ class CellFunction:
         outputs.show_error(self._shell, error)
 
     def _accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
-        from flowbook_magics.portable_cell import Written
+        from flowbook_magics.portable_cell import Written, arrays_in_one_memory
 
         began = time.perf_counter()
         outcome = call()
@@ -223,6 +223,7 @@ class CellFunction:
         elif isinstance(outcome.value, Written):
             if not self._cell.options.over:
                 note_change_elsewhere(self._cells, self._cell, outcome.value.changed, began)
+            note_copies(self._cells, self._cell, (*outcome.value.views, *arrays_in_one_memory(inputs)))
             outcome = Returned(outcome.value.brought_home(self._notebook, inputs))
         outputs.flush()
         return outcome

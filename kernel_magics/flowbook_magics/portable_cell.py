@@ -28,6 +28,8 @@ class Written(dict[str, Any]):
     """Inputs that were changed in place, although the code of the cell does not show it."""
     given: frozenset[str] = frozenset()
     """Names that stand for what they were given: it may have been changed in place, and bound to nothing else."""
+    views: tuple[tuple[str, str], ...] = ()
+    """Pairs of them that are arrays in the same memory there. Pickled, each has its own."""
     random_states: Mapping[str, Any] = {}
     """Those in which the cell has left the generators that it uses."""
 
@@ -123,9 +125,26 @@ class PortableCell:
         written.changed = frozenset(watched.names_of(watched.changed()))
         written.update((name, inputs[name]) for name in written.changed)
         written.given = frozenset(name for name, value in written.items() if value is inputs.get(name))
+        written.views = arrays_in_one_memory(written)
         states = random_states() if self.random_states else {}
         written.random_states = {name: states[name] for name in self.random_states}
         return written
+
+
+def arrays_in_one_memory(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The pairs of names that are NumPy arrays of which one is a view of the other, or both of a third one."""
+    numpy = sys.modules.get("numpy")
+    first: dict[int, str] = {}
+    pairs = []
+    for name, value in values.items():
+        if numpy is None or not isinstance(value, numpy.ndarray):
+            continue
+        owner = value
+        while isinstance(owner.base, numpy.ndarray):
+            owner = owner.base
+        if first.setdefault(id(owner), name) != name:
+            pairs.append((first[id(owner)], name))
+    return tuple(pairs)
 
 
 def show(*values: Any, **_: Any) -> None:

@@ -302,7 +302,6 @@ def test_cells_on_dask(nb: Notebook) -> None:
 SHARED = {
     "by another name": ("items = [1]\nsame = items", "items.append(2)", "same", [1, 2]),
     "in an object": ("items = {1}\nbox = {'it': (items, 0)}", "items.add(2)", "box", {"it": ({1, 2}, 0)}),
-    "by a view": ("import numpy as np\nall_ = np.zeros(3)\npart = all_[1:]", "part += 1", "all_.tolist()", [0, 1, 1]),
     "by an attribute": (
         "class Box:\n    n = 0\nbox = Box()\nteam = [box]",
         "box.n += 5",
@@ -343,3 +342,14 @@ def test_random_numbers_are_those_of_one_process(remote: Notebook) -> None:
     remote.ok("%flow run --all", "run")
     remote.ok("random.seed(4)\nexpected = [random.random() for _ in range(3)]", silent=True)
     assert remote.value("[one, two, last] == expected")
+
+
+def test_views_of_arrays_that_are_lost_on_the_way_are_told(remote: Notebook) -> None:
+    make = "import numpy as np\nwhole = np.zeros(3)\npart = whole[1:]"
+    remote.cells(make, "%%task change --define\npart += 1", "%%task look --define\nseen = whole.tolist()")
+    remote.ok("%flow run --all", "run")
+    assert remote.value("seen") == [0, 1, 1]
+    assert "two arrays" not in remote.output("b")
+    remote.ok(f"%%task make --define\n{make}", "a")
+    remote.ok("%flow run --all", "run")
+    assert "'whole' and 'part' are two arrays now: one was a view of the other" in remote.output("a")
