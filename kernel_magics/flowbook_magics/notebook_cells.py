@@ -268,7 +268,7 @@ class NotebookCells:
             _check_name(cell, after)
         numbered = _numbered(after)
         if self._graph is not None and known is None and after is replaced and not cell.options.after:
-            self._graph.add(_in_graph(cell, {}))
+            self._graph.add(_in_graph(cell, {each.key: each for each in before} if cell.beside else {}))
             self._cells = numbered
             return cell
         try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowbook.promote.checks.runs import Ran
     from flowbook.tasks import Task
     from flowbook_magics.background import BackgroundRun
+    from flowbook_magics.learned import LearnedFile
 
 _OWN_MAGICS = (
     *{each.magic for each in commands.ALL},
@@ -51,6 +52,8 @@ class Session:
         """In an unattended run, the id of the cell that is executed next."""
         self.typed = ""
         self.unattended: Any = None
+        self.learned: LearnedFile | None = None
+        """In an unattended run, what earlier ones have seen."""
         self.last_run: str | None = None
         """The id of the last flow run of this notebook in this kernel."""
         self.unfinished: set[str] | None = None
@@ -156,6 +159,8 @@ class Session:
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
                 cell.beside = known.beside
+        elif self.learned is not None:
+            self.learned.apply(cell)
         self.put(cell)
         self.codes[key] = code
         self._bind_name(cell, task)

@@ -21,6 +21,7 @@ from flowbook.run.work import Work
 from flowbook.runtime.output import keep_result, keep_written
 from flowbook_magics.cell_runs import new_run, run_disturbed
 from flowbook_magics.flow_run import find_flow, raise_first_failure
+from flowbook_magics.learned import LearnedFile
 from flowbook_magics.magics import register
 from flowbook_magics.notebook_cells import NotebookCell, analyze_cell
 from flowbook_magics.places import Places
@@ -36,7 +37,9 @@ class Unattended:
         self.session = session
         session.cells.growing = True
         self.run: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        notebook = json.loads(Path(self.run["snapshot"]).read_text(encoding="utf-8"))
+        snapshot = Path(self.run["snapshot"]).read_bytes()
+        self.learned = session.learned = LearnedFile(snapshot)
+        notebook = json.loads(snapshot)
         self.sources = ["".join(cell["source"]) for cell in notebook["cells"]]
         self.index = 0
         """The index of the cell that is executed."""
@@ -73,7 +76,10 @@ class Unattended:
     def finish(self) -> None:
         """Return when all tasks have ended; raises what the first that failed failed with."""
         try:
-            self._repair()
+            try:
+                self._repair()
+            finally:
+                self.learned.save(self.session.cells.tasks)
             self.flow.runner.close()
             raise_first_failure(self.futures.values())
         finally:

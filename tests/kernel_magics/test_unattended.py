@@ -244,3 +244,20 @@ def test_a_plain_cell_that_read_from_such_a_task_fails_the_run(nb: Notebook, tmp
         "Task 'late' had to run again after cell 5, a plain cell, had read from it: beside other tasks it ran in a "
         "wrong order, which their code does not show. Make a task of that cell, or give the later task `--after`."
     )
+
+
+def test_what_a_run_has_seen_the_next_one_knows(nb: Notebook, tmp_path: Path) -> None:
+    cells = [HIDDEN[0] + "\ntimes = []", *HIDDEN[1:3], HIDDEN[3] + "\ntimes.append(seen)", "report = seen"]
+    once, again = tmp_path / "once", tmp_path / "again"
+    once.mkdir()
+    again.mkdir()
+    driver = Driver(nb, once, cells)
+    driver.all()
+    assert "had to run again after cell 5, a plain cell" in driver.finish().evalue
+    nb.reset()
+    driver = Driver(nb, again, cells)
+    assert [driver.cell(index).status for index in range(2)] == ["ok", "ok"]
+    nb.ok("threading.made.set()", silent=True)  # for the last task comes behind the one that waits for it now
+    assert [driver.cell(index).status for index in (2, 3, 4)] == ["ok"] * 3
+    assert driver.finish().status == "ok"
+    assert nb.value("report, times") == (2, [2])

@@ -77,6 +77,8 @@ class Analysis:
     """Those of ``resources`` that it only looks at."""
     arguments: frozenset[Argument] = frozenset()
     """What it passes to functions that other cells define."""
+    code_given: Mapping[str, tuple[Definition, ...]] = field(default_factory=dict)
+    """Function of another cell -> functions, classes and objects of this cell that it is given, and may give back."""
     method_calls: frozenset[tuple[str, str]] = frozenset()
     """``(name from before, method)`` that it calls."""
     star_imports: frozenset[str] = _NONE
@@ -157,6 +159,7 @@ def _conclude(visitor: StatementVisitor, magic: MagicEffects, tree: ast.Module, 
         resources=frozenset(changes | looks),
         resource_reads=frozenset(looks - changes),
         arguments=frozenset(facts.arguments),
+        code_given={name: _sorted(given) for name, given in sorted(facts.code_given.items())},
         method_calls=frozenset(facts.method_calls),
         star_imports=frozenset(facts.star_imports | magic.runs),
         private=frozenset(name for name in writes if name.startswith("_")),

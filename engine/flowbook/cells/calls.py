@@ -352,6 +352,8 @@ class CallVisitor(ExpressionVisitor):
             for part in definition.parts_for_call():
                 self._pass_arguments(part, {slot: value}, skip=definition.kind == "class")
         if function not in self.state.definite:
+            if value.carries:
+                self.facts.code_given.setdefault(function, set()).update(value.carries)
             for root in value.roots | value.holds:
                 if root.startswith("new:"):
                     named = (key for key, each in self.state.values.items() if root in each.roots and is_global(key))

@@ -51,6 +51,8 @@ class Facts:
     flags: set[str] = field(default_factory=set)
     arguments: set[Argument] = field(default_factory=set)
     method_calls: set[tuple[str, str]] = field(default_factory=set)
+    code_given: dict[str, set[Definition]] = field(default_factory=dict)
+    """Function of another cell -> what runs when what it is given is used."""
     needs: set[str] = field(default_factory=set)
     """Those of ``reads`` that no ``try`` guards against being missing."""
     gives_code: bool = False

@@ -354,6 +354,8 @@ class VersionTracker:
                 names.add(argument.name)
         known = [self.bindings[name] for name in names & self.bindings.keys()]
         definitions = {each.result() for each in made if each.kind == "class" or each.gives_code}
+        if any(part.returns_parameters for part in made if part.kind != "class"):
+            definitions.update(analysis.code_given.get(maker, ()))
         return (
             {each for binding in known for each in binding.objects},
             {each for binding in known for each in binding.held},

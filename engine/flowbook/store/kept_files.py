@@ -90,6 +90,14 @@ def remove_files(home: Path, files: Sequence[tuple[str, str | None]], pruned: Pr
             pruned.bytes += size
 
 
+def remove_learned(home: Path, before: float, *, dry_run: bool) -> Pruned:
+    """What was learned of notebooks that have not run since."""
+    pruned = Pruned()
+    old = [path for path in (home / "learned").glob("*.json") if path.lstat().st_mtime < before]
+    remove_files(home, [(path.name, f"learned/{path.name}") for path in old], pruned, dry_run=dry_run)
+    return pruned
+
+
 def folder_size(folder: Path) -> int:
     """The bytes of all files in a folder."""
     total = 0

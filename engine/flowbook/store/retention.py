@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbook.core.states import FINAL_TYPES, StateType
 from flowbook.store.environments import remove_unused
-from flowbook.store.kept_files import Pruned, remove_files, remove_folder, remove_orphans
+from flowbook.store.kept_files import Pruned, remove_files, remove_folder, remove_learned, remove_orphans
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
@@ -77,6 +77,7 @@ def _steps(database: Database, home: Path, rule: Rule, now: float) -> Iterator[P
     yield from _fires(database, rule)
     yield from _expired(database, home, rule, now)
     yield from _snapshots(database, rule)
+    yield remove_learned(home, rule.before, dry_run=rule.dry_run)
     yield remove_unused(database, home, rule.before, dry_run=rule.dry_run)
     yield remove_orphans(database, home, rule.before, dry_run=rule.dry_run)
 

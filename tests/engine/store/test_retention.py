@@ -117,6 +117,17 @@ def test_all_that_was_kept_of_an_old_run_goes(database: Database) -> None:
     assert prune(database, home(), MONTH, now=NOW).is_nothing()
 
 
+def test_what_was_learned_of_a_notebook_goes_when_it_has_not_run_since(database: Database) -> None:
+    folder = home() / "learned"
+    folder.mkdir(parents=True)
+    for name, moment in (("old", OLD), ("recent", RECENT)):
+        (folder / f"{name}.json").write_text("{}")
+        os.utime(folder / f"{name}.json", (moment, moment))
+    assert prune(database, home(), Rule(before=MONTH.before, dry_run=True), now=NOW) == Pruned(bytes=2)
+    assert prune(database, home(), MONTH, now=NOW) == Pruned(bytes=2)
+    assert [path.name for path in folder.iterdir()] == ["recent.json"]
+
+
 @pytest.mark.parametrize("state", [None, running(), scheduled()], ids=str)
 def test_what_has_not_ended_is_never_touched(database: Database, state: Any) -> None:
     record("a", ended=None if state is None else OLD, state=state)

@@ -35,7 +35,8 @@ def order_findings(cells: Sequence[KnownCell], graph: NotebookGraph | None) -> I
     tasks = {known.id for known in cells if known.role is Role.TASK}
     if graph is None or not tasks:
         return
-    for known in cells:
+    first = next(place for place, known in enumerate(cells) if known.id in tasks)
+    for known in cells[first:]:  # a plain cell on top keeps no task waiting
         if flags := graph.nodes[known.id].flags:
             reasons = ", ".join(_FLAGS.get(flag, flag) for flag in sorted(flags))
             why = f"It runs alone, after all cells before it and before all after it, because {reasons}."
