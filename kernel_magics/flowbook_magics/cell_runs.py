@@ -90,11 +90,16 @@ def run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Futu
 
 
 def go_on(session: Session, run: Collection[str]) -> None:
-    """Tasks are to run: as far as that can be, from what plain cells have left, else say from what."""
+    """Tasks are to run: as far as that can be, from what plain cells have left, else say from what.
+
+    Raises CellError instead in an unattended run, where nobody reads it.
+    """
     for graph_id in run:
         session.cells.by_id(graph_id).audit = None  # one whose result is used again is not accompanied
     set_back_random_states(session.cells, run)
     for sentence in what_goes_on(session.cells, run):
+        if session.unattended is not None:
+            raise CellError(f"Tasks had to run again, because in their order they share what no code shows. {sentence}")
         sys.stderr.write(f"flowbook: {sentence}\n")
 
 

@@ -31,10 +31,12 @@ def set_back_random_states(cells: NotebookCells, run: Collection[str]) -> None:
 def note_changes(cells: NotebookCells, cell: NotebookCell) -> None:
     """A task has run: what it has changed of plain cells is not as they made it any more."""
     audit = cell.audit
-    if audit is not None and audit.reached is not None and audit.changed:
-        seen = audit.reached.names_of(audit.changed)
+    if audit is None:
+        return
+    seen = None if audit.reached is None else audit.reached.names_of(audit.changed)  # None: in another process
+    if seen is None or seen:
         for name, maker in _changed_by(cells, cell):
-            if name in seen:
+            if seen is None or name in seen:
                 maker.changed.add(name)
 
 

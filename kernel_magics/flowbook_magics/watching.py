@@ -158,7 +158,11 @@ class ElementWatch:
         self._whole = whole
         self._files = watch_files()
         self.add = whole.add
-        self.missed = self._files.missed
+
+    def missed(self, error: BaseException) -> None:
+        """The element fails with this error. What it has written it may write again when it is tried again."""
+        self._files = OpenedFiles()
+        self._files.missed(error)
 
     def end(self, seen: Mapping[str, Any], _written: Collection[str]) -> None:
         """The element has run."""
