@@ -25,6 +25,8 @@ _TURNS = 10
 _PATIENCE = 100
 #: Seconds for a cell that is stopped to clean up, until it is stopped again.
 _CLEANING_UP = 0.5
+#: How often it is stopped: an interrupt that strikes in a callback of the interpreter's, or in a flush, is lost.
+_STRIKES = 4
 
 
 class CellLoop:
@@ -86,7 +88,7 @@ class CellLoop:
         try:
             ended.wait()
         except BaseException:
-            for _ in range(2):  # one that strikes in a callback of the interpreter's is lost
+            for _ in range(_STRIKES):
                 interrupt_threads([thread.ident or 0], KeyboardInterrupt)
                 if ended.wait(_CLEANING_UP):
                     break
