@@ -20,7 +20,7 @@ from flowbook_magics.disturbed import disturbed
 from flowbook_magics.freshness import input_tokens, remember
 from flowbook_magics.notebook_cells import NotebookCell
 from flowbook_magics.places import Places
-from flowbook_magics.plain_state import note_changes, set_back_random_states, what_goes_on
+from flowbook_magics.plain_state import note_changes, what_goes_on
 from flowbook_magics.session import Session
 
 Futures = Mapping[str, Future[Any]]
@@ -32,7 +32,11 @@ def run_one(session: Session, cell: NotebookCell) -> None:
     _warn_of_limit(cell)
     task = task_of(session.shell, session.notebook, session.cells, cell, session.codes[cell.key], here=True)
     run = engine.new_task_run(task.work, (), {})
-    state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
+    session.states.begin(session.cells, ())
+    try:
+        state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
+    finally:
+        session.states.end()
     _took(session, cell, run, state, alone=True)
     error = state.result(raise_on_failure=False) if not state.is_completed() else None
     if isinstance(error, BaseException):
@@ -81,6 +85,7 @@ def run_disturbed(session: Session, flow: FlowExecution, futures: dict[str, Futu
         if again <= done:  # in this order nothing can be wrong with them any more
             return
         done |= again
+        session.states.end()
         go_on(session, again)
         for graph_id in session.cells.graph.topological_order():
             if graph_id in again:
@@ -96,7 +101,7 @@ def go_on(session: Session, run: Collection[str]) -> None:
     """
     for graph_id in run:
         session.cells.by_id(graph_id).audit = None  # one whose result is used again is not accompanied
-    set_back_random_states(session.cells, run)
+    session.states.begin(session.cells, run)
     for sentence in what_goes_on(session.cells, run):
         if session.unattended is not None:
             raise CellError(f"Tasks had to run again, because in their order they share what no code shows. {sentence}")

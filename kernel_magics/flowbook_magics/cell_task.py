@@ -140,6 +140,7 @@ class CellFunction:
             partial(version_before, self._cells, self._cell),
             open_to_all=looks_names_up(self._cells, self._cell, self._code),
             around=names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else None,
+            deletes=analysis.deletes,
         )
         is_element = bool(self._cell.options.over)
         watch = ElementWatch(self._cell.watch) if is_element else Watch(self._cells, self._cell, inputs)

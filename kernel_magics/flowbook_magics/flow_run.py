@@ -70,8 +70,11 @@ def run_notebook(
     def body(**_: Any) -> None:
         flow = engine.current_flow()
         assert flow is not None
-        futures = _submit_all(ours, flow, selection)
-        run_disturbed(ours, flow, futures, selection.run)
+        try:
+            futures = _submit_all(ours, flow, selection)
+            run_disturbed(ours, flow, futures, selection.run)
+        finally:
+            session.states.end()
         raise_first_failure(futures.values())
 
     work = Work(name=flow_name(), fn=body, quiet=True)

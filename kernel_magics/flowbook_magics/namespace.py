@@ -36,11 +36,12 @@ class CellNamespace:
         *,
         open_to_all: bool = False,
         around: Mapping[str, Any] | None = None,
+        deletes: Set[str] = frozenset(),
     ) -> None:
         """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook.
 
         `open_to_all` is for a cell with code that looks names up in its namespace by itself, as magics do; `around`
-        has those that it finds when it asks which there are.
+        has those that it finds when it asks which there are. `deletes` are names that it deletes.
         """
         known = {**(around or {}), **{name: getattr(builtins, name) for name in builtin if name not in notebook}}
         # The body of a class looks for its name in the globals only, without reading through.
@@ -61,6 +62,7 @@ class CellNamespace:
             self.names = {**known, "__builtins__": rest}
         self._notebook = notebook
         self._given = dict(self.names)
+        self._deletes = deletes
         self._inside: set[str] = set()
         self.is_closed = False
         self._version = version
@@ -80,6 +82,8 @@ class CellNamespace:
             return caller._shared_value(name)
         if caller is not None and caller is not self and dict.__contains__(caller.names, name):
             return caller.names[name]
+        if not self.is_closed and (name in self._given or name in self._deletes):
+            return _builtin(name)  # the cell has deleted it
         if caller is None or name in caller.seen:
             return self._last(name)
         return caller._read_first(name)
@@ -212,6 +216,12 @@ class CellNamespace:
         self.is_closed = True
         for name in [name for name in self.names if not name.startswith("_") and name not in self._inside]:
             dict.pop(self.names, name)  # its code has not deleted it
+
+
+def _builtin(name: str) -> Any:
+    if name not in vars(builtins):
+        raise KeyError(name)
+    return vars(builtins)[name]
 
 
 _namespaces: WeakSet[CellNamespace] = WeakSet()

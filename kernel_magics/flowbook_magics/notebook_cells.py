@@ -134,8 +134,6 @@ class NotebookCell:
     """Names in whose place `values` holds nothing any more, because nobody read them."""
     changed: set[str] = field(default_factory=set)
     """Of a plain cell: names that it bound and whose objects tasks have changed in place since."""
-    random_states: Mapping[str, Any] = field(default_factory=dict)
-    """Of a plain cell: the states in which it left the generators that it used, by the names of their resources."""
     missing: frozenset[str] = frozenset()
     """What it reads and was not there when it was registered: the cell that binds it must stand before."""
     runs: int = 0

@@ -1,31 +1,11 @@
-"""What plain cells have left behind that tasks change: a run of the tasks alone goes on from it.
-
-The states of the random generators can be set back. Of an object that a task has changed in place nobody has the old
-one, so that is said.
-"""
+"""Objects of plain cells that tasks change in place: nobody has the old ones, so a further run is told of it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.random_states import set_random_states, states_for
 from flowbook_magics.values import makers_of
-
-
-def keep_random_states(cells: NotebookCells, cell: NotebookCell) -> None:
-    """A plain cell has run: keep the states of the generators that it has seeded, or has drawn from."""
-    cell.random_states = states_for(cells.graph[cell.graph_id].touches)
-
-
-def set_back_random_states(cells: NotebookCells, run: Collection[str]) -> None:
-    """Have each generator go on as the plain cells left it, if `run` has all tasks that use it, and they come first."""
-    for name in _RANDOM:
-        users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
-        tasks = [cell for cell in users if cell.is_task]
-        before = [cell for cell in users if tasks and cell.position < tasks[0].position]
-        if before and name in before[-1].random_states and all(cell.graph_id in run for cell in tasks):
-            set_random_states({name: before[-1].random_states[name]})
 
 
 def note_changes(cells: NotebookCells, cell: NotebookCell) -> None:
@@ -60,6 +40,3 @@ def _changed_by(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, Not
     """The names of plain cells whose objects a task changes in place, and these cells."""
     made = ((name, makers_of(cells, cell, name)) for name in cells.graph[cell.graph_id].changes)
     return [(name, makers[-1]) for name, makers in made if makers and not makers[-1].is_task]
-
-
-_RANDOM = frozenset({"random", "numpy.random"})

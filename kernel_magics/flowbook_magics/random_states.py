@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import pickle
 import random
 import sys
 import threading
@@ -65,10 +66,10 @@ def _marks() -> dict[str, Any]:
 
 
 def random_states() -> dict[str, Any]:
-    """The states to which `set_random_states` can go back."""
+    """The states to which `set_random_states` can go back; they can be compared and pickled."""
     numpy = _of_numpy()
     states: dict[str, Any] = {_PYTHON: random.getstate()}
-    return states if numpy is None else {**states, _NUMPY: numpy.get_state(legacy=False)}
+    return states if numpy is None else {**states, _NUMPY: pickle.dumps(numpy.get_state(legacy=False))}
 
 
 def states_for(resources: Set[str]) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     if _PYTHON in states:
         random.setstate(states[_PYTHON])
     if _NUMPY in states and (numpy := _of_numpy()) is not None:
-        numpy.set_state(states[_NUMPY])
+        numpy.set_state(pickle.loads(states[_NUMPY]))  # noqa: S301 - of our own
 
 
 def _of_numpy() -> Any:

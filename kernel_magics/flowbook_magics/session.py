@@ -19,7 +19,7 @@ from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.namespace import Publisher, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
-from flowbook_magics.plain_state import keep_random_states
+from flowbook_magics.process_states import ProcessStates
 from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.values import check_inputs, drop_unread, left_by_deleted
 
@@ -45,6 +45,7 @@ class Session:
         self.notebook: dict[str, Any] = shell.user_ns
         """The namespace that plain cells share."""
         self.cells = NotebookCells()
+        self.states = ProcessStates()
         self.publisher = Publisher(self.notebook, self._position)
         self.here: str | None = None
         """The id that the front end gave the cell being executed."""
@@ -111,7 +112,6 @@ class Session:
         for node in graph.nodes.values():
             bound.update(name for name, maker in node.inputs.items() if maker == cell.graph_id)
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
-        keep_random_states(self.cells, cell)
         self.publisher.wrote(cell.values, cell.key)
         drop_unread(self.cells)
 

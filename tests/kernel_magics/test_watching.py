@@ -241,13 +241,15 @@ DRAWING = "import random\nimport numpy\n\ndef draw():\n    return random.random(
 
 def test_random_numbers_that_a_module_draws_are_those_of_notebook_order(nb: Notebook) -> None:
     nb.ok(f"from pathlib import Path\nPath('drawing.py').write_text({DRAWING!r})", silent=True)
+    seed = "import random\nimport numpy as np\nrandom.seed(1)\nnp.random.seed(1)"
+    nb.ok(f"import sys\nsys.path.insert(0, '')\nimport drawing\n{seed}", silent=True)
+    nb.ok("expected = drawing.draw(), drawing.draw()", silent=True)
     nb.cells(
-        "import random, sys, threading\nimport numpy as np\nsys.path.insert(0, '')\nimport drawing",
-        "threading.made = threading.Event()\nrandom.seed(1)\nnp.random.seed(1)",
+        "import threading, drawing",
+        f"threading.made = threading.Event()\n{seed}",
         "%%task late --define\nin_time = threading.made.wait(60)\none = drawing.draw()",
         "%%task soon --define\ntwo = drawing.draw()\ndone = threading.made.set()",
     )
-    nb.ok("random.seed(1)\nnp.random.seed(1)\nexpected = drawing.draw(), drawing.draw()", silent=True)
     said = nb.ok("%flow run --all", "run")
     assert nb.value("(one, two) == expected, in_time") == (True, True), said
     assert "Task 'soon' used random state, which its code does not show" in said
@@ -281,3 +283,49 @@ def test_what_earlier_runs_have_left_in_an_object_of_a_plain_cell_is_said(nb: No
     nb.ok("log = []\nnames = {'a': 1}", "a")
     assert "earlier run" not in nb.ok("%flow run --all", "run")
     assert nb.value("n") == 1
+
+
+STATES = {
+    "cwd": (
+        "import os",
+        "os.path.basename(os.getcwd()) == 'deeper'",
+        "os.makedirs('deeper', exist_ok=True)\nos.chdir('deeper')",
+    ),
+    "environ": ("import os\nos.environ['LEFT'] = 'plain'", "os.environ['LEFT']", "os.environ['LEFT'] = 'task'"),
+    "pandas": ("import pandas as pd", "pd.get_option('display.max_rows')", "pd.set_option('display.max_rows', 7)"),
+    "numpy": ("import numpy as np", "np.get_printoptions()['precision']", "np.set_printoptions(precision=3)"),
+    "path": ("import sys", "'left' in sys.path", "sys.path.append('left')"),
+    "pyplot": (
+        "import matplotlib.pyplot as plt\nplt.rcParams['font.size'] = 14",
+        "plt.rcParams['font.size']",
+        "plt.rcParams['font.size'] = 8",
+    ),
+    "warnings": ("import warnings", "len(warnings.filters)", "warnings.simplefilter('ignore', ResourceWarning)"),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_further_run_begins_with_the_state_before_the_first_one(nb: Notebook, case: str) -> None:
+    before, look, change = STATES[case]
+    nb.cells(before, f"%%task look --define\nseen = {look}", f"%%task change --define\n{change}")
+    nb.ok("%flow run --all", "run")
+    first = nb.value("seen")
+    nb.ok("%flow run --all", "run")
+    assert nb.value("seen") == first
+
+
+def test_a_state_that_the_user_has_changed_since_is_left_alone(nb: Notebook) -> None:
+    change = "%%task change --define\nos.environ['LEFT'] = 'task'"
+    nb.cells("import os\nos.environ['LEFT'] = 'plain'", "%%task look --define\nseen = os.environ['LEFT']", change)
+    nb.ok("%flow run --all", "run")
+    nb.ok("os.environ['LEFT'] = 'user'", "d")
+    nb.ok("%flow run --all", "run")
+    assert nb.value("seen") == "user"
+
+
+def test_random_numbers_that_nobody_has_seeded_are_others_each_time(nb: Notebook) -> None:
+    nb.cells("import random", "%%task draw --define\nn = random.random()")
+    nb.ok("%flow run --all", "run")
+    first = nb.value("n")
+    nb.ok("%flow run --all", "run")
+    assert nb.value("n") != first

@@ -1,0 +1,124 @@
+"""States of the process that tasks change: a further run of the tasks goes on from what it was before their first one.
+
+As Restart & Run All does: the working directory, environment variables, settings of libraries, and random states that a
+plain cell has seeded. What somebody else has changed since is left alone.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
+
+from flowbook_magics.notebook_cells import NotebookCells
+from flowbook_magics.random_states import random_states, set_random_states
+
+
+class _State(NamedTuple):
+    """How to know a state again, and how to go back to it."""
+
+    get: Callable[[], Any]
+    set: Callable[[Any], None]
+
+
+class ProcessStates:
+    """What the states were before the runs of tasks that followed each other, and after the last of them."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, Any] = {}
+        self._after: dict[str, Any] = {}
+
+    def begin(self, cells: NotebookCells, run: Collection[str]) -> None:
+        """Tasks are to run: if these are all that change a state, go back to what it was before."""
+        for name, state in _STATES.items():
+            users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
+            tasks = {cell.graph_id for cell in users if cell.is_task}
+            now = state.get()
+            if name not in self._after or self._after[name] != now:
+                self._before[name] = now
+            elif tasks and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task):
+                state.set(self._before[name])
+
+    def end(self) -> None:
+        """They have run."""
+        self._after = {name: _STATES[name].get() for name in self._before}
+
+
+def _set_environ(variables: dict[str, str]) -> None:
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def _settings_of_pyplot() -> dict[str, Any]:
+    matplotlib = sys.modules.get("matplotlib")
+    return {} if matplotlib is None else dict(matplotlib.rcParams)
+
+
+def _set_pyplot(settings: dict[str, Any]) -> None:
+    if settings:
+        dict.update(sys.modules["matplotlib"].rcParams, settings)  # they were valid before
+
+
+def _options_of_pandas() -> dict[str, Any]:
+    pandas = sys.modules.get("pandas")
+    return {} if pandas is None else dict(_flat(pandas.options.d, ""))
+
+
+def _flat(options: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _set_pandas(options: dict[str, Any]) -> None:
+    now = _options_of_pandas()
+    for name in options.keys() & now.keys():
+        if options[name] != now[name]:
+            sys.modules["pandas"].set_option(name, options[name])
+
+
+def _printing_of_numpy() -> dict[str, Any]:
+    numpy = sys.modules.get("numpy")
+    return {} if numpy is None else dict(numpy.get_printoptions())
+
+
+def _set_numpy(options: dict[str, Any]) -> None:
+    if options:
+        sys.modules["numpy"].set_printoptions(**options)
+
+
+def _set_warnings(filters: list[Any]) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]
+
+
+def _set_locale(name: str) -> None:
+    locale.setlocale(locale.LC_ALL, name)
+
+
+def _set_path(folders: list[str]) -> None:
+    sys.path[:] = folders
+
+
+def _random(name: str) -> _State:
+    return _State(lambda: random_states().get(name), lambda state: set_random_states({name: state}))
+
+
+_RANDOM = ("random", "numpy.random")
+_STATES = {
+    **{name: _random(name) for name in _RANDOM},
+    "cwd": _State(os.getcwd, os.chdir),
+    "environ": _State(lambda: dict(os.environ), _set_environ),
+    "pyplot": _State(_settings_of_pyplot, _set_pyplot),
+    "pandas.options": _State(_options_of_pandas, _set_pandas),
+    "numpy.options": _State(_printing_of_numpy, _set_numpy),
+    "warnings": _State(lambda: list(warnings.filters), _set_warnings),
+    "sys.path": _State(lambda: list(sys.path), _set_path),
+    "locale": _State(lambda: locale.setlocale(locale.LC_ALL), _set_locale),
+}
