@@ -89,6 +89,7 @@ _FUNCTIONS: dict[str, Effect] = {
        ("setitem", "delitem", "iadd", "iand", "iconcat", "ifloordiv", "ilshift", "imatmul", "imod", "imul", "ior",
         "ipow", "irshift", "isub", "itruediv", "ixor")},
     "torch.nn.utils.clip_grad_norm_": _FIRST,
+    **{f"numpy.{name}.at": _FIRST for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum")},
     "torch.from_numpy": Effect(returns=(0,)),
     "torch.as_tensor": Effect(returns=(0,)),
     "torch.save": Effect(writes_file=1),

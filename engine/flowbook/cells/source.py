@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flowbook.cells import magics
@@ -71,6 +73,12 @@ def _as_automagic(source: str) -> tuple[ast.Module, TypedCell] | None:
     return _syntax_tree(typed.python), typed
 
 
+_parsing = threading.Lock()
+_TRIES = 9
+"""In Python 3.11 trees that are made in several threads at a time disturb each other (SystemError: recursion depth
+mismatch). The lock keeps ours apart; other code parses, too."""
+
+
 def _syntax_tree(source: str) -> ast.Module:
     """The tree of Python code, without warnings about it (``"\\d"``): those are for who runs it. Raises SyntaxError.
 
@@ -78,6 +86,9 @@ def _syntax_tree(source: str) -> ast.Module:
     """
     if warnings.filters[:1] != [_SILENT]:
         warnings.filterwarnings("ignore", module=_FILE)
+    for _ in range(_TRIES):
+        with _parsing, suppress(SystemError):
+            return ast.parse(source, _FILE)
     return ast.parse(source, _FILE)
 
 

@@ -16,7 +16,7 @@ from flowbook.run.current import current
 from flowbook.run.execution import Execution, flowless
 from flowbook.run.future import Future, replace_futures
 from flowbook.run.later import Later
-from flowbook.run.logs import say
+from flowbook.run.logs import logger_of, say
 from flowbook.run.outcomes import result_of, run_name
 from flowbook.run.recorder import Recorder
 from flowbook.run.work import Caller, Slots, Work
@@ -139,13 +139,22 @@ class TaskExecution(Execution):
                 self.work.failing(self, state)
             if self.flow is not None and self.flow.ending is not None:
                 self.flow.ending(self, state)
-            if self.at_end is not None:
-                self.at_end(state)
+            state = self._taken_over(state)
             say(self, "Finished in state %s", state)
             self._run_hooks(state)
         finally:
             self.args, self.kwargs, self.wait_for = (), {}, ()  # not kept alive by a run that has ended
             self.future._finish(state)
+
+    def _taken_over(self, state: State) -> State:
+        """The state, for whoever waits for the run; a failure if what it made did not get to where it belongs."""
+        if self.at_end is not None:
+            try:
+                self.at_end(state)
+            except Exception as error:
+                logger_of(self).exception("What it made could not be taken over.")
+                return failed(error)
+        return state
 
     @property
     def around(self) -> FlowExecution | None:

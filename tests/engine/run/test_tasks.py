@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from tests.sql import sql
 
-from flowbook import Task, flow, task, unmapped
+from flowbook import Task, engine, flow, task, unmapped
+from flowbook.core.states import State
 from flowbook.errors import UsageError
 from flowbook.runs import run_view
 from flowbook.tasks import exponential_backoff
@@ -133,6 +134,26 @@ def test_jitter_takes_no_random_numbers_of_the_user() -> None:
     random.seed(1)
     draws(numbers)
     assert numbers == expected
+
+
+def test_a_result_that_cannot_be_taken_over_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    @task
+    def one() -> int:
+        return 1
+
+    def refuse(_: State) -> None:
+        raise ValueError("no room for it")
+
+    @flow
+    def whole() -> int:
+        run = engine.new_task_run(one.work, (), {}, flow=engine.current_flow())
+        run.at_end = refuse
+        result: int = engine.submit_task(run).result()
+        return result
+
+    with pytest.raises(ValueError, match="no room for it"):
+        whole()
+    assert "What it made could not be taken over." in caplog.text
 
 
 def test_the_last_error_is_the_one_that_is_raised() -> None:
