@@ -34,7 +34,7 @@ def impatient() -> Iterator[None]:
 
 @pytest.mark.usefixtures("impatient")
 def test_cells_are_parsed_in_several_threads() -> None:
-    deep = "x = " + "+".join(f"f({n}, [{n}])" for n in range(300))
+    deep = "x = " + "+".join(f"f({n}, [{n}])" for n in range(100))
     with ThreadPoolExecutor(8) as pool:
         trees = list(pool.map(lambda _: parse_cell(deep)[0], range(50)))
     assert len(trees) == 50
