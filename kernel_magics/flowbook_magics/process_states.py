@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flowbook_magics.notebook_cells import NotebookCells
@@ -36,15 +37,28 @@ class ProcessStates:
         for name, state in _STATES.items():
             users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
             tasks = {cell.graph_id for cell in users if cell.is_task}
-            now = state.get()
+            now = _known(state)
             if name not in self._after or self._after[name] != now:
                 self._before[name] = now
-            elif tasks and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task):
-                state.set(self._before[name])
+            elif (
+                self._before[name] is not None
+                and tasks
+                and tasks <= set(run)
+                and (name not in _RANDOM or not users[0].is_task)
+            ):
+                with suppress(OSError):  # the folder is gone since
+                    state.set(self._before[name])
 
     def end(self) -> None:
         """They have run."""
-        self._after = {name: _STATES[name].get() for name in self._before}
+        self._after = {name: _known(_STATES[name]) for name in self._before}
+
+
+def _known(state: _State) -> Any:
+    try:
+        return state.get()
+    except OSError:  # the working directory is gone
+        return None
 
 
 def _set_environ(variables: dict[str, str]) -> None:

@@ -323,6 +323,15 @@ def test_a_state_that_the_user_has_changed_since_is_left_alone(nb: Notebook) -> 
     assert nb.value("seen") == "user"
 
 
+def test_a_working_directory_that_is_gone_stops_no_run(nb: Notebook) -> None:
+    gone = "os.makedirs('gone')\nos.chdir('gone')\nos.rmdir('../gone')"
+    nb.ok("import os\nhome = os.getcwd()", "a")
+    nb.ok(f"%%task go --define\n{gone}", "b")
+    nb.ok("%flow run --all", "run")
+    nb.ok("%flow run --all", "run")
+    nb.ok("os.chdir(home)", silent=True)
+
+
 def test_random_numbers_that_nobody_has_seeded_are_others_each_time(nb: Notebook) -> None:
     nb.cells("import random", "%%task draw --define\nn = random.random()")
     nb.ok("%flow run --all", "run")
