@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import re
-import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -73,10 +72,9 @@ def _as_automagic(source: str) -> tuple[ast.Module, TypedCell] | None:
     return _syntax_tree(typed.python), typed
 
 
-_parsing = threading.Lock()
-_TRIES = 9
+_TRIES = 99
 """In Python 3.11 trees that are made in several threads at a time disturb each other (SystemError: recursion depth
-mismatch). The lock keeps ours apart; other code parses, too."""
+mismatch), and other code parses, too."""
 
 
 def _syntax_tree(source: str) -> ast.Module:
@@ -87,7 +85,7 @@ def _syntax_tree(source: str) -> ast.Module:
     if warnings.filters[:1] != [_SILENT]:
         warnings.filterwarnings("ignore", module=_FILE)
     for _ in range(_TRIES):
-        with _parsing, suppress(SystemError):
+        with suppress(SystemError):
             return ast.parse(source, _FILE)
     return ast.parse(source, _FILE)
 
