@@ -223,7 +223,7 @@ class CellFunction:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
             if not self._cell.options.over:
-                note_change_elsewhere(self._cells, self._cell, outcome.value.changed, began)
+                note_change_elsewhere(self._cells, self._cell, outcome.value.changed, outcome.value.drawn, began)
             note_copies(self._cells, self._cell, (*outcome.value.views, *arrays_in_one_memory(inputs)))
             outcome = Returned(outcome.value.brought_home(self._notebook, inputs))
         outputs.flush()

@@ -26,8 +26,8 @@ def disturbed(cells: NotebookCells, ran: Collection[str], part: Collection[str])
             if name in cell.observed.reads and version_before(cells, cell, name, value) is not value:
                 again.setdefault(graph_id, f"it has read {name} before it was made")
                 readers.add(graph_id)
-        if cell.audit and cell.audit.mixed:
-            again.setdefault(graph_id, f"its elements shared {cell.audit.mixed} and ran beside each other")
+        if cell.audit and cell.audit.again:
+            again.setdefault(graph_id, cell.audit.again)
     for edge in cells.graph.edges:
         if edge.upstream in ran and edge.downstream in ran and _overlapped(cells, edge.upstream, edge.downstream):
             first, second = cells.by_id(edge.upstream), cells.by_id(edge.downstream)

@@ -107,8 +107,8 @@ class Audit:
     """The objects that it had, in this process."""
     changed: frozenset[int] = frozenset()
     """The ids of those of them that it changed in place, or another cell meanwhile."""
-    mixed: str = ""
-    """Of a mapped cell: what its elements shared and changed beside each other, which they should do in turn."""
+    again: str = ""
+    """Why it has to run again whatever the others did, if it has."""
     notices: list[str] = field(default_factory=list)
     """Sentences about what its code does not show."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from types import ModuleType
 
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.values import makers_of
@@ -16,7 +17,7 @@ def note_changes(cells: NotebookCells, cell: NotebookCell) -> None:
     seen = None if audit.reached is None else audit.reached.names_of(audit.changed)  # None: in another process
     if seen is None or seen:
         for name, maker in _changed_by(cells, cell):
-            if seen is None or name in seen:
+            if (seen is None and not isinstance(maker.values.get(name), ModuleType)) or (seen and name in seen):
                 maker.changed.add(name)
 
 

@@ -14,7 +14,7 @@ from flowbook.run.remote import display
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.functions import rehomed
 from flowbook_magics.namespace import CellNamespace, running
-from flowbook_magics.random_states import random_states, set_random_states
+from flowbook_magics.random_states import drawn_numbers, random_states, set_random_states
 from flowbook_magics.surveys import Survey
 from flowbook_magics.taken_over import Takeover
 
@@ -32,6 +32,8 @@ class Written(dict[str, Any]):
     """Pairs of them that are arrays in the same memory there. Pickled, each has its own."""
     random_states: Mapping[str, Any] = {}
     """Those in which the cell has left the generators that it uses."""
+    drawn: frozenset[str] = frozenset()
+    """The generators that it has used unforeseen."""
 
     def brought_home(self, notebook: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The names as if the cell had run here: it has changed `inputs`, and its functions are of the notebook."""
@@ -106,7 +108,8 @@ class PortableCell:
             _draw_here()
         set_random_states(self.random_states)
         watched = Survey({name: value for name, value in inputs.items() if name not in self.writes})
-        token = running.set(namespace)
+        token, run = running.set(namespace), object()
+        drawn_numbers.begin(run, self.random_states.keys())
         try:
             namespace.share(self.shared)
             try:
@@ -120,6 +123,8 @@ class PortableCell:
             written = Written(namespace.written(self.writes, only))
         finally:
             running.reset(token)
+            drawn = drawn_numbers.end(run)
+        written.drawn = drawn
         written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)
         written.needed = self.needed
         written.changed = frozenset(watched.names_of(watched.changed()))

@@ -48,7 +48,8 @@ class Watch:
         objects = self._survey.changed()
         changed = frozenset(self._survey.names_of(objects) - self._node.changes)
         mixed = self._mixed(changed)
-        audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, mixed)
+        again = f"its elements shared {mixed} and ran beside each other" if mixed else ""
+        audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, again)
         cell.audit = audit
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
@@ -62,11 +63,7 @@ class Watch:
             for name, maker in sorted(read.items())
         )
         audit.notices.extend(_of_changes(cell, changed))
-        audit.notices.extend(
-            f"Task {cell.label!r} used {describe(resource)}, which its code does not show; "
-            "from now on it keeps its order with the others that do."
-            for resource in sorted(used - {ELEMENTS})
-        )
+        audit.notices.extend(_of_resources(cell, used - {ELEMENTS}))
         audit.notices.extend(self._of_elements(mixed))
         audit.notices.extend(self._keep_order(audit))
         for notice in audit.notices:
@@ -170,11 +167,18 @@ class ElementWatch:
         self._whole.element_ended(seen, self._files)
 
 
-def note_change_elsewhere(cells: NotebookCells, cell: NotebookCell, changed: Collection[str], began: float) -> None:
-    """A cell has changed inputs in another process, where they were copies, which take their place now."""
-    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), notices=_of_changes(cell, changed))
-    if changed:
-        cells.observe(cell, Observed(mutates=frozenset(changed)))
+def note_change_elsewhere(
+    cells: NotebookCells, cell: NotebookCell, changed: Collection[str], used: Collection[str], began: float
+) -> None:
+    """A cell has changed inputs in another process, where they were copies, which take their place now.
+
+    Random states that it has `used` there were not sent with it, as nobody knew.
+    """
+    notices = _of_changes(cell, changed) + _of_resources(cell, used)
+    again = f"it used {describe(min(used))} in another process, to which it was not sent" if used else ""
+    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), again=again, notices=notices)
+    if notices:
+        cells.observe(cell, Observed(mutates=frozenset(changed), resources=frozenset(used)))
     for notice in cell.audit.notices:
         say(notice)
 
@@ -196,6 +200,14 @@ def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:
         f"{name!r} was changed in place while task {cell.label!r} ran, which its code does not show; "
         f"from now on the cells that read {name!r} keep their order with it."
         for name in sorted(changed)
+    ]
+
+
+def _of_resources(cell: NotebookCell, used: Collection[str]) -> list[str]:
+    return [
+        f"Task {cell.label!r} used {describe(resource)}, which its code does not show; "
+        "from now on it keeps its order with the others that do."
+        for resource in sorted(used)
     ]
 
 

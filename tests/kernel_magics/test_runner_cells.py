@@ -353,3 +353,16 @@ def test_views_of_arrays_that_are_lost_on_the_way_are_told(remote: Notebook) -> 
     remote.ok(f"%%task make --define\n{make}", "a")
     remote.ok("%flow run --all", "run")
     assert "'whole' and 'part' are two arrays now: one was a view of the other" in remote.output("a")
+
+
+def test_random_numbers_that_are_drawn_unseen_in_another_process_are_drawn_again(remote: Notebook) -> None:
+    module = "import random\n\ndef draw():\n    return random.random()\n"
+    seed = "import random, sys\nsys.path.insert(0, '')\nimport drawing\nrandom.seed(1)"
+    remote.ok(f"from pathlib import Path\nPath('drawing.py').write_text({module!r})", silent=True)
+    remote.ok(f"{seed}\nexpected = [drawing.draw() for _ in range(3)]", silent=True)
+    remote.cells(seed, *(f"%%task {name} --define\n{name} = drawing.draw()" for name in ("one", "two", "three")))
+    said = remote.ok("%flow run --all", "run")
+    assert remote.value("[one, two, three] == expected"), said
+    assert "runs again: it used random state in another process, to which it was not sent" in said
+    assert "runs again" not in remote.ok("%flow run --all", "run")
+    assert remote.value("[one, two, three] == expected")
