@@ -37,14 +37,10 @@ class Written(dict[str, Any]):
 
     def brought_home(self, notebook: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The names as if the cell had run here: it has changed `inputs`, and its functions are of the notebook."""
-        takeover = Takeover()
+        takeover = Takeover((inputs[name], self[name]) for name in self.given & inputs.keys())
         set_random_states(self.random_states)
         return {
-            name: rehomed(value, value.__globals__, notebook)
-            if name in self.at_home
-            else takeover.of(inputs.get(name), value)
-            if name in self.given
-            else value
+            name: rehomed(value, value.__globals__, notebook) if name in self.at_home else takeover.of(value)
             for name, value in self.items()
         }
 

@@ -83,8 +83,10 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     """Have generators go on from these states."""
     if _PYTHON in states:
         random.setstate(states[_PYTHON])
-    if _NUMPY in states and (numpy := _of_numpy()) is not None:
-        numpy.set_state(pickle.loads(states[_NUMPY]))  # noqa: S301 - of our own
+    if states.get(_NUMPY) is not None:
+        import numpy.random
+
+        numpy.random.set_state(pickle.loads(states[_NUMPY]))  # noqa: S301 - of our own
 
 
 def _of_numpy() -> Any:
