@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
+from flowbook.cells.resources import ANY_FILE
 from flowbook.core.plain import duration_text
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
 
@@ -75,7 +76,7 @@ def _spread(
     found, pending = dict(reasons), list(reasons)
     while pending:
         cell = cells.by_id(pending.pop())
-        for other, reason in (*_follows(cells, cell), *_remade(cells, cell, remakes)):
+        for other, reason in (*_follows(cells, cell), *_remade(cells, cell, remakes), *_written_anew(cells, cell)):
             if other.is_task and other.graph_id not in found:
                 found[other.graph_id] = reason
                 pending.append(other.graph_id)
@@ -94,6 +95,15 @@ def _remade(
     for name in sorted(cells.graph[cell.graph_id].changes):
         if (maker := inputs.get(name)) is not None and remakes(cell, name):
             yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
+
+
+def _written_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
+    """The cells before it that write to a file whose name stands in both: what it adds must not be there twice."""
+    own = cells.graph[cell.graph_id].touches
+    for edge in cells.graph.incoming(cell.graph_id):
+        both = own & cells.graph[edge.upstream].touches
+        if file := next((name for name in sorted(both) if name.startswith("files:") and name != ANY_FILE), None):
+            yield cells.by_id(edge.upstream), f"{cell.label}, which writes to {file[6:]} as well, is stale"
 
 
 def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:

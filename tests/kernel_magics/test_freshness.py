@@ -121,6 +121,22 @@ def test_a_cached_task_that_changes_an_object_by_a_function_runs_again(nb: Noteb
     assert nb.value("n") == 1
 
 
+def test_a_file_that_a_stale_task_adds_to_is_written_anew(nb: Notebook) -> None:
+    add = "%%task add --define\nwith open('notes.txt', 'a') as file:\n    print({}, file=file)"
+    nb.cells(
+        "%%task begin --define\nopen('notes.txt', 'w').close()",
+        add.format(3),
+        "%%task look --define\nsaid = open('notes.txt').read()",
+        "%%task apart --define\nmade = open('other.txt', 'w').close()",
+    )
+    nb.ok("%flow run", "z")
+    nb.ok(add.format(4), "b")
+    assert stale(nb)["begin"] == "add, which writes to notes.txt as well, is stale"
+    assert "apart" not in stale(nb)
+    nb.ok("%flow run", "z")
+    assert nb.value("said") == "4\n"
+
+
 def test_a_cached_task_that_reads_what_another_one_has_left_outside_runs_again(nb: Notebook) -> None:
     leave = "from pathlib import Path\nimport os\nPath('left.txt').write_text('{0}')\nos.environ['LEFT'] = '{0}'"
     nb.cells(
