@@ -7,11 +7,13 @@ import pickle
 import random
 import sys
 import threading
+import time
 from collections.abc import Mapping, Set
 from typing import Any
 
 _PYTHON, _NUMPY = "random", "numpy.random"
 _OF_MT19937 = 625 * 4  # bytes: 624 words and the place among them
+_JUST_NOW = 0.001  # seconds: a look takes 20 µs, and cells that follow each other end and begin at once
 
 
 class DrawnNumbers:
@@ -24,12 +26,14 @@ class DrawnNumbers:
     def __init__(self) -> None:
         self._noting = threading.Lock()
         self._marks: dict[str, Any] = {}
+        self._noted = 0.0
         self._running: dict[object, tuple[Set[str], set[str]]] = {}
 
     def begin(self, run: object, known: Set[str]) -> None:
         """A cell begins a run; `known` are the resources that it is known to use."""
         with self._noting:
-            self._note()
+            if time.perf_counter() - self._noted > _JUST_NOW:
+                self._note()
             self._running[run] = known, set()
 
     def end(self, run: object) -> frozenset[str]:
@@ -41,7 +45,7 @@ class DrawnNumbers:
     def _note(self) -> None:
         now = _marks()
         moved = [name for name, mark in self._marks.items() if now.get(name) != mark]
-        self._marks = now
+        self._marks, self._noted = now, time.perf_counter()
         for name in moved:
             if not any(name in known for known, _ in self._running.values()):
                 for _, found in self._running.values():
