@@ -29,7 +29,7 @@ from flowbook_magics.context_values import values as context_values
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.random_states import states_for
+from flowbook_magics.random_states import random_states
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
 from flowbook_magics.watching import ElementWatch, Watch, note_change_elsewhere, note_copies
@@ -265,7 +265,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         declared=cell.options.writes,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
-        random_states=states_for(cells.graph[cell.graph_id].touches),
+        random_states=random_states(cells.graph[cell.graph_id].touches),
     )
 
 

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from typing import Any
 
 from flowbook.cells import Observed
@@ -21,7 +22,7 @@ from flowbook_magics.notebook_cells import NotebookCell
 Learned = Mapping[str, Mapping[str, Any]]
 """By the key of a cell, the fields of `Observed` as lists, and ``beside`` as `NotebookCell` has it."""
 
-_FIELDS = ("reads", "mutates", "writes", "resources")
+_FIELDS = tuple(field.name for field in fields(Observed))
 
 
 class LearnedFile:

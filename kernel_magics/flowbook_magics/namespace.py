@@ -83,7 +83,7 @@ class CellNamespace:
         if caller is not None and caller is not self and dict.__contains__(caller.names, name):
             return caller.names[name]
         if not self.is_closed and (name in self._given or name in self._deletes):
-            return _builtin(name)  # the cell has deleted it
+            return vars(builtins)[name]  # the cell has deleted it
         if caller is None or name in caller.seen:
             return self._last(name)
         return caller._read_first(name)
@@ -216,12 +216,6 @@ class CellNamespace:
         self.is_closed = True
         for name in [name for name in self.names if not name.startswith("_") and name not in self._inside]:
             dict.pop(self.names, name)  # its code has not deleted it
-
-
-def _builtin(name: str) -> Any:
-    if name not in vars(builtins):
-        raise KeyError(name)
-    return vars(builtins)[name]
 
 
 _namespaces: WeakSet[CellNamespace] = WeakSet()

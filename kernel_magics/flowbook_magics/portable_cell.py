@@ -127,8 +127,7 @@ class PortableCell:
         written.update((name, inputs[name]) for name in written.changed)
         written.given = frozenset(name for name, value in written.items() if value is inputs.get(name))
         written.views = arrays_in_one_memory(written)
-        states = random_states() if self.random_states else {}
-        written.random_states = {name: states[name] for name in self.random_states}
+        written.random_states = random_states(self.random_states.keys())
         return written
 
 

@@ -35,23 +35,23 @@ class ProcessStates:
     def begin(self, cells: NotebookCells, run: Collection[str]) -> None:
         """Tasks are to run: if these are all that change a state, go back to what it was before."""
         for name, state in _STATES.items():
-            users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
-            tasks = {cell.graph_id for cell in users if cell.is_task}
             now = _known(state)
             if name not in self._after or self._after[name] != now:
                 self._before[name] = now
-            elif (
-                self._before[name] is not None
-                and tasks
-                and tasks <= set(run)
-                and (name not in _RANDOM or not users[0].is_task)
-            ):
+            elif self._before[name] is not None and _goes_through(cells, run, name):
                 with suppress(OSError):  # the folder is gone since
                     state.set(self._before[name])
 
     def end(self) -> None:
         """They have run."""
         self._after = {name: _known(_STATES[name]) for name in self._before}
+
+
+def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool:
+    """Whether a run has all tasks that change a state; of a random state, if a plain cell before them seeds it."""
+    users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
+    tasks = {cell.graph_id for cell in users if cell.is_task}
+    return bool(tasks) and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task)
 
 
 def _known(state: _State) -> Any:
@@ -121,7 +121,7 @@ def _set_path(folders: list[str]) -> None:
 
 
 def _random(name: str) -> _State:
-    return _State(lambda: random_states().get(name), lambda state: set_random_states({name: state}))
+    return _State(lambda: random_states({name}).get(name), lambda state: set_random_states({name: state}))
 
 
 _RANDOM = ("random", "numpy.random")

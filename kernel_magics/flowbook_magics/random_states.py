@@ -69,18 +69,17 @@ def _marks() -> dict[str, Any]:
     return marks
 
 
-def random_states() -> dict[str, Any]:
-    """The states to which `set_random_states` can go back; they can be compared and pickled."""
-    numpy = _of_numpy()
-    states: dict[str, Any] = {_PYTHON: random.getstate()}
-    return states if numpy is None else {**states, _NUMPY: pickle.dumps(numpy.get_state(legacy=False))}
+def random_states(resources: Set[str]) -> dict[str, Any]:
+    """The states of the generators among these resources, to which `set_random_states` can go back.
 
-
-def states_for(resources: Set[str]) -> dict[str, Any]:
-    """The states of those of the generators that are among these resources."""
-    names = resources & {_PYTHON, _NUMPY}
-    states = random_states() if names else {}
-    return {name: states[name] for name in names & states.keys()}
+    They can be compared and pickled.
+    """
+    states: dict[str, Any] = {}
+    if _PYTHON in resources:
+        states[_PYTHON] = random.getstate()
+    if _NUMPY in resources and (numpy := _of_numpy()) is not None:
+        states[_NUMPY] = pickle.dumps(numpy.get_state(legacy=False))
+    return states
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:

@@ -64,7 +64,11 @@ class Watch:
         )
         audit.notices.extend(_of_changes(cell, changed))
         audit.notices.extend(_of_resources(cell, used - {ELEMENTS}))
-        audit.notices.extend(self._of_elements(mixed))
+        if mixed:
+            audit.notices.append(
+                f"The elements of task {cell.label!r} share {mixed}, which one of them changed and its code does not "
+                "show; from now on they run one after the other."
+            )
         audit.notices.extend(self._keep_order(audit))
         for notice in audit.notices:
             say(notice)
@@ -74,10 +78,8 @@ class Watch:
         return drawn_numbers.end(self) - self._node.touches
 
     def _mixed(self, changed: frozenset[str]) -> str:
+        """What elements have shared that ran beside each other, and one of them has changed ('' if nothing)."""
         return ""
-
-    def _of_elements(self, mixed: str) -> list[str]:
-        return []
 
     def _keep_order(self, audit: Audit) -> Iterator[str]:
         """Have the cell keep its order with those that share with it what one of the two changes; says with which."""
@@ -139,12 +141,6 @@ class MappedWatch(Watch):
         names = changed.difference(self._cell.options.over_names)
         mixed = self._shared_files.union(map(repr, names))
         return min(mixed) if mixed and not self._in_turn else ""
-
-    def _of_elements(self, mixed: str) -> list[str]:
-        return [
-            f"The elements of task {self._cell.label!r} share {mixed}, which one of them changed and its code does not "
-            "show; from now on they run one after the other."
-        ][: bool(mixed)]
 
 
 class ElementWatch:

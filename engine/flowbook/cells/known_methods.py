@@ -77,7 +77,6 @@ _MUTATING_IF_DISCARDED = frozenset(
 
 _PATH_READERS = frozenset("read_text read_bytes exists is_file is_dir iterdir glob rglob stat".split())
 
-
 _TELLING = ("add_", "remove_", "set_", "update_")
 """How the names of methods begin that change their object when nothing is done with what they give."""
 
