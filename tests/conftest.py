@@ -114,6 +114,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Hypothesis knows the profile that it is asked for, without being imported where it is not."""
     if config.getoption("--hypothesis-profile"):
         import tests.examples  # noqa: F401
+    config.pluginmanager.register(_FailuresAtOnce(config.pluginmanager))
+
+
+class _FailuresAtOnce:
+    """Shows a failure when it happens, as well as at the end: a run that is cut off tells of it, too."""
+
+    def __init__(self, plugins: pytest.PytestPluginManager) -> None:
+        self._plugins = plugins
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._plugins.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:  # a process that runs tests for another one has none
+            terminal.ensure_newline()
+            terminal.write_line(f"{report.nodeid} failed: {report.longreprtext[-_LAST:]}")
+
+
+_LAST = 3000  # characters of a failure that are shown at once
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

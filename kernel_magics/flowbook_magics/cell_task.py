@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextvars
 import signal
 import sys
-import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
@@ -23,6 +23,7 @@ from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.awaiting import CellLoop, notebook_loop
+from flowbook_magics.carried_states import carried_states
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.context_values import values as context_values
@@ -32,10 +33,13 @@ from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.random_states import random_states
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import ElementWatch, Watch, note_change_elsewhere, note_copies
+from flowbook_magics.watching import ElementWatch, RemoteElementWatch, RemoteWatch, Watch, note_copies
 
 if TYPE_CHECKING:
+    from flowbook.run.pickles import Pickler
     from flowbook_magics.portable_cell import PortableCell
+    from flowbook_magics.taken_over import Part
+    from flowbook_magics.travelling_code import Place
 
 
 _LISTS = frozenset({"dir", "globals", "locals"})
@@ -166,6 +170,10 @@ class CellFunction:
             namespace.check_outputs(declared, self._cell.label)
             only = analysis.writes | self._handed_on() if declared is None and is_element else declared
             values = namespace.written(analysis.writes, only)
+            if namespace.moved:
+                from flowbook_magics.taken_over import replace_everywhere
+
+                replace_everywhere(namespace.moved, [values, dict(inputs)], {})
             watch.end(namespace.seen, values)
             namespace.close()
             return values
@@ -194,6 +202,13 @@ class CellFunction:
             shares = graph[id_].uses_loop if self._context is None else graph.shares_loop(id_)
         return notebook_loop if shares else None
 
+    @property
+    def pickler(self) -> type[Pickler]:
+        """What pickles the cell and its inputs for another process."""
+        from flowbook_magics.travelling_code import outward
+
+        return outward(_leaving.get()[0])
+
     def accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell with copies of its `inputs` in another process."""
         self._clear()
@@ -215,17 +230,34 @@ class CellFunction:
 
     def _accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
         from flowbook_magics.portable_cell import Written, arrays_in_one_memory
+        from flowbook_magics.taken_over import Numbered, replace_everywhere
+        from flowbook_magics.travelling_code import Place
 
-        began = time.perf_counter()
-        outcome = call()
+        carry(islice(self._cells, self._cell.position - 1))
+        watch = (
+            RemoteElementWatch(self._cell.watch)
+            if self._cell.options.over
+            else RemoteWatch(self._cells, self._cell, inputs)
+        )
+        place, numbered, before = Place(self._notebook), Numbered(inputs), context_values()
+        token = _leaving.set((place, numbered.parts))
+        try:
+            outcome = call()
+        finally:
+            _leaving.reset(token)
         if isinstance(outcome, Raised):
             if self._context is not None:
                 self._show_error(outcome.error)
         elif isinstance(outcome.value, Written):
-            if not self._cell.options.over:
-                note_change_elsewhere(self._cells, self._cell, outcome.value.changed, outcome.value.drawn, began)
-            note_copies(self._cells, self._cell, (*outcome.value.views, *arrays_in_one_memory(inputs)))
-            outcome = Returned(outcome.value.brought_home(self._notebook, inputs))
+            written = outcome.value
+            values, replaced = written.brought_home(place, inputs, numbered, self._cell.analysis.writes)
+            if replaced:
+                replace_everywhere(replaced, [each.values for each in self._cells], self._notebook)
+            self._cell.context_values = changed_since(before)
+            objects = frozenset(id(numbered[number]) for number in written.objects)
+            watch.end_there(written.files, objects, written.changed, written.drawn, values)
+            note_copies(self._cells, self._cell, (*written.views, *arrays_in_one_memory(inputs)))
+            outcome = Returned(values)
         outputs.flush()
         return outcome
 
@@ -234,8 +266,12 @@ class CellFunction:
         return _itself, (portable(self._notebook, self._cells, self._cell, self._code),)
 
 
+_leaving: ContextVar[tuple[Place, Mapping[str, Part]]] = ContextVar("flowbook_leaving")
+"""The notebook of the cell that is sent to another process, and what has been numbered of its inputs."""
+
+
 def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell, code: CellCode) -> PortableCell:
-    """The cell for another process. Raises CellError for a cell that needs IPython."""
+    """The cell for another process. Raises CellError for one that needs IPython."""
     if code.uses_ipython():
         raise CellError(
             f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
@@ -248,6 +284,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         )
     from flowbook_magics.portable_cell import PortableCell
 
+    place, numbered = _leaving.get()
     inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
     own = {*inputs, *analysis.writes, *analysis.private}
     made = {name for other in cells for name in other.analysis.defined | other.analysis.imports.keys()}
@@ -266,6 +303,9 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         needed=writes & read,
         draws="pyplot" in analysis.resources,
         random_states=random_states(cells.graph[cell.graph_id].touches),
+        states=carried_states(frozenset().union(*(node.touches for node in cells.graph.nodes.values()))),
+        place=place,
+        numbered=numbered,
     )
 
 

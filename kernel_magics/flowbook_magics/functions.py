@@ -39,6 +39,7 @@ def uses_any(value: Any, names: Set[str]) -> bool:
     return isinstance(value, FunctionType) and not names.isdisjoint(mentioned(value.__code__))
 
 
+@lru_cache(maxsize=1024)
 def global_reads(code: CodeType) -> frozenset[str]:
     """The names that `code`, and the functions and classes in it, look up as globals."""
     return frozenset(

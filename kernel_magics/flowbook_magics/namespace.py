@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import sys
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Set
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 from weakref import WeakSet
 
@@ -69,6 +71,8 @@ class CellNamespace:
         self._shared: set[str] = set()
         """The names that `share` has put into the notebook, until the cell has ended."""
         _namespaces.add(self)
+        self.moved: dict[int, tuple[Any, Any]] = {}
+        """Functions that others hold, too, each with what it is now: one that finds its names in the notebook."""
         self.seen: dict[str, Any] = {}
         """What was read through to the notebook: undeclared reads, with the values that they gave."""
         self.at_first_read: Callable[[str, Any], None] = lambda name, value: None
@@ -189,11 +193,28 @@ class CellNamespace:
         public = {name for name in bound if name[0] != "_" and (only is None or name in only)}
         private = {name for name in self.names if name.startswith("_")}
         self._inside = {name for name in private.union(bound) - public if not name.startswith("__")}
-        return {
-            name: value if uses_any(value, self._inside) else rehomed(value, self.names, self._notebook)
-            for name, value in self.names.items()
-            if name in public
+        own = {name: self.names[name] for name in public if is_defined_in(self.names[name], self.names)}
+        held = {id(own[name]) for name in own if _references(own, name) > _ONLY_HERE}
+        moved = {
+            id(value): (value, rehomed(value, self.names, self._notebook))
+            for value in own.values()
+            if not uses_any(value, self._inside)
         }
+        self.moved = {key: moved[key] for key in held & moved.keys()}
+        return {name: moved.get(id(value), (value, value))[1] for name, value in self.names.items() if name in public}
+
+    @property
+    def inside(self) -> Set[str]:
+        """The names that stay inside, once what it has written is known."""
+        return self._inside
+
+    @classmethod
+    def of(cls, function: FunctionType) -> CellNamespace | None:
+        """The namespace of a cell that has run in which a function looks its names up."""
+        names = function.__globals__
+        through = names if isinstance(names, _Through) else names.get("__builtins__")
+        namespace = through._namespace if isinstance(through, _Through) else None
+        return namespace if namespace is not None and namespace.names is function.__globals__ else None
 
     def check_outputs(self, declared: Iterable[str] | None, label: str) -> None:
         """Raise CellError if the cell called `label` has ended without a value for an output that it declares."""
@@ -218,6 +239,13 @@ class CellNamespace:
             dict.pop(self.names, name)  # its code has not deleted it
 
 
+def _references(functions: Mapping[str, Any], name: str) -> int:
+    return sys.getrefcount(functions[name])
+
+
+_probe = {"f": lambda: None}
+_ONLY_HERE = _references(dict(_probe), "f")
+"""The references to a function that only two dicts hold."""
 _namespaces: WeakSet[CellNamespace] = WeakSet()
 _lock = threading.Lock()
 

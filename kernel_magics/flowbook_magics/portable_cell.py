@@ -3,69 +3,74 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from pickle import PickleBuffer
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbook.errors import NotPicklable
-from flowbook.run.pickles import pack
 from flowbook.run.remote import display
+from flowbook_magics.carried_states import carried_states, changes_since, set_carried
 from flowbook_magics.cell_code import CellCode
-from flowbook_magics.functions import rehomed
 from flowbook_magics.namespace import CellNamespace, running
+from flowbook_magics.object_kinds import ATOMS, ClassChanges, class_attributes, kinds
+from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
 from flowbook_magics.random_states import drawn_numbers, random_states, set_random_states
 from flowbook_magics.surveys import Survey
-from flowbook_magics.taken_over import Takeover
+from flowbook_magics.taken_over import Number, Numbered, Part, Takeover, reached
+from flowbook_magics.travelling_code import Origin, Place, pack_homeward, unpack_here
 
 
-class Written(dict[str, Any]):
-    """The names that a cell has written in another process. `at_home`: functions that belong to the notebook."""
+class Contents(NamedTuple):
+    """What a cell has left in another process."""
 
-    at_home: frozenset[str] = frozenset()
-    needed: frozenset[str] = frozenset()
-    changed: frozenset[str] = frozenset()
-    """Inputs that were changed in place, although the code of the cell does not show it."""
-    given: frozenset[str] = frozenset()
+    values: dict[str, Any]
+    """The names that it has written."""
+    known: list[tuple[Number, Any]]
+    """Objects that can be reached from them and that have come from the notebook; of classes what has changed."""
+    random_states: Mapping[str, Any]
+    """Those in which it has left the generators that it uses."""
+    states: Mapping[str, Any]
+    """What it has changed of the process."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What comes back from the process where a cell has run."""
+
+    contents: list[PickleBuffer]
+    """`Contents`, pickled for the notebook."""
+    given: frozenset[str]
     """Names that stand for what they were given: it may have been changed in place, and bound to nothing else."""
-    views: tuple[tuple[str, str], ...] = ()
-    """Pairs of them that are arrays in the same memory there. Pickled, each has its own."""
-    random_states: Mapping[str, Any] = {}
-    """Those in which the cell has left the generators that it uses."""
-    drawn: frozenset[str] = frozenset()
+    changed: frozenset[str]
+    """Inputs that were changed in place, although the code of the cell does not show it."""
+    objects: frozenset[Number]
+    """The objects of the notebook that were changed in place."""
+    views: tuple[tuple[str, str], ...]
+    """Pairs of names that are arrays in the same memory there. Pickled, each has its own."""
+    drawn: frozenset[str]
     """The generators that it has used unforeseen."""
+    files: OpenedFiles
 
-    def brought_home(self, notebook: dict[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The names as if the cell had run here: it has changed `inputs`, and its functions are of the notebook."""
-        takeover = Takeover((inputs[name], self[name]) for name in self.given & inputs.keys())
-        set_random_states(self.random_states)
-        return {
-            name: rehomed(value, value.__globals__, notebook) if name in self.at_home else takeover.of(value)
-            for name, value in self.items()
-        }
+    def brought_home(
+        self, place: Place, inputs: Mapping[str, Any], numbered: Numbered, bound: Container[str]
+    ) -> tuple[dict[str, Any], Mapping[int, tuple[Any, Any]]]:
+        """The names as if the cell, which binds those of `bound`, had run here; and what could not be changed as there.
 
-    def without_unpicklable(self) -> Written:
-        """These names without those that no other cell reads and that cannot be pickled, which it says.
-
-        Raises NotPicklable for one that another cell reads.
+        By their ids, these are the old objects, and what is to take their place.
         """
-        rest = Written()
-        vars(rest).update(vars(self))
-        for name, value in self.items():
-            try:
-                pack(value)
-            except Exception as error:
-                kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-                if name in self.needed:
-                    raise NotPicklable(
-                        f"{name!r} is a {kind}, which cannot be sent back from the process that executed the cell "
-                        f"({type(error).__name__}: {error}), and another cell reads it. Make it where it is used."
-                    ) from error
-                said = f"{name!r} stays in the process that executed the cell: a {kind} cannot be sent back."
-                sys.stderr.write(f"flowbook: {said}\n")
-            else:
-                rest[name] = value
-        return rest
+        contents: Contents = unpack_here(self.contents, place, numbered)
+        pairs = [(numbered[number], new) for number, new in contents.known]
+        numbers = {id(old) for old, _ in pairs}
+        unnumbered = [(inputs[name], contents.values[name]) for name in self.given if name in contents.values]
+        pairs += [(old, new) for old, new in unnumbered if id(old) not in numbers and type(old) not in ATOMS]
+        here = [id(each) for objects in numbered.objects.values() for each in objects]
+        takeover = Takeover(pairs, contents.values.values(), here)
+        set_random_states(contents.random_states)
+        set_carried(contents.states)
+        made = contents.values.keys() - {name for name in self.given if name not in bound}
+        return {name: takeover.of(contents.values[name]) for name in made}, takeover.replaced
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,19 +97,27 @@ class PortableCell:
     draws: bool
     random_states: Mapping[str, Any]
     """Those from which the generators go on that it uses."""
+    states: Mapping[str, Any]
+    """Those of the process that cells of the notebook change."""
+    place: Place
+    """The notebook; where it is executed what stands for it."""
+    numbered: Mapping[str, Part]
+    """What the notebook has numbered of its inputs."""
 
     def __call__(self, **inputs: Any) -> Written:
         """Execute the cell; what it shows is shown by the notebook."""
-        home = _home_of(inputs.values())
+        home = self.place.notebook
         for name, value in {"__name__": "__main__", "display": show, **self.names}.items():
             home.setdefault(name, value)
         namespace = CellNamespace(inputs, home, self.builtins, open_to_all=self.open_to_all)
         namespace.bind_functions(self.outdated)
+        known = KnownObjects(inputs, self.numbered, namespace.names)
+        set_carried(self.states)
         if self.draws:
             _draw_here()
         set_random_states(self.random_states)
-        watched = Survey({name: value for name, value in inputs.items() if name not in self.writes})
-        token, run = running.set(namespace), object()
+        watched, states = Survey(inputs), carried_states(self.states.keys())
+        token, run, files = running.set(namespace), object(), watch_files()
         drawn_numbers.begin(run, self.random_states.keys())
         try:
             namespace.share(self.shared)
@@ -116,19 +129,100 @@ class PortableCell:
                 show_figures()
             namespace.check_outputs(self.declared, self.label)
             only = self.writes if self.declared is not None else None
-            written = Written(namespace.written(self.writes, only))
+            there = namespace.written(self.writes, only)
+            # Here functions stay the same objects: it is on the way back that they are given their new homes.
+            written = {name: namespace.names[name] for name in there}
+            moved = {id(value) for name, value in written.items() if there[name] is not value}
         finally:
             running.reset(token)
             drawn = drawn_numbers.end(run)
-        written.drawn = drawn
-        written.at_home = frozenset(n for n, value in written.items() if _globals_of(value) is home)
-        written.needed = self.needed
-        written.changed = frozenset(watched.names_of(watched.changed()))
-        written.update((name, inputs[name]) for name in written.changed)
-        written.given = frozenset(name for name, value in written.items() if value is inputs.get(name))
-        written.views = arrays_in_one_memory(written)
-        written.random_states = random_states(self.random_states.keys())
-        return written
+            end_watch()
+        changed = watched.changed()
+        names = frozenset(watched.names_of(changed) - self.writes)
+        written.update((name, inputs[name]) for name in names)
+        contents = Contents(
+            written, known.among(written, changed), random_states(self.random_states.keys()), changes_since(states)
+        )
+        origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, moved)
+        return Written(
+            contents=self._packed(contents, origin),
+            given=frozenset(name for name in written.keys() & inputs.keys() if written[name] is inputs[name]),
+            changed=names,
+            objects=frozenset(known.numbers[key] for key in changed if key in known.numbers),
+            views=arrays_in_one_memory(written),
+            drawn=drawn,
+            files=files,
+        )
+
+    def _packed(self, contents: Contents, origin: Origin) -> list[PickleBuffer]:
+        """What the cell has left, pickled; without what no other cell reads and cannot be pickled, which it says.
+
+        Raises NotPicklable for one that another cell reads.
+        """
+        try:
+            return pack_homeward(contents, origin)
+        except Exception:
+            values = {
+                name: value for name, value in contents.values.items() if self._can_be_packed(name, value, origin)
+            }
+            known = [(number, value) for number, value in contents.known if _error_of(value, origin) is None]
+            return pack_homeward(contents._replace(values=values, known=known), origin)
+
+    def _can_be_packed(self, name: str, value: Any, origin: Origin) -> bool:
+        error = _error_of(value, origin)
+        if error is None:
+            return True
+        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+        if name in self.needed:
+            raise NotPicklable(
+                f"{name!r} is a {kind}, which cannot be sent back from the process that executed the cell "
+                f"({type(error).__name__}: {error}), and another cell reads it. Make it where it is used."
+            ) from error
+        said = f"{name!r} stays in the process that executed the cell: a {kind} cannot be sent back."
+        sys.stderr.write(f"flowbook: {said}\n")
+        return False
+
+
+class KnownObjects:
+    """What has come from the notebook with the inputs of a cell."""
+
+    def __init__(self, inputs: Mapping[str, Any], there: Mapping[str, Part], names: dict[str, Any]) -> None:
+        """`there` is what the notebook has numbered, `names` has inputs as the cell sees them."""
+        self._objects = Numbered(inputs)
+        self.numbers = self._objects.known_by(there)
+        """The numbers of the objects there by their ids here."""
+        for name, value in inputs.items():
+            if id(value) in self.numbers and isinstance(value, FunctionType):
+                self.numbers[id(dict.get(names, name))] = self.numbers[id(value)]
+        self._classes = {id(each): class_attributes(each) for each in self._all() if isinstance(each, type)}
+
+    def among(self, values: Mapping[str, Any], changed: Container[int]) -> list[tuple[Number, Any]]:
+        """Those that can be reached from `values` and those `changed`, with their numbers.
+
+        They may be other than they were; of classes what has changed.
+        """
+        found = {id(each): each for each in reached(values.values()) if id(each) in self.numbers}
+        found.update((id(each), each) for each in self._all() if id(each) in changed and id(each) in self.numbers)
+        known: list[tuple[Number, Any]] = []
+        for key, each in found.items():
+            kind = kinds[type(each)]
+            if isinstance(each, type):
+                if (changes := ClassChanges.since(self._classes[key], each)) is not None:
+                    known.append((self.numbers[key], changes))
+            elif not isinstance(each, FunctionType) and kind is not None and kind.can_change:
+                known.append((self.numbers[key], each))
+        return known
+
+    def _all(self) -> Iterator[Any]:
+        return (each for objects in self._objects.objects.values() for each in objects)
+
+
+def _error_of(value: Any, origin: Origin) -> Exception | None:
+    try:
+        pack_homeward(value, origin)
+    except Exception as error:
+        return error
+    return None
 
 
 def arrays_in_one_memory(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -181,17 +275,3 @@ def _draw_here() -> None:
     from matplotlib import pyplot
 
     pyplot.show = show_figures
-
-
-def _home_of(values: Iterable[Any]) -> dict[str, Any]:
-    """The names that functions of the notebook see here."""
-    for value in values:
-        own = value if isinstance(value, type) else type(value)
-        for each in (value, *(vars(own).values() if own.__module__ == "__main__" else ())):
-            if isinstance(each, FunctionType) and each.__module__ == "__main__":
-                return each.__globals__
-    return {}
-
-
-def _globals_of(value: Any) -> dict[str, Any] | None:
-    return value.__globals__ if isinstance(value, FunctionType) else None

@@ -7,18 +7,19 @@ plain cell has seeded. What somebody else has changed since is left alone.
 from __future__ import annotations
 
 import locale
+import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from flowbook_magics.notebook_cells import NotebookCells
 from flowbook_magics.random_states import random_states, set_random_states
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """How to know a state again, and how to go back to it."""
 
     get: Callable[[], Any]
@@ -34,7 +35,7 @@ class ProcessStates:
 
     def begin(self, cells: NotebookCells, run: Collection[str]) -> None:
         """Tasks are to run: if these are all that change a state, go back to what it was before."""
-        for name, state in _STATES.items():
+        for name, state in STATES.items():
             now = _known(state)
             if name not in self._after or self._after[name] != now:
                 self._before[name] = now
@@ -44,7 +45,7 @@ class ProcessStates:
 
     def end(self) -> None:
         """They have run."""
-        self._after = {name: _known(_STATES[name]) for name in self._before}
+        self._after = {name: _known(STATES[name]) for name in self._before}
 
 
 def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool:
@@ -54,7 +55,7 @@ def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool
     return bool(tasks) and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task)
 
 
-def _known(state: _State) -> Any:
+def _known(state: State) -> Any:
     try:
         return state.get()
     except OSError:  # the working directory is gone
@@ -74,7 +75,9 @@ def _settings_of_pyplot() -> dict[str, Any]:
 
 def _set_pyplot(settings: dict[str, Any]) -> None:
     if settings:
-        dict.update(sys.modules["matplotlib"].rcParams, settings)  # they were valid before
+        import matplotlib
+
+        dict.update(cast(dict[str, Any], matplotlib.rcParams), settings)  # they were valid before
 
 
 def _options_of_pandas() -> dict[str, Any]:
@@ -91,10 +94,14 @@ def _flat(options: dict[str, Any], before: str) -> Iterator[tuple[str, Any]]:
 
 
 def _set_pandas(options: dict[str, Any]) -> None:
+    if not options:
+        return
+    import pandas
+
     now = _options_of_pandas()
     for name in options.keys() & now.keys():
         if options[name] != now[name]:
-            sys.modules["pandas"].set_option(name, options[name])
+            pandas.set_option(name, options[name])
 
 
 def _printing_of_numpy() -> dict[str, Any]:
@@ -104,7 +111,19 @@ def _printing_of_numpy() -> dict[str, Any]:
 
 def _set_numpy(options: dict[str, Any]) -> None:
     if options:
-        sys.modules["numpy"].set_printoptions(**options)
+        import numpy
+
+        numpy.set_printoptions(**options)
+
+
+def _levels_of_loggers() -> dict[str, int]:
+    loggers = {name: each for name, each in logging.root.manager.loggerDict.items() if isinstance(each, logging.Logger)}
+    return {"": logging.root.level, **{name: logger.level for name, logger in loggers.items()}}
+
+
+def _set_levels(levels: dict[str, int]) -> None:
+    for name, level in levels.items():
+        logging.getLogger(name or None).setLevel(level)
 
 
 def _set_warnings(filters: list[Any]) -> None:
@@ -120,19 +139,20 @@ def _set_path(folders: list[str]) -> None:
     sys.path[:] = folders
 
 
-def _random(name: str) -> _State:
-    return _State(lambda: random_states({name}).get(name), lambda state: set_random_states({name: state}))
+def _random(name: str) -> State:
+    return State(lambda: random_states({name}).get(name), lambda state: set_random_states({name: state}))
 
 
 _RANDOM = ("random", "numpy.random")
-_STATES = {
+STATES = {
     **{name: _random(name) for name in _RANDOM},
-    "cwd": _State(os.getcwd, os.chdir),
-    "environ": _State(lambda: dict(os.environ), _set_environ),
-    "pyplot": _State(_settings_of_pyplot, _set_pyplot),
-    "pandas.options": _State(_options_of_pandas, _set_pandas),
-    "numpy.options": _State(_printing_of_numpy, _set_numpy),
-    "warnings": _State(lambda: list(warnings.filters), _set_warnings),
-    "sys.path": _State(lambda: list(sys.path), _set_path),
-    "locale": _State(lambda: locale.setlocale(locale.LC_ALL), _set_locale),
+    "cwd": State(os.getcwd, os.chdir),
+    "environ": State(lambda: dict(os.environ), _set_environ),
+    "pyplot": State(_settings_of_pyplot, _set_pyplot),
+    "pandas.options": State(_options_of_pandas, _set_pandas),
+    "numpy.options": State(_printing_of_numpy, _set_numpy),
+    "warnings": State(lambda: list(warnings.filters), _set_warnings),
+    "sys.path": State(lambda: list(sys.path), _set_path),
+    "logging": State(_levels_of_loggers, _set_levels),
+    "locale": State(lambda: locale.setlocale(locale.LC_ALL), _set_locale),
 }

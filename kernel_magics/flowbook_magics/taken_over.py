@@ -1,104 +1,158 @@
 """Objects that a cell has changed in another process, where they were copies: the ones here become like them.
 
-So all that shares them here sees the change: other names, containers that hold them, views of arrays. That is known of
-the objects that were passed to the cell by a name. Those that they hold come back as new ones, unless they were passed
-by a name, too: which old one each of them was nobody can tell.
+So all that shares them here sees the change: other names, containers that hold them, views of arrays. Of which object
+here something is a copy is known by numbers: both processes number what can be reached from the inputs, in one order.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from zlib import crc32
 
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that is written in Python
+from flowbook_magics.object_kinds import ATOMS, ClassChanges, Fixed, Kind, kinds
+
+Number = tuple[str, int]
+"""The name from which an object was reached first, and how many were reached from it before."""
+
+
+class Part(NamedTuple):
+    """What was reached from one name and from none before it: how many objects, and a checksum of what they are."""
+
+    objects: int
+    checksum: int
+
+
+class Numbered:
+    """The objects that can be reached from the values of names, each with a number."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.objects: dict[str, list[Any]] = {}
+        self.parts: dict[str, Part] = {}
+        found: set[int] = set()
+        for name in sorted(values):
+            reached = list(_reached([values[name]], found, in_order=True))
+            self.objects[name] = [each for each, _ in reached]
+            types = {type(each): number for number, each in enumerate(self.objects[name])}
+            looks = array("q", (held << 32 | types[type(each)] for each, held in reached))
+            names = " ".join(of.__qualname__ for of in types)
+            self.parts[name] = Part(len(reached), crc32(names.encode(), crc32(looks.tobytes())))
+
+    def __getitem__(self, number: Number) -> Any:
+        name, index = number
+        return self.objects[name][index]
+
+    def known_by(self, other: Mapping[str, Part]) -> dict[int, Number]:
+        """The numbers by the ids of the objects, as far as another process has numbered the same."""
+        numbers: dict[int, Number] = {}
+        is_same = True
+        for name, objects in self.objects.items():
+            is_same = is_same and other.get(name) == self.parts[name]
+            # Where they go different ways, what a name stands for is still the same.
+            known = objects if is_same else objects[:1] if objects and name in other and other[name].objects else ()
+            numbers.update((id(each), (name, index)) for index, each in enumerate(known))
+        return numbers
 
 
 class Takeover:
-    """Makes the old ones of `pairs` of objects, old and new, like the new ones in place, where that can be."""
+    """Makes the old ones of `pairs`, old and new, like the new ones in place, where that can be.
 
-    def __init__(self, pairs: Iterable[tuple[Any, Any]]) -> None:
+    With a class goes what has been changed of it. `values` hold new ones, for `of`; `here` are the ids of objects that
+    are no copies.
+    """
+
+    def __init__(
+        self, pairs: Collection[tuple[Any, Any]], values: Iterable[Any] = (), here: Collection[int] = ()
+    ) -> None:
         self._old: dict[int, Any] = {}
-        self._seen: dict[int, Any] = {}
-        """What has been looked at; it is kept alive, so that no other object has its id."""
-        changes = []
+        self._made: dict[int, tuple[Any, Any]] = {}
+        changes: list[tuple[Kind, Any, Any]] = []
+        classes: list[tuple[type, ClassChanges]] = []
+        apart: list[tuple[Any, Any]] = []
         for old, new in pairs:
-            become = _how(old) if old is not new and type(old) is type(new) else None
-            if become is not None:
+            kind = kinds[type(old)] if type(old) is type(new) else None
+            if isinstance(new, ClassChanges):
+                classes.append((old, new))
+            elif kind is not None and kind.fits(old, new):
                 self._old[id(new)] = old
-                changes.append((become, old, new))
-        for become, old, new in changes:
-            self._join(new)
-            try:
-                become(old, new)
-            except Exception:  # an array that cannot be written to, a container of the user's that refuses
-                del self._old[id(new)]
+                changes.append((kind, old, new))
+            elif old is not new:
+                apart.append((old, new))
+        news = [*(new for _, new in pairs), *values]
+        for each, _ in list(_reached(news, set(here), in_order=False)):
+            if (kind := kinds[type(each)]) is not None:
+                kind.replace(each, self.of)
+        for kind, old, new in changes:
+            kind.become(old, new)
+        for to, changed in classes:
+            changed.apply(to, self.of)
+        self.replaced = {id(old): (old, self.of(new)) for old, new in apart}
+        """By their ids, old ones that could not be changed, and what is to take their place."""
 
     def of(self, new: Any) -> Any:
         """The object that stands for `new` here: the old one, or itself, which holds old ones then."""
-        return self._old[id(new)] if id(new) in self._old else self._joined(new)
-
-    def _joined(self, new: Any) -> Any:
-        if type(new) is tuple:
-            parts = tuple(map(self.of, new))
-            return new if all(one is other for one, other in zip(parts, new, strict=True)) else parts
-        self._join(new)
-        return new
-
-    def _join(self, new: Any) -> None:
-        """Have a new object hold the old ones in the place of the new ones."""
-        if id(new) in self._seen:
-            return
-        kind = type(new)
-        if kind is list or kind is deque:
-            self._seen[id(new)] = new
-            for index, part in enumerate(new):
-                new[index] = self.of(part)
-        elif kind is dict or _is_plain(new):
-            self._seen[id(new)] = new
-            parts = new if kind is dict else vars(new)
-            for name, part in list(parts.items()):
-                parts[name] = self.of(part)
+        if id(new) in self._old:
+            return self._old[id(new)]
+        kind = kinds[type(new)]
+        if not isinstance(kind, Fixed):
+            return new
+        if id(new) not in self._made:
+            self._made[id(new)] = new, kind.with_parts(new, self.of)
+        return self._made[id(new)][1]
 
 
-def _how(value: Any) -> Any:
-    """What makes such an object like another one; None if it is to be replaced."""
-    kind = type(value)
-    if kind in _CONTAINERS:
-        return _CONTAINERS[kind]
-    if hasattr(value, "_update_inplace") and kind.__module__.partition(".")[0] == "pandas":
-        return lambda old, new: old._update_inplace(new)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and kind is numpy.ndarray:
-        return _copy_array
-    return _copy_attributes if _is_plain(value) else None
+def replace_everywhere(
+    replaced: Mapping[int, tuple[Any, Any]], made: Collection[dict[str, Any]], notebook: dict[str, Any]
+) -> None:
+    """Have what cells have `made`, and all that it holds, hold other objects in the place of those that are replaced.
+
+    So do names of the notebook.
+    """
+
+    def of(value: Any) -> Any:
+        if id(value) in replaced:
+            return replaced[id(value)][1]
+        kind = kinds[type(value)]
+        return kind.with_parts(value, of) if isinstance(kind, Fixed) else value
+
+    for each, _ in list(_reached((value for values in made for value in values.values()), set(), in_order=False)):
+        if (kind := kinds[type(each)]) is not None:
+            kind.replace(each, of)
+    for values in (*made, notebook):
+        values.update((name, replaced[id(value)][1]) for name, value in list(values.items()) if id(value) in replaced)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether it is an object that is nothing but its attributes."""
-    kind = type(value)
-    return (
-        hasattr(value, "__dict__")
-        and not isinstance(value, type)
-        and all(each is object or each.__flags__ & _HEAP_TYPE for each in kind.__mro__)
-    )
+def reached(values: Iterable[Any]) -> Iterator[Any]:
+    """All objects that can be reached from these values and that hold something."""
+    return (each for each, _ in _reached(values, set(), in_order=False))
 
 
-def _copy_items(old: Any, new: Any) -> None:
-    old.clear()
-    (old.update if isinstance(old, dict | set) else old.extend)(new)
+def _reached(values: Iterable[Any], found: set[int], *, in_order: bool) -> Iterator[tuple[Any, int]]:
+    """What can be reached and is not `found` yet, and how many parts it has.
 
-
-def _copy_attributes(old: Any, new: Any) -> None:
-    _copy_items(vars(old), vars(new))
-
-
-def _copy_array(old: Any, new: Any) -> None:
-    """The content, so that views of it see the change; raises ValueError for another shape or a fixed content."""
-    if old.dtype != new.dtype or old.shape != new.shape:
-        raise ValueError("it has another shape")
-    old[...] = new
-
-
-_CONTAINERS: dict[type, Any] = dict.fromkeys((list, dict, set, deque, bytearray), _copy_items)
+    `in_order`: only by ways that are the same in every process.
+    """
+    pending, made = list(values), []
+    while pending:
+        each = pending.pop()
+        of = type(each)
+        if of in ATOMS or id(each) in found:
+            continue
+        parts: Any
+        if of is list or of is tuple:  # most are of these kinds
+            parts = each
+        elif of is dict:
+            parts = [*each, *each.values()]
+        else:
+            kind = kinds[of]
+            if kind is None:
+                continue
+            parts = list(kind.parts(each)) if kind.is_ordered or not in_order else []
+            made.append(parts)  # some are made as they are asked for, and none must get the id of another one
+        holds_more = not ATOMS.issuperset(map(type, parts))
+        if holds_more or of is not tuple:
+            found.add(id(each))
+            yield each, len(parts)
+            if holds_more:
+                pending += parts

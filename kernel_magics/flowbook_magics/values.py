@@ -63,7 +63,19 @@ def outdated_inputs(cells: NotebookCells, cell: NotebookCell) -> set[str]:
     inputs = cells.graph.inputs(cell.graph_id)
     if cells.growing:
         return set(inputs)
-    return {name for name, maker in inputs.items() if maker is not None and final.get(name, (None,))[0] != maker}
+    return {
+        name
+        for name, maker in inputs.items()
+        if maker is not None and final.get(name, (None,))[0] != maker and _is_bound_after(cells, maker, name)
+    }
+
+
+def _is_bound_after(cells: NotebookCells, maker: str, name: str) -> bool:
+    """Whether a cell behind this one binds the name, or unbinds it: else its object is only changed in place."""
+    return any(
+        name in each.analysis.writes or name in each.analysis.deletes or name in cells.graph[each.graph_id].late_binds
+        for each in list(cells)[cells.by_id(maker).position :]
+    )
 
 
 def check_inputs(

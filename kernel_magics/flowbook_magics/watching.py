@@ -27,10 +27,14 @@ class Watch:
         self._cells, self._cell = cells, cell
         self._node = cells.graph[cell.graph_id]
         self._survey = Survey(inputs)
-        drawn_numbers.begin(self, self._node.touches)
-        self._files = watch_files()
+        self._files = self._watch()
         self._began = time.perf_counter()
         cell.watch = self
+
+    def _watch(self) -> OpenedFiles:
+        """Begin to note what it opens and draws."""
+        drawn_numbers.begin(self, self._node.touches)
+        return watch_files()
 
     def add(self, name: str, value: Any) -> None:
         """A name that was not foreseen is read for the first time."""
@@ -42,13 +46,15 @@ class Watch:
 
     def end(self, seen: Mapping[str, Any], written: Collection[str]) -> None:
         """The run has ended; `seen` are the undeclared reads, and `written` the names that it has bound."""
-        cells, cell = self._cells, self._cell
         end_watch()
+        self._end(seen, written, self._survey.changed())
+
+    def _end(self, seen: Mapping[str, Any], written: Collection[str], objects: frozenset[int]) -> None:
+        cells, cell = self._cells, self._cell
         cell.watch = None
-        objects = self._survey.changed()
-        changed = frozenset(self._survey.names_of(objects) - self._node.changes)
+        changed = self._unforeseen(objects)
         mixed = self._mixed(changed)
-        again = f"its elements shared {mixed} and ran beside each other" if mixed else ""
+        again = f"its elements shared {mixed} and ran beside each other" if mixed else self._drawn_apart()
         audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, again)
         cell.audit = audit
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
@@ -73,9 +79,17 @@ class Watch:
         for notice in audit.notices:
             say(notice)
 
+    def _unforeseen(self, objects: frozenset[int]) -> frozenset[str]:
+        """The names of what it has changed unforeseen, as these objects were changed meanwhile."""
+        return frozenset(self._survey.names_of(objects) - self._node.changes)
+
     def _used(self) -> frozenset[str]:
         """The shared resources that it has used unforeseen."""
         return drawn_numbers.end(self) - self._node.touches
+
+    def _drawn_apart(self) -> str:
+        """Why random numbers that it has drawn are not those of this process ('' if they are)."""
+        return ""
 
     def _mixed(self, changed: frozenset[str]) -> str:
         """What elements have shared that ran beside each other, and one of them has changed ('' if nothing)."""
@@ -113,6 +127,44 @@ class Watch:
         return next((each for each in before if name in each.analysis.writes), None)
 
 
+class RemoteWatch(Watch):
+    """Watches one run of a task cell in another process, by what that tells in the end."""
+
+    def _watch(self) -> OpenedFiles:
+        self._drawn: frozenset[str] = frozenset()
+        self._changed: frozenset[str] = frozenset()
+        return OpenedFiles()
+
+    def end_there(
+        self,
+        files: OpenedFiles,
+        objects: frozenset[int],
+        changed: frozenset[str],
+        drawn: frozenset[str],
+        written: Collection[str],
+    ) -> None:
+        """It has run there: it has opened these `files`, and changed the `objects` here with these ids.
+
+        Unforeseen it has `changed` inputs and `drawn` random numbers.
+        """
+        self._files.update(files)
+        self._drawn, self._changed = drawn, changed
+        self._end({}, written, objects)
+
+    def _unforeseen(self, objects: frozenset[int]) -> frozenset[str]:
+        return self._changed
+
+    def _used(self) -> frozenset[str]:
+        return self._drawn
+
+    def _drawn_apart(self) -> str:
+        return _drawn_apart(self._drawn)
+
+
+def _drawn_apart(drawn: Collection[str]) -> str:
+    return f"it used {describe(min(drawn))} in another process, to which it was not sent" if drawn else ""
+
+
 class MappedWatch(Watch):
     """Watches one run of a mapped cell: the elements that run in this process, each by an `ElementWatch`."""
 
@@ -122,11 +174,13 @@ class MappedWatch(Watch):
         self._ending = threading.Lock()
         self._seen: dict[str, Any] = {}
         self._shared_files: set[str] = set()
+        self._drawn: set[str] = set()
 
-    def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles) -> None:
-        """An element has run, which has read these names undeclared and opened these files."""
+    def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles, drawn: Collection[str] = ()) -> None:
+        """An element has run, which has read these names undeclared, opened these files, and `drawn` elsewhere."""
         with self._ending:
             self._seen.update(seen)
+            self._drawn.update(drawn)
             self._shared_files.update(filter(None, [self._files.shared_with(files)]))
             self._files.update(files)
 
@@ -135,7 +189,10 @@ class MappedWatch(Watch):
         self.end(self._seen, ())
 
     def _used(self) -> frozenset[str]:
-        return super()._used() | ({ELEMENTS} if self._shared_files else frozenset())
+        return super()._used() | self._drawn | ({ELEMENTS} if self._shared_files else frozenset())
+
+    def _drawn_apart(self) -> str:
+        return _drawn_apart(self._drawn)
 
     def _mixed(self, changed: frozenset[str]) -> str:
         names = changed.difference(self._cell.options.over_names)
@@ -163,20 +220,23 @@ class ElementWatch:
         self._whole.element_ended(seen, self._files)
 
 
-def note_change_elsewhere(
-    cells: NotebookCells, cell: NotebookCell, changed: Collection[str], used: Collection[str], began: float
-) -> None:
-    """A cell has changed inputs in another process, where they were copies, which take their place now.
+class RemoteElementWatch:
+    """Watches the run of one element in another process, for the watch of all of them."""
 
-    Random states that it has `used` there were not sent with it, as nobody knew.
-    """
-    notices = _of_changes(cell, changed) + _of_resources(cell, used)
-    again = f"it used {describe(min(used))} in another process, to which it was not sent" if used else ""
-    cell.audit = Audit(began, time.perf_counter(), {}, OpenedFiles(), again=again, notices=notices)
-    if notices:
-        cells.observe(cell, Observed(mutates=frozenset(changed), resources=frozenset(used)))
-    for notice in cell.audit.notices:
-        say(notice)
+    def __init__(self, whole: Watch | None) -> None:
+        assert isinstance(whole, MappedWatch)
+        self._whole = whole
+
+    def end_there(
+        self,
+        files: OpenedFiles,
+        _objects: frozenset[int],
+        _changed: frozenset[str],
+        drawn: frozenset[str],
+        _written: Collection[str],
+    ) -> None:
+        """It has run there: it has opened these `files`, and `drawn` random numbers unforeseen."""
+        self._whole.element_ended({}, files, drawn)
 
 
 def note_copies(cells: NotebookCells, cell: NotebookCell, pairs: Collection[tuple[str, str]]) -> None:

@@ -13,11 +13,13 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import _lru_cache_wrapper, lru_cache
 from itertools import islice
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 import cloudpickle
+from cloudpickle.cloudpickle import _function_setstate, _make_skeleton_class
 
 from flowbook.errors import FlowbookError, NotPicklable
 from flowbook.run.channel import Part
@@ -31,7 +33,7 @@ _ADVICE = (
 )
 
 
-def pack(value: Any) -> list[Part]:
+def pack(value: Any, pickler: Callable[..., Pickler] | None = None) -> list[Part]:
     """`value` as the parts of a message; raises whatever keeps it from being pickled."""
     buffers: list[pickle.PickleBuffer] = []
 
@@ -42,14 +44,14 @@ def pack(value: Any) -> list[Part]:
         return False
 
     with io.BytesIO() as file:
-        _Pickler(file, protocol=5, buffer_callback=goes_along).dump(value)
+        (pickler or Pickler)(file, protocol=5, buffer_callback=goes_along).dump(value)
         return [file.getvalue(), *(buffer.raw() for buffer in buffers)]
 
 
 def dumps(value: Any) -> bytes:
     """`value` as one pickle; raises whatever keeps it from being pickled."""
     with io.BytesIO() as file:
-        _Pickler(file, protocol=5).dump(value)
+        Pickler(file, protocol=5).dump(value)
         return file.getvalue()
 
 
@@ -58,7 +60,9 @@ def unpack(parts: Sequence[Part]) -> Any:
     return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - from a process of our own
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+    """That of cloudpickle, with what is said at the top of this module."""
+
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is CodeType:  # cloudpickle forgets the file, without which a traceback shows no code
             make, parts = self.dispatch_table[CodeType](obj)[:2]
@@ -69,7 +73,78 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
                 cloudpickle.register_pickle_by_value(sys.modules[module])
             elif type(obj) is FunctionType and (depth := _wrappers_of(obj)):
                 return _unwrapped, (module, obj.__qualname__, depth)
-        return super().reducer_override(obj)
+        if isinstance(obj, _lru_cache_wrapper) and name_elsewhere(obj) is None:
+            return _cached_again, (obj.__wrapped__, obj.cache_parameters())
+        if type(obj) is CellType:  # cloudpickle gives each function its own, but what one of them binds others see
+            return _variable, (), _content_of(obj), None, None, _bind
+        reduced = super().reducer_override(obj)
+        if not isinstance(reduced, tuple):
+            return reduced
+        if reduced[-1] is _function_setstate:
+            reduced[2][1]["__closure__"] = None
+            return reduced[0], (*reduced[1][:-1], obj.__closure__), *reduced[2:]
+        return _of_class(obj, reduced) if reduced[0] is _make_skeleton_class else reduced
+
+
+def _of_class(cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """How a class is made elsewhere, as cloudpickle has `reduced` it: with its slots, if it has some."""
+    _, (metaclass, name, bases, namespace, *rest), (attributes, slots), *how = reduced
+    if "__slots__" in attributes and not issubclass(cls, tuple):
+        namespace["__slots__"] = attributes.pop("__slots__")
+        members = [name for name, value in attributes.items() if isinstance(value, MemberDescriptorType)]
+        for member in (*members, "__slotnames__"):
+            attributes.pop(member, None)
+    return _made_again, (metaclass, name, bases, namespace, *rest), (attributes, slots), *how
+
+
+def _made_again(metaclass: Any, name: str, bases: tuple[Any, ...], *rest: Any) -> type:
+    """A class without what code of the user's does whenever one is defined, since it did that where it was."""
+    above = {each for base in bases if isinstance(base, type) for each in base.__mro__}
+    own = [each for each in above if not is_importable(each.__module__)]
+    hooks = [(each, hook) for each in own if (hook := vars(each).get("__init_subclass__")) is not None]
+    for each, _ in hooks:
+        type.__delattr__(each, "__init_subclass__")
+    try:
+        made: type = _make_skeleton_class(_quiet(metaclass), name, bases, *rest)
+        return made
+    finally:
+        for each, hook in hooks:
+            type.__setattr__(each, "__init_subclass__", hook)
+
+
+def _quiet(metaclass: Any) -> Any:
+    """For a metaclass of the user's what makes its classes without its own code."""
+    if not isinstance(metaclass, type) or is_importable(metaclass.__module__):
+        return metaclass
+    library: Any = next(each for each in metaclass.__mro__ if is_importable(each.__module__))
+
+    def made(name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> type:
+        cls: type = library.__new__(metaclass, name, bases, namespace)
+        library.__init__(cls, name, bases, namespace)
+        return cls
+
+    return made
+
+
+def _variable() -> CellType:
+    return CellType()
+
+
+def _content_of(cell: CellType) -> tuple[Any] | None:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:  # nothing is bound to it yet
+        return None
+
+
+def _bind(cell: CellType, content: tuple[Any]) -> None:
+    (cell.cell_contents,) = content
+
+
+def _cached_again(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[..., Any]:
+    """A function with a cache, which is empty in another process."""
+    cached: Callable[..., Any] = lru_cache(**parameters)(function)
+    return cached
 
 
 def _code_of(filename: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:

@@ -21,7 +21,7 @@ from flowbook.run.clock import SystemClock
 from flowbook.run.current import current_tags
 from flowbook.run.failures import revive
 from flowbook.run.flow_execution import FlowExecution
-from flowbook.run.pickles import cannot_be_sent, pack, unpack
+from flowbook.run.pickles import Pickler, cannot_be_sent, pack, unpack
 from flowbook.run.remote import AboutFlow, Done, Failed, Logged, Order, Recorded, Said, Shown, TimedOut
 from flowbook.run.task_execution import TaskExecution
 from flowbook.run.timeouts import OutOfTime
@@ -35,8 +35,17 @@ _STOPPED = cancelled("Cancelled with the task run that it was a part of.")
 class Companion(Protocol):
     """A function that has something to do here while it is executed elsewhere, such as to show what comes of it."""
 
+    @property
+    def pickler(self) -> type[Pickler]:
+        """What pickles it, and what it is called with."""
+
     def accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
         """The outcome of `call`, which executes the function elsewhere with copies of `inputs`, by keyword."""
+
+
+def _companion_of(run: TaskExecution) -> Companion | None:
+    function: Any = run.work.fn
+    return function if hasattr(function, "accompany") else None
 
 
 class RemoteCaller:
@@ -49,7 +58,7 @@ class RemoteCaller:
 
     def call(self, run: TaskExecution, effect: Call) -> Returned | Raised:
         """The outcome of the call, when it has ended."""
-        companion: Companion | None = run.work.fn if hasattr(run.work.fn, "accompany") else None
+        companion = _companion_of(run)
         if companion is None:
             return self._call(run, effect.timeout)
         return companion.accompany(lambda: self._call(run, effect.timeout), run.kwargs)
@@ -70,8 +79,9 @@ class RemoteCaller:
         return outcome
 
     def _packed(self, run: TaskExecution) -> list[Part]:
+        companion = _companion_of(run)
         try:
-            return pack(self._order(run))
+            return pack(self._order(run), companion.pickler if companion is not None else Pickler)
         except FlowbookError:
             raise
         except Exception as error:
