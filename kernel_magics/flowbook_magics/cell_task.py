@@ -6,7 +6,6 @@ import contextvars
 import signal
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
@@ -16,33 +15,26 @@ from flowbook.cache_policies import fingerprint_of_inputs
 from flowbook.cells.freshness import cell_hash
 from flowbook.core.backoff import exponential_backoff
 from flowbook.core.protocol import Raised, Returned
-from flowbook.errors import CellError
 from flowbook.recovery import RecoveryStorage
 from flowbook.run.current import current
 from flowbook.run.work import Work
 from flowbook.tasks import Task, TaskOptions
 from flowbook_magics import outputs
 from flowbook_magics.awaiting import CellLoop, notebook_loop
-from flowbook_magics.carried_states import carried_states
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.context_values import values as context_values
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
-from flowbook_magics.random_states import random_states
 from flowbook_magics.shell_names import load_magics
 from flowbook_magics.values import inputs_of, names_before, outdated_inputs, version_before
-from flowbook_magics.watching import ElementWatch, RemoteElementWatch, RemoteWatch, Watch, note_copies
+from flowbook_magics.watching import ElementWatch, Watch
 
 if TYPE_CHECKING:
     from flowbook.run.pickles import Pickler
-    from flowbook_magics.portable_cell import PortableCell
-    from flowbook_magics.taken_over import Part
-    from flowbook_magics.travelling_code import Place
 
 
-_LISTS = frozenset({"dir", "globals", "locals"})
 _SHOWN = 3  # tracebacks of one mapped cell
 
 
@@ -205,9 +197,9 @@ class CellFunction:
     @property
     def pickler(self) -> type[Pickler]:
         """What pickles the cell and its inputs for another process."""
-        from flowbook_magics.travelling_code import outward
+        from flowbook_magics.remote_run import pickler
 
-        return outward(_leaving.get()[0])
+        return pickler()
 
     def accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
         """The outcome of `call`, which executes the cell with copies of its `inputs` in another process."""
@@ -229,84 +221,22 @@ class CellFunction:
         outputs.show_error(self._shell, error)
 
     def _accompany(self, call: Callable[[], Returned | Raised], inputs: Mapping[str, Any]) -> Returned | Raised:
-        from flowbook_magics.portable_cell import Written, arrays_in_one_memory
-        from flowbook_magics.taken_over import Numbered, replace_everywhere
-        from flowbook_magics.travelling_code import Place
+        from flowbook_magics.remote_run import run_elsewhere
 
         carry(islice(self._cells, self._cell.position - 1))
-        watch = (
-            RemoteElementWatch(self._cell.watch)
-            if self._cell.options.over
-            else RemoteWatch(self._cells, self._cell, inputs)
-        )
-        place, numbered, before = Place(self._notebook), Numbered(inputs), context_values()
-        token = _leaving.set((place, numbered.parts))
-        try:
-            outcome = call()
-        finally:
-            _leaving.reset(token)
-        if isinstance(outcome, Raised):
-            if self._context is not None:
-                self._show_error(outcome.error)
-        elif isinstance(outcome.value, Written):
-            written = outcome.value
-            values, replaced = written.brought_home(place, inputs, numbered, self._cell.analysis.writes)
-            if replaced:
-                replace_everywhere(replaced, [each.values for each in self._cells], self._notebook)
-            self._cell.context_values = changed_since(before)
-            objects = frozenset(id(numbered[number]) for number in written.objects)
-            watch.end_there(written.files, objects, written.changed, written.drawn, values)
-            note_copies(self._cells, self._cell, (*written.views, *arrays_in_one_memory(inputs)))
-            outcome = Returned(values)
+        before = context_values()
+        outcome = run_elsewhere(self._notebook, self._cells, self._cell, call, inputs)
+        self._cell.context_values = changed_since(before)
+        if isinstance(outcome, Raised) and self._context is not None:
+            self._show_error(outcome.error)
         outputs.flush()
         return outcome
 
     def __reduce__(self) -> Any:
         """Pickled as a `PortableCell`. Raises CellError for a cell that needs IPython."""
+        from flowbook_magics.remote_run import portable
+
         return _itself, (portable(self._notebook, self._cells, self._cell, self._code),)
-
-
-_leaving: ContextVar[tuple[Place, Mapping[str, Part]]] = ContextVar("flowbook_leaving")
-"""The notebook of the cell that is sent to another process, and what has been numbered of its inputs."""
-
-
-def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell, code: CellCode) -> PortableCell:
-    """The cell for another process. Raises CellError for one that needs IPython."""
-    if code.uses_ipython():
-        raise CellError(
-            f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
-            "there only in the notebook's own process. Have the flow run it in a thread, or write it in plain Python."
-        )
-    if "dynamic" in cells.graph[cell.graph_id].flags and not code.names().isdisjoint(_LISTS):
-        raise CellError(
-            f"Task {cell.label!r} asks which names the notebook has (globals(), dir()), which only the notebook's own "
-            "process knows. Have the flow run it in a thread, or say by name what it uses."
-        )
-    from flowbook_magics.portable_cell import PortableCell
-
-    place, numbered = _leaving.get()
-    inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
-    own = {*inputs, *analysis.writes, *analysis.private}
-    made = {name for other in cells for name in other.analysis.defined | other.analysis.imports.keys()}
-    writes = analysis.writes | analysis.mutates | (cells.graph[cell.graph_id].changes - made)
-    read = {name for other in cells if other is not cell for name in cells.graph.inputs(other.graph_id)}
-    return PortableCell(
-        label=cell.label,
-        code=code,
-        names={name: notebook[name] for name in code.names() - own if name in notebook},
-        outdated=frozenset(outdated_inputs(cells, cell)),
-        shared=shared_names(cells, cell, inputs),
-        builtins=analysis.builtins,
-        open_to_all=looks_names_up(cells, cell, code),
-        writes=writes,
-        declared=cell.options.writes,
-        needed=writes & read,
-        draws="pyplot" in analysis.resources,
-        random_states=random_states(cells.graph[cell.graph_id].touches),
-        states=carried_states(frozenset().union(*(node.touches for node in cells.graph.nodes.values()))),
-        place=place,
-        numbered=numbered,
-    )
 
 
 def shared_names(cells: NotebookCells, cell: NotebookCell, inputs: Container[str]) -> frozenset[str]:
@@ -326,7 +256,7 @@ def looks_names_up(cells: NotebookCells, cell: NotebookCell, code: CellCode) -> 
     return bool(cells.graph[cell.graph_id].flags) or code.uses_ipython()
 
 
-def _itself(cell: PortableCell) -> PortableCell:
+def _itself(cell: Any) -> Any:
     return cell
 
 

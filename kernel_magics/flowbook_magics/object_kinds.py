@@ -11,7 +11,7 @@ from enum import Enum
 from functools import _lru_cache_wrapper, partial
 from io import BytesIO, StringIO
 from random import Random
-from types import BuiltinFunctionType, BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 from flowbook.core.fingerprints.ownership import is_own_class
@@ -20,8 +20,7 @@ from flowbook.run.pickles import is_importable
 Of = Callable[[Any], Any]
 """Gives what is to stand in the place of an object."""
 
-_CODE_IN_C = (BuiltinFunctionType, BuiltinMethodType)
-ATOMS: frozenset[type] = frozenset((bool, int, float, complex, str, bytes, type(None), range, ModuleType, *_CODE_IN_C))
+ATOMS: frozenset[type] = frozenset((bool, int, float, complex, str, bytes, type(None), range, ModuleType))
 """Types of objects that hold nothing and that nobody can change."""
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class that is written in Python
 _OF_PYTHON = frozenset(
@@ -424,6 +423,7 @@ kinds = _Kinds(
         BytesIO: _Whole(lambda old, new: old.__setstate__(new.__getstate__())),
         StringIO: _Whole(lambda old, new: old.__setstate__(new.__getstate__())),
         MethodType: Fixed(lambda each: (each.__self__,), lambda each, parts: MethodType(each.__func__, *parts)),
+        BuiltinMethodType: Fixed(lambda each: (each.__self__,), lambda each, parts: getattr(parts[0], each.__name__)),
         property: Fixed(lambda each: (each.fget, each.fset, each.fdel), lambda each, parts: property(*parts)),
         staticmethod: Fixed(lambda each: (each.__func__,), lambda _, parts: staticmethod(*parts)),
         classmethod: Fixed(lambda each: (each.__func__,), lambda _, parts: classmethod(*parts)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pickle import PickleBuffer
 from types import FunctionType
@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from flowbook.errors import NotPicklable
 from flowbook.run.remote import display
+from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.carried_states import carried_states, changes_since, set_carried
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.left_behind import check_attributes
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.object_kinds import ATOMS, ClassChanges, class_attributes, kinds
 from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
@@ -48,9 +50,11 @@ class Written:
     objects: frozenset[Number]
     """The objects of the notebook that were changed in place."""
     views: tuple[tuple[str, str], ...]
-    """Pairs of names that are arrays in the same memory there. Pickled, each has its own."""
+    """Pairs of names that are arrays in the same memory there, and will not be here."""
     drawn: frozenset[str]
     """The generators that it has used unforeseen."""
+    left_figures: bool
+    """Whether pyplot had figures open when the cell ended."""
     files: OpenedFiles
 
     def brought_home(
@@ -65,8 +69,7 @@ class Written:
         numbers = {id(old) for old, _ in pairs}
         unnumbered = [(inputs[name], contents.values[name]) for name in self.given if name in contents.values]
         pairs += [(old, new) for old, new in unnumbered if id(old) not in numbers and type(old) not in ATOMS]
-        here = [id(each) for objects in numbered.objects.values() for each in objects]
-        takeover = Takeover(pairs, contents.values.values(), here)
+        takeover = Takeover(pairs, contents.values.values(), list(map(id, numbered)))
         set_random_states(contents.random_states)
         set_carried(contents.states)
         made = contents.values.keys() - {name for name in self.given if name not in bound}
@@ -125,6 +128,7 @@ class PortableCell:
                 self.code.run(namespace, show)
             finally:
                 namespace.take_back()
+            left_figures = self.draws and bool(sys.modules["matplotlib.pyplot"].get_fignums())
             if self.draws:
                 show_figures()
             namespace.check_outputs(self.declared, self.label)
@@ -143,14 +147,17 @@ class PortableCell:
         contents = Contents(
             written, known.among(written, changed), random_states(self.random_states.keys()), changes_since(states)
         )
-        origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, moved)
+        check_attributes(list(reached([contents.values, contents.known])), self.label)
+        views = known.views(contents)
+        origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, views, moved)
         return Written(
             contents=self._packed(contents, origin),
             given=frozenset(name for name in written.keys() & inputs.keys() if written[name] is inputs[name]),
             changed=names,
             objects=frozenset(known.numbers[key] for key in changed if key in known.numbers),
-            views=arrays_in_one_memory(written),
+            views=tuple(views.lost(written)),
             drawn=drawn,
+            left_figures=left_figures,
             files=files,
         )
 
@@ -194,7 +201,7 @@ class KnownObjects:
         for name, value in inputs.items():
             if id(value) in self.numbers and isinstance(value, FunctionType):
                 self.numbers[id(dict.get(names, name))] = self.numbers[id(value)]
-        self._classes = {id(each): class_attributes(each) for each in self._all() if isinstance(each, type)}
+        self._classes = {id(each): class_attributes(each) for each in self._objects if isinstance(each, type)}
 
     def among(self, values: Mapping[str, Any], changed: Container[int]) -> list[tuple[Number, Any]]:
         """Those that can be reached from `values` and those `changed`, with their numbers.
@@ -202,7 +209,7 @@ class KnownObjects:
         They may be other than they were; of classes what has changed.
         """
         found = {id(each): each for each in reached(values.values()) if id(each) in self.numbers}
-        found.update((id(each), each) for each in self._all() if id(each) in changed and id(each) in self.numbers)
+        found.update((id(each), each) for each in self._objects if id(each) in changed and id(each) in self.numbers)
         known: list[tuple[Number, Any]] = []
         for key, each in found.items():
             kind = kinds[type(each)]
@@ -213,8 +220,10 @@ class KnownObjects:
                 known.append((self.numbers[key], each))
         return known
 
-    def _all(self) -> Iterator[Any]:
-        return (each for objects in self._objects.objects.values() for each in objects)
+    def views(self, contents: Contents) -> Views:
+        """Which arrays of what a cell has left are views, and of what."""
+        known = [(each, self.numbers[id(each)]) for each in arrays_among(self._objects) if id(each) in self.numbers]
+        return Views(arrays_among(reached([contents.values, contents.known])), known)
 
 
 def _error_of(value: Any, origin: Origin) -> Exception | None:
@@ -223,22 +232,6 @@ def _error_of(value: Any, origin: Origin) -> Exception | None:
     except Exception as error:
         return error
     return None
-
-
-def arrays_in_one_memory(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The pairs of names that are NumPy arrays of which one is a view of the other, or both of a third one."""
-    numpy = sys.modules.get("numpy")
-    first: dict[int, str] = {}
-    pairs = []
-    for name, value in values.items():
-        if numpy is None or not isinstance(value, numpy.ndarray):
-            continue
-        owner = value
-        while isinstance(owner.base, numpy.ndarray):
-            owner = owner.base
-        if first.setdefault(id(owner), name) != name:
-            pairs.append((first[id(owner)], name))
-    return tuple(pairs)
 
 
 def show(*values: Any, **_: Any) -> None:

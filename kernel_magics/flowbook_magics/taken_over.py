@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -39,6 +40,9 @@ class Numbered:
             names = " ".join(of.__qualname__ for of in types)
             self.parts[name] = Part(len(reached), crc32(names.encode(), crc32(looks.tobytes())))
 
+    def __iter__(self) -> Iterator[Any]:
+        return (each for objects in self.objects.values() for each in objects)
+
     def __getitem__(self, number: Number) -> Any:
         name, index = number
         return self.objects[name][index]
@@ -53,6 +57,15 @@ class Numbered:
             known = objects if is_same else objects[:1] if objects and name in other and other[name].objects else ()
             numbers.update((id(each), (name, index)) for index, each in enumerate(known))
         return numbers
+
+
+numbered_here: ContextVar[Numbered] = ContextVar("flowbook_numbered")
+"""What was numbered for the process from which something is being unpickled."""
+
+
+def object_here(number: Number) -> Any:
+    """The object of this number, for what is being unpickled."""
+    return numbered_here.get()[number]
 
 
 class Takeover:

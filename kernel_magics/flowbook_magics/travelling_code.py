@@ -1,8 +1,9 @@
 """Pickles of what goes with a cell to another process, and of what it has made there.
 
-Functions find their names there as they did here: in what stands for the notebook, or for the namespace of the cell
-that has defined them. On the way back, functions and classes that have come from the notebook go as themselves, not as
-copies; those that the cell has defined are at home in the notebook from then on, as if it had run here.
+Arrays that lie in one memory do so there as well, and functions find their names there as they did here: in what stands
+for the notebook, or for the namespace of the cell that has defined them. On the way back, functions and classes that
+have come from the notebook go as themselves, not as copies; those that the cell has defined are at home in the notebook
+from then on, as if it had run here.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 from cloudpickle.cloudpickle import _function_setstate
 
 from flowbook.run.pickles import Pickler, pack, unpack
+from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.functions import global_reads
 from flowbook_magics.namespace import CellNamespace
-from flowbook_magics.taken_over import Number, Numbered
+from flowbook_magics.taken_over import Number, Numbered, numbered_here, object_here
 
 _CODE = (FunctionType, type, _lru_cache_wrapper)
 _NOTEBOOK, _CELL = 0, -1
@@ -68,8 +70,11 @@ class _Traveller(Pickler):
     """Pickles functions of the notebook so that they are at home in another place."""
 
     place: Place
+    views: Views
 
     def reducer_override(self, obj: Any) -> Any:
+        if arrays_among([obj]) and (view := self.views.reduced(obj)) is not None:
+            return view
         reduced = super().reducer_override(obj)
         if type(obj) is not FunctionType or not isinstance(reduced, tuple) or reduced[-1] is not _function_setstate:
             return reduced  # it goes by its name
@@ -91,7 +96,7 @@ class _Traveller(Pickler):
         raise NotImplementedError  # pragma: no cover
 
 
-def outward(place: Place) -> type[Pickler]:
+def outward(place: Place, views: Views) -> type[Pickler]:
     """What pickles a cell of this place, and its inputs, for another process."""
 
     class Outward(_Traveller):
@@ -102,7 +107,7 @@ def outward(place: Place) -> type[Pickler]:
                 return {}, own
             return own, {name: place.notebook[name] for name in (read - own.keys()) & place.notebook.keys()}
 
-    Outward.place = place
+    Outward.place, Outward.views = place, views
     return Outward
 
 
@@ -116,6 +121,7 @@ class Origin(NamedTuple):
     """The names of the cell."""
     inside: Collection[str]
     """Those of them that stay inside of the cell."""
+    views: Views
     moved: Collection[int]
     """The ids of functions that belong to the notebook from now on. Others that the cell has made belong to it."""
 
@@ -123,11 +129,11 @@ class Origin(NamedTuple):
 class _Homeward(_Traveller):
     def __init__(self, origin: Origin, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.place, self._origin = origin.place, origin
+        self.place, self.views, self._origin = origin.place, origin.views, origin
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, _CODE) and (number := self._origin.numbers.get(id(obj))) is not None:
-            return _here, (number,)
+            return object_here, (number,)
         return super().reducer_override(obj)
 
     def key_of(self, function: FunctionType) -> int | None:
@@ -163,16 +169,9 @@ def pack_homeward(value: Any, origin: Origin) -> list[PickleBuffer]:
 
 def unpack_here(parts: Sequence[PickleBuffer], place: Place, numbered: Numbered) -> Any:
     """The value that `pack_homeward` was given in the process to which `place` and what is `numbered` were sent."""
-    here, objects = _arriving.set(place), _numbered.set(numbered)
+    here, objects = _arriving.set(place), numbered_here.set(numbered)
     try:
         return unpack([memoryview(part) for part in parts])
     finally:
         _arriving.reset(here)
-        _numbered.reset(objects)
-
-
-_numbered: ContextVar[Numbered] = ContextVar("flowbook_numbered")
-
-
-def _here(number: Number) -> Any:
-    return _numbered.get()[number]
+        numbered_here.reset(objects)

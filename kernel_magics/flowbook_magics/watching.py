@@ -239,18 +239,6 @@ class RemoteElementWatch:
         self._whole.element_ended({}, files, drawn)
 
 
-def note_copies(cells: NotebookCells, cell: NotebookCell, pairs: Collection[tuple[str, str]]) -> None:
-    """Say which arrays were views of each other before they were sent to another process or back, if one is changed."""
-    changed = {name for node in cells.graph.nodes.values() for name in node.changes} if pairs else set()
-    for one, other in pairs:
-        if one in changed or other in changed:
-            say(
-                f"{one!r} and {other!r} are two arrays now: one was a view of the other, or both of a third one, which "
-                f"was lost on the way from or to the process of task {cell.label!r}. Make the view in the cell that "
-                "uses it, or let the task run in the kernel."
-            )
-
-
 def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:
     return [
         f"{name!r} was changed in place while task {cell.label!r} ran, which its code does not show; "

@@ -344,15 +344,63 @@ def test_random_numbers_are_those_of_one_process(remote: Notebook) -> None:
     assert remote.value("[one, two, last] == expected")
 
 
-def test_views_of_arrays_that_are_lost_on_the_way_are_told(remote: Notebook) -> None:
-    make = "import numpy as np\nwhole = np.zeros(3)\npart = whole[1:]"
-    remote.cells(make, "%%task change --define\npart += 1", "%%task look --define\nseen = whole.tolist()")
+def test_views_of_arrays_stay_views(remote: Notebook) -> None:
+    remote.cells(
+        "import numpy as np",
+        "%%task make --define\nwhole = np.zeros((2, 2))\nrow = whole[1]",
+        "%%task view --define\nturned = whole.T",
+        "%%task change --define\nrow += 1",
+        "%%task change_more --define\nturned[1, 0] = 5",
+        "%%task look --define\nseen = whole.tolist()",
+    )
     remote.ok("%flow run --all", "run")
-    assert remote.value("seen") == [0, 1, 1]
-    assert "two arrays" not in remote.output("b")
-    remote.ok(f"%%task make --define\n{make}", "a")
+    assert remote.value("seen") == [[0, 5], [1, 1]]
+    assert remote.value("row.tolist(), row.base is whole.base or row.base.base is whole") == ([1, 1], True)
+
+
+def test_views_that_are_lost_on_the_way_are_told(remote: Notebook) -> None:
+    remote.cells(
+        "import numpy as np",
+        "%%task make --define\n_large = np.zeros(1_000_000)\none, other = _large[:1], _large[:2]",
+        "%%task change --define\none += 1",
+    )
     remote.ok("%flow run --all", "run")
-    assert "'whole' and 'part' are two arrays now: one was a view of the other" in remote.output("a")
+    assert "'one' and 'other' are two arrays now: one was a view of the other" in remote.output("b")
+
+
+def test_what_a_function_caches_stays_where_it_is(remote: Notebook) -> None:
+    remote.cells(
+        "from functools import lru_cache\n@lru_cache\ndef double(n):\n    return 2 * n",
+        "%%task one --define\none = double(1)",
+        "%%task two --define\ntwo = double(one)",
+    )
+    remote.ok("%flow run --all", "run")
+    assert remote.value("one, two, double.cache_info().currsize") == (2, 4, 0)
+    said = "What 'double' has cached does not go to the process of task 'one'"
+    assert said in remote.output("b")
+    assert "has cached" not in remote.output("c")
+
+
+def test_figures_that_other_cells_cannot_go_on_with_are_told(remote: Notebook) -> None:
+    remote.cells(
+        "import matplotlib\nmatplotlib.use('agg')\nfrom matplotlib import pyplot as plt\nfigure, axes = plt.subplots()",
+        "%%task lines --define\naxes.plot([1, 2])",
+        "%%task more --define\nplt.plot([2, 1])",
+    )
+    remote.ok("%flow run --all", "run")
+    assert "'axes' was a copy in the process of task 'lines'" in remote.output("b")
+    assert "Task 'more' has drawn with pyplot in another process, which does not know" in remote.output("c")
+
+
+BORG = "class Borg:\n    shared = {}\n    def __init__(self):\n        self.__dict__ = Borg.shared"
+
+
+@pytest.mark.parametrize("magic", ["", "%%task make --define\n"], ids=["sent there", "sent back"])
+def test_objects_that_share_their_attributes_are_not_sent(remote: Notebook, magic: str) -> None:
+    remote.cells(BORG, f"{magic}one = Borg()", "%%task use --define\none.color = 'red'")
+    reply = remote.run("%flow run --all", "run")
+    assert reply.status == "error"
+    assert "a Borg has its attributes in a dict that others hold as well (`self.__dict__ = …`)" in reply.evalue
 
 
 def test_random_numbers_that_are_drawn_unseen_in_another_process_are_drawn_again(remote: Notebook) -> None:

@@ -22,6 +22,11 @@ HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*.py"), key=lambda path: path.stem)
 AUDITED = sorted((HERE / "audited").glob("*.py"), key=lambda path: path.stem)
 """Those in which cells share what their text does not show, so that it is noticed only as they run."""
+PROCESSES = sorted((HERE / "processes").glob("*.py"), key=lambda path: path.stem)
+"""Those in which it matters that objects are copies in other processes."""
+ALSO_IN_PROCESSES = (
+    "aliases_and_views classes_across_cells closures_unpacked graph_walk late_binding methods_at_home".split()
+)
 VALUES = """
 def _values(names):
     import types
@@ -103,18 +108,21 @@ def _different(kernel: Any, expected: dict[str, str]) -> dict[str, tuple[str | N
     return {n: (found.get(n), expected.get(n)) for n in found.keys() | expected if found.get(n) != expected.get(n)}
 
 
-@pytest.mark.parametrize("path", [*CORPUS, *AUDITED], ids=lambda path: path.stem)
-def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
-    cells = cells_of(path)
+def _values_of_plain_cells(kernel: Any, path: Path) -> dict[str, str]:
     for library in ("networkx", "sklearn"):  # not imported here: it is the kernel that needs them
         if library in path.read_text(encoding="utf-8") and importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
     kernel.reset()
-    for number, (_, source) in enumerate(cells):
+    for number, (_, source) in enumerate(cells_of(path)):
         kernel.ok(source, f"cell-{number}")
     kernel.ok(VALUES, silent=True)
-    expected = kernel.value("_values(dict(globals()))")
+    values: dict[str, str] = kernel.value("_values(dict(globals()))")
+    return values
 
+
+@pytest.mark.parametrize("path", [*CORPUS, *AUDITED], ids=lambda path: path.stem)
+def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
+    cells, expected = cells_of(path), _values_of_plain_cells(kernel, path)
     kernel.reset()
     for number, (is_task, source) in enumerate(cells):
         kernel.ok(f"%%task t{number} --define\n{source}" if is_task else source, f"cell-{number}")
@@ -128,6 +136,23 @@ def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
         kernel.ok(f"#| task t{number}\n{source}" if is_task else source, f"cell-{number}")
     kernel.ok(VALUES, silent=True)
     assert _different(kernel, expected) == {}
+
+
+IN_PROCESSES = [*PROCESSES, *(path for path in CORPUS if path.stem in ALSO_IN_PROCESSES)]
+
+
+@pytest.mark.parametrize("path", IN_PROCESSES, ids=lambda path: path.stem)
+def test_tasks_in_other_processes_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
+    is_tried_on_dask = path.stem in ("nested", "aliases_and_views")
+    cells, expected = cells_of(path), _values_of_plain_cells(kernel, path)
+    for where in ("--isolate process", *(["--runner dask"] if is_tried_on_dask else [])):
+        kernel.reset()
+        for number, (is_task, source) in enumerate(cells):
+            kernel.ok(f"%%task t{number} --define {where}\n{source}" if is_task else source, f"cell-{number}")
+        kernel.ok(VALUES, silent=True)
+        for _ in range(2):
+            kernel.ok("%flow run --all", "run")
+            assert _different(kernel, expected) == {}, where
 
 
 @pytest.fixture(scope="module")

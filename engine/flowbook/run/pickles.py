@@ -7,6 +7,7 @@ no longer be found there.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import io
@@ -64,6 +65,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     """That of cloudpickle, with what is said at the top of this module."""
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj).__module__ == "dataclasses" and (name := _MARKS.get(id(obj))) is not None:
+            return name
         if type(obj) is CodeType:  # cloudpickle forgets the file, without which a traceback shows no code
             make, parts = self.dispatch_table[CodeType](obj)[:2]
             return _code_of, (obj.co_filename, make, parts)
@@ -124,6 +127,12 @@ def _quiet(metaclass: Any) -> Any:
         return cls
 
     return made
+
+
+_MARKS = {
+    id(vars(dataclasses)[name]): name for name in ("MISSING", "KW_ONLY", "_FIELD", "_FIELD_CLASSVAR", "_FIELD_INITVAR")
+}
+"""What stands for something in the fields of dataclasses, and is known by being itself."""
 
 
 def _variable() -> CellType:

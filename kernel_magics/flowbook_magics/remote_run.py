@@ -1,0 +1,116 @@
+"""One run of a task cell in another process, as it is seen from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from flowbook.core.protocol import Raised, Returned
+from flowbook.errors import CellError
+from flowbook.run.pickles import Pickler
+from flowbook_magics.array_views import Views, arrays_among
+from flowbook_magics.carried_states import carried_states
+from flowbook_magics.cell_code import CellCode
+from flowbook_magics.cell_task import looks_names_up, shared_names
+from flowbook_magics.left_behind import check_attributes, note_caches, note_copies, note_figures
+from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.portable_cell import PortableCell, Written
+from flowbook_magics.random_states import random_states
+from flowbook_magics.taken_over import Numbered, Part, replace_everywhere
+from flowbook_magics.travelling_code import Place, outward
+from flowbook_magics.values import outdated_inputs
+from flowbook_magics.watching import RemoteElementWatch, RemoteWatch
+
+_LISTS = frozenset({"dir", "globals", "locals"})
+
+
+def run_elsewhere(
+    notebook: dict[str, Any],
+    cells: NotebookCells,
+    cell: NotebookCell,
+    call: Callable[[], Returned | Raised],
+    inputs: Mapping[str, Any],
+) -> Returned | Raised:
+    """The outcome of `call`, which executes the cell with copies of its `inputs`: as if it had run here."""
+    is_element = bool(cell.options.over)
+    watch = RemoteElementWatch(cell.watch) if is_element else RemoteWatch(cells, cell, inputs)
+    numbered = Numbered(inputs)
+    leaving = _Leaving(Place(notebook), numbered.parts, Views(arrays_among(numbered)))
+    token = _leaving.set(leaving)
+    try:
+        check_attributes(list(numbered), cell.label)
+        outcome = call()
+    except CellError as error:
+        outcome = Raised(error)
+    finally:
+        _leaving.reset(token)
+    if isinstance(outcome, Raised) or not isinstance(outcome.value, Written):
+        return outcome
+    written = outcome.value
+    values, replaced = written.brought_home(leaving.place, inputs, numbered, cell.analysis.writes)
+    if replaced:
+        replace_everywhere(replaced, [each.values for each in cells], notebook)
+    objects = frozenset(id(numbered[number]) for number in written.objects)
+    watch.end_there(written.files, objects, written.changed, written.drawn, values)
+    note_copies(cells, cell, [*leaving.views.lost(inputs), *written.views])
+    note_caches(numbered, cell.label)
+    note_figures(cell, inputs, written.given, left_open=written.left_figures)
+    return Returned(values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """How a cell goes to another process."""
+
+    place: Place
+    numbered: Mapping[str, Part]
+    """What has been numbered of its inputs."""
+    views: Views
+
+
+_leaving: ContextVar[_Leaving] = ContextVar("flowbook_leaving")
+
+
+def pickler() -> type[Pickler]:
+    """What pickles the cell that goes to another process now."""
+    leaving = _leaving.get()
+    return outward(leaving.place, leaving.views)
+
+
+def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell, code: CellCode) -> PortableCell:
+    """The cell for another process. Raises CellError for one that needs IPython."""
+    if code.uses_ipython():
+        raise CellError(
+            f"Task {cell.label!r} uses IPython (a magic such as %timeit, a shell command, or get_ipython()), which is "
+            "there only in the notebook's own process. Have the flow run it in a thread, or write it in plain Python."
+        )
+    if "dynamic" in cells.graph[cell.graph_id].flags and not code.names().isdisjoint(_LISTS):
+        raise CellError(
+            f"Task {cell.label!r} asks which names the notebook has (globals(), dir()), which only the notebook's own "
+            "process knows. Have the flow run it in a thread, or say by name what it uses."
+        )
+    leaving = _leaving.get()
+    inputs, analysis = cells.graph.inputs(cell.graph_id), cell.analysis
+    own = {*inputs, *analysis.writes, *analysis.private}
+    made = {name for other in cells for name in other.analysis.defined | other.analysis.imports.keys()}
+    writes = analysis.writes | analysis.mutates | (cells.graph[cell.graph_id].changes - made)
+    read = {name for other in cells if other is not cell for name in cells.graph.inputs(other.graph_id)}
+    return PortableCell(
+        label=cell.label,
+        code=code,
+        names={name: notebook[name] for name in code.names() - own if name in notebook},
+        outdated=frozenset(outdated_inputs(cells, cell)),
+        shared=shared_names(cells, cell, inputs),
+        builtins=analysis.builtins,
+        open_to_all=looks_names_up(cells, cell, code),
+        writes=writes,
+        declared=cell.options.writes,
+        needed=writes & read,
+        draws="pyplot" in analysis.resources,
+        random_states=random_states(cells.graph[cell.graph_id].touches),
+        states=carried_states(frozenset().union(*(node.touches for node in cells.graph.nodes.values()))),
+        place=leaving.place,
+        numbered=leaving.numbered,
+    )
