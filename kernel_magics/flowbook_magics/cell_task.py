@@ -141,7 +141,8 @@ class CellFunction:
         is_element = bool(self._cell.options.over)
         watch = ElementWatch(self._cell.watch) if is_element else Watch(self._cells, self._cell, inputs)
         namespace.at_first_read = watch.add
-        namespace.bind_functions(outdated_inputs(self._cells, self._cell))
+        outdated = outdated_inputs(self._cells, self._cell)
+        needed = namespace.bind_functions(outdated, watch.held_functions() if outdated else ())
         if self._context is not None:
             carry(islice(self._cells, self._cell.position - 1))
         token = running.set(namespace)
@@ -149,14 +150,14 @@ class CellFunction:
             load_magics(self._shell)
         before = context_values()
         try:
-            namespace.share(shared_names(self._cells, self._cell, inputs))
+            namespace.share(shared_names(self._cells, self._cell, inputs) | needed)
             try:
-                self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
+                self._run(namespace)
             finally:
                 namespace.take_back()
             self._cell.context_values = changed_since(before)
             _raise_if_interrupted(namespace)
-            if "pyplot" in analysis.resources:
+            if "pyplot" in self._cells.graph[self._cell.graph_id].touches:
                 outputs.show_figures()
             declared = self._cell.options.writes
             namespace.check_outputs(declared, self._cell.label)
@@ -178,6 +179,14 @@ class CellFunction:
         finally:
             running.reset(token)
             outputs.flush()
+
+    def _run(self, namespace: CellNamespace) -> None:
+        try:
+            self._code.run(namespace, lambda value: outputs.show(self._shell, value), self._loop())
+        except Exception as error:
+            if isinstance(error.__context__, KeyboardInterrupt) and self._code.uses_ipython():
+                raise KeyboardInterrupt from error  # its shell lines stumble over one that comes as they begin
+            raise
 
     def _handed_on(self) -> frozenset[str]:
         """Of an element, the names that code of other cells may have bound while it ran."""

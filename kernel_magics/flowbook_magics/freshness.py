@@ -98,12 +98,17 @@ def _remade(
 
 
 def _written_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
-    """The cells before it that write to a file whose name stands in both: what it adds must not be there twice."""
-    own = cells.graph[cell.graph_id].touches
-    for edge in cells.graph.incoming(cell.graph_id):
-        both = own & cells.graph[edge.upstream].touches
-        if file := next((name for name in sorted(both) if name.startswith("files:") and name != ANY_FILE), None):
-            yield cells.by_id(edge.upstream), f"{cell.label}, which writes to {file[6:]} as well, is stale"
+    """The cells before it that write to a file to which it writes: what it adds must not be there twice."""
+    own = _written_by(cells, cell)
+    for other in list(cells)[: cell.position - 1] if own else ():
+        if file := min(own & _written_by(cells, other), default=None):
+            yield other, f"{cell.label}, which writes to {file} as well, is stale"
+
+
+def _written_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
+    """The files to which a cell writes as its code shows, or has written when it last ran."""
+    touched = (name for name in cells.graph[cell.graph_id].touches if name != ANY_FILE)
+    return cell.wrote.union(name.removeprefix("files:") for name in touched if name.startswith("files:"))
 
 
 def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:

@@ -39,13 +39,15 @@ def note_caches(objects: Iterable[Any], label: str) -> None:
             )
 
 
-def note_figures(cell: NotebookCell, inputs: Mapping[str, Any], given: Collection[str], *, left_open: bool) -> None:
+def note_figures(
+    cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any], given: Collection[str], *, left_open: bool
+) -> None:
     """Say which figures cells behind this one cannot go on with, as it has drawn on copies, or `left_open` its own."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return
     is_inline = "inline" in str(dict.get(sys.modules["matplotlib"].rcParams, "backend"))
-    if "pyplot" in cell.analysis.resources and (pyplot.get_fignums() or (left_open and not is_inline)):
+    if "pyplot" in cells.graph[cell.graph_id].touches and (pyplot.get_fignums() or (left_open and not is_inline)):
         say(
             f"Task {cell.label!r} has drawn with pyplot in another process, which does not know the figures of this "
             "one; those that it has left open were shown and closed. Draw a figure in one task, or let it run in the "

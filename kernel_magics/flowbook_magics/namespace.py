@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 import threading
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, MutableMapping, Set
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType
@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 from flowbook.errors import CellError
-from flowbook_magics.functions import is_defined_in, rehomed, uses_any, writes_globals
+from flowbook_magics.functions import is_defined_in, mentioned, rehomed, uses_any, writes_globals
 
 MISSING = object()
 """Stands for the value of a name that has none."""
@@ -84,6 +84,8 @@ class CellNamespace:
         caller = running.get()
         if caller is not None and name in caller._shared:
             return caller._shared_value(name)
+        if name in self._shared:  # a thread that the cell began is none of its own
+            return self._shared_value(name)
         if caller is not None and caller is not self and dict.__contains__(caller.names, name):
             return caller.names[name]
         if not self.is_closed and (name in self._given or name in self._deletes):
@@ -117,12 +119,13 @@ class CellNamespace:
             self.names[name] = self._given[name] = value
         return value
 
-    def bind_functions(self, outdated: Set[str]) -> None:
+    def bind_functions(self, outdated: Set[str], held: Collection[FunctionType] = ()) -> Set[str]:
         """Have the notebook's functions among the inputs look their names up here where that makes a difference.
 
         It does for those that bind globals, and for those that use a name whose version here is not the notebook's
         last (`outdated`), directly or through another function. The others stay the same objects, as pickling them by
-        name demands.
+        name demands. So do those that are `held` by inputs, where others may know them: returns the names that they
+        must find at home instead.
         """
         bound: set[str] = set()
         pending = {name for name, value in self._given.items() if is_defined_in(value, self._notebook)}
@@ -133,31 +136,45 @@ class CellNamespace:
         }:
             bound |= more
             pending -= more
+        kept = set(map(id, held))
+        copies: dict[int, Any] = {}
         for name in bound:
-            self.names[name] = self._given[name] = rehomed(self._given[name], self._notebook, self.names)
+            value = self._given[name]
+            if id(value) not in kept:
+                copy = copies.setdefault(id(value), rehomed(value, self._notebook, self.names))
+                self.names[name] = self._given[name] = copy
+        at_home = (function for function in held if is_defined_in(function, self._notebook))
+        needed = {name for function in at_home for name in mentioned(function.__code__)} & (outdated | bound)
+        return {name for name in needed & self._given.keys() if self._notebook.get(name) is not self._given[name]}
 
     def share(self, names: Iterable[str]) -> None:
         """Have these names live where methods and callbacks look them up and bind them (``global n``).
 
-        That is the notebook, or the namespace of the cell that defined them.
+        That is the notebook, or the namespace of the cell that defined them. While another cell has something else
+        there for one of them, this one waits.
         """
-        for name in names:
-            value = self.names.pop(name, MISSING)
+        wanted = {name: dict.get(self.names, name, MISSING) for name in names}
+        with _lending:
+            while any(_is_lent_otherwise(self._notebook, name, value) for name, value in wanted.items()):
+                _lending.wait(_INTERRUPTIBLE)
+            for name, value in wanted.items():
+                loan = _Loan(self._notebook.get(name, MISSING), value)
+                _loans.setdefault((id(self._notebook), name), loan).borrowers += 1
+        for name, value in wanted.items():
+            self.names.pop(name, None)
             self._shared.add(name)
-            with _lock:
-                loan = _loans.setdefault((id(self._notebook), name), _Loan(self._notebook.get(name, MISSING)))
-                loan.borrowers += 1
             self._bind_at_home(name, value)
 
     def take_back(self) -> None:
         """Take what was bound of the shared names for the cell's own, and give the notebook back what it had."""
         for name in self._shared:
             value = self._shared_value(name, MISSING)
-            with _lock:
+            with _lending:
                 loan = _loans[id(self._notebook), name]
                 loan.borrowers -= 1
                 if not loan.borrowers:
                     _put(self._notebook, name, _loans.pop((id(self._notebook), name)).before)
+                    _lending.notify_all()
             if value is not MISSING and self._is_new(name, value):
                 self.names[name] = value
         self._shared = set()
@@ -247,7 +264,8 @@ _probe = {"f": lambda: None}
 _ONLY_HERE = _references(dict(_probe), "f")
 """The references to a function that only two dicts hold."""
 _namespaces: WeakSet[CellNamespace] = WeakSet()
-_lock = threading.Lock()
+_lending = threading.Condition()
+_INTERRUPTIBLE = 0.1  # seconds: a thread that waits for longer would not hear that it is to stop
 
 
 @dataclass(slots=True)
@@ -255,10 +273,16 @@ class _Loan:
     """What a notebook has for a name while cells that run have put there what the name is for them."""
 
     before: Any
+    lent: Any
     borrowers: int = 0
 
 
 _loans: dict[tuple[int, str], _Loan] = {}
+
+
+def _is_lent_otherwise(notebook: Mapping[str, Any], name: str, value: Any) -> bool:
+    loan = _loans.get((id(notebook), name))
+    return loan is not None and loan.lent is not value
 
 
 def _put(names: dict[str, Any], name: str, value: Any) -> None:
@@ -360,6 +384,13 @@ class Publisher:
                 if always or self._is_newest(name, key):
                     self._notebook[name] = value
                     self._writers[name] = key
+
+    def forget(self, names: Iterable[str], key: str) -> None:
+        """The cell with this key does not write `names` any more: versions of earlier cells count again."""
+        with self._lock:
+            for name in names:
+                if self._writers.get(name) == key:
+                    del self._writers[name]
 
     def wrote(self, names: Iterable[str], key: str) -> None:
         """The plain cell with this key has bound `names` in the notebook itself."""

@@ -150,6 +150,8 @@ class NotebookCell:
     """Of a task cell that runs in this process now: what watches it."""
     audit: Audit | None = None
     """Of a task cell: when its last run began and ended, and what it read without declaring it."""
+    wrote: frozenset[str] = frozenset()
+    """Of a task cell: the files to which its last run has written, also if it was edited since."""
     tried: Mapping[str, object] = field(default_factory=dict)
     """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
     was_silent: bool = False
@@ -260,6 +262,8 @@ class NotebookCells:
         moves behind that one.
         """
         before, known = self._cells, self.by_key(cell.key)
+        if known is not None:
+            cell.wrote = known.wrote
         replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
         after = _behind_their_makers(replaced)
         if cell.is_task:

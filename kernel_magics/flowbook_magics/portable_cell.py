@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pickle import PickleBuffer
 from types import FunctionType
@@ -30,7 +30,7 @@ class Contents(NamedTuple):
     values: dict[str, Any]
     """The names that it has written."""
     known: list[tuple[Number, Any]]
-    """Objects that can be reached from them and that have come from the notebook; of classes what has changed."""
+    """What of all that they hold has come from the notebook; of classes what has changed."""
     random_states: Mapping[str, Any]
     """Those in which it has left the generators that it uses."""
     states: Mapping[str, Any]
@@ -120,8 +120,40 @@ class PortableCell:
             _draw_here()
         set_random_states(self.random_states)
         watched, states = Survey(inputs), carried_states(self.states.keys())
-        token, run, files = running.set(namespace), object(), watch_files()
+        run, files = object(), watch_files()
         drawn_numbers.begin(run, self.random_states.keys())
+        try:
+            written, left_figures = self._run(namespace)
+        finally:
+            drawn = drawn_numbers.end(run)
+            end_watch()
+        moved = {id(namespace.names[name]) for name, value in written.items() if namespace.names[name] is not value}
+        # Here functions stay the same objects: it is on the way back that they are given their new homes.
+        written = {name: namespace.names[name] for name in written}
+        changed = watched.changed()
+        names = frozenset(watched.names_of(changed) - self.writes)
+        written.update((name, inputs[name]) for name in names)
+        left = list(reached([*written.values(), *known.among(changed)]))
+        check_attributes(left, self.label)
+        contents = Contents(
+            written, known.changes_among(left), random_states(self.random_states.keys()), changes_since(states)
+        )
+        views = known.views(left)
+        origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, views, moved)
+        return Written(
+            contents=self._packed(contents, origin),
+            given=frozenset(name for name in written.keys() & inputs.keys() if written[name] is inputs[name]),
+            changed=names,
+            objects=frozenset(known.numbers[id(each)] for each in known.among(changed)),
+            views=tuple(views.lost(written)),
+            drawn=drawn,
+            left_figures=left_figures,
+            files=files,
+        )
+
+    def _run(self, namespace: CellNamespace) -> tuple[dict[str, Any], bool]:
+        """What the cell has written, and whether pyplot has figures open then."""
+        token = running.set(namespace)
         try:
             namespace.share(self.shared)
             try:
@@ -133,33 +165,9 @@ class PortableCell:
                 show_figures()
             namespace.check_outputs(self.declared, self.label)
             only = self.writes if self.declared is not None else None
-            there = namespace.written(self.writes, only)
-            # Here functions stay the same objects: it is on the way back that they are given their new homes.
-            written = {name: namespace.names[name] for name in there}
-            moved = {id(value) for name, value in written.items() if there[name] is not value}
+            return namespace.written(self.writes, only), left_figures
         finally:
             running.reset(token)
-            drawn = drawn_numbers.end(run)
-            end_watch()
-        changed = watched.changed()
-        names = frozenset(watched.names_of(changed) - self.writes)
-        written.update((name, inputs[name]) for name in names)
-        contents = Contents(
-            written, known.among(written, changed), random_states(self.random_states.keys()), changes_since(states)
-        )
-        check_attributes(list(reached([contents.values, contents.known])), self.label)
-        views = known.views(contents)
-        origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, views, moved)
-        return Written(
-            contents=self._packed(contents, origin),
-            given=frozenset(name for name in written.keys() & inputs.keys() if written[name] is inputs[name]),
-            changed=names,
-            objects=frozenset(known.numbers[key] for key in changed if key in known.numbers),
-            views=tuple(views.lost(written)),
-            drawn=drawn,
-            left_figures=left_figures,
-            files=files,
-        )
 
     def _packed(self, contents: Contents, origin: Origin) -> list[PickleBuffer]:
         """What the cell has left, pickled; without what no other cell reads and cannot be pickled, which it says.
@@ -203,27 +211,28 @@ class KnownObjects:
                 self.numbers[id(dict.get(names, name))] = self.numbers[id(value)]
         self._classes = {id(each): class_attributes(each) for each in self._objects if isinstance(each, type)}
 
-    def among(self, values: Mapping[str, Any], changed: Container[int]) -> list[tuple[Number, Any]]:
-        """Those that can be reached from `values` and those `changed`, with their numbers.
+    def among(self, ids: Container[int]) -> list[Any]:
+        """Those that have one of these ids."""
+        return [each for each in self._objects if id(each) in ids and id(each) in self.numbers]
 
-        They may be other than they were; of classes what has changed.
-        """
-        found = {id(each): each for each in reached(values.values()) if id(each) in self.numbers}
-        found.update((id(each), each) for each in self._objects if id(each) in changed and id(each) in self.numbers)
+    def changes_among(self, objects: Iterable[Any]) -> list[tuple[Number, Any]]:
+        """Those of some objects that may be other than they were, with their numbers; of classes what has changed."""
         known: list[tuple[Number, Any]] = []
-        for key, each in found.items():
-            kind = kinds[type(each)]
+        for each in objects:
+            kind, number = kinds[type(each)], self.numbers.get(id(each))
+            if number is None:
+                continue
             if isinstance(each, type):
-                if (changes := ClassChanges.since(self._classes[key], each)) is not None:
-                    known.append((self.numbers[key], changes))
+                if (changes := ClassChanges.since(self._classes[id(each)], each)) is not None:
+                    known.append((number, changes))
             elif not isinstance(each, FunctionType) and kind is not None and kind.can_change:
-                known.append((self.numbers[key], each))
+                known.append((number, each))
         return known
 
-    def views(self, contents: Contents) -> Views:
-        """Which arrays of what a cell has left are views, and of what."""
+    def views(self, objects: Iterable[Any]) -> Views:
+        """Which arrays of some objects are views, and of what."""
         known = [(each, self.numbers[id(each)]) for each in arrays_among(self._objects) if id(each) in self.numbers]
-        return Views(arrays_among(reached([contents.values, contents.known])), known)
+        return Views(arrays_among(objects), known)
 
 
 def _error_of(value: Any, origin: Origin) -> Exception | None:

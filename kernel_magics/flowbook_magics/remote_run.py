@@ -56,7 +56,7 @@ def run_elsewhere(
     watch.end_there(written.files, objects, written.changed, written.drawn, values)
     note_copies(cells, cell, [*leaving.views.lost(inputs), *written.views])
     note_caches(numbered, cell.label)
-    note_figures(cell, inputs, written.given, left_open=written.left_figures)
+    note_figures(cells, cell, inputs, written.given, left_open=written.left_figures)
     return Returned(values)
 
 
@@ -108,7 +108,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         writes=writes,
         declared=cell.options.writes,
         needed=writes & read,
-        draws="pyplot" in analysis.resources,
+        draws="pyplot" in cells.graph[cell.graph_id].touches,
         random_states=random_states(cells.graph[cell.graph_id].touches),
         states=carried_states(frozenset().union(*(node.touches for node in cells.graph.nodes.values()))),
         place=leaving.place,

@@ -154,7 +154,9 @@ class Session:
 
         task = task_of(self.shell, self.notebook, self.cells, cell, code)
         if known is not None and known.is_task:
-            cell.last, cell.values, cell.tried = known.last, known.values, known.tried
+            cell.last, cell.tried = known.last, known.tried
+            kept = known.values.keys() & (analysis.writes | known.observed.writes)
+            cell.values = known.values if kept == known.values.keys() else {name: known.values[name] for name in kept}
             cell.elements = known.elements
             if known.source == source:
                 cell.observed, cell.analysis = known.observed, known.observed.added_to(analysis)
@@ -170,6 +172,8 @@ class Session:
         """Take in a cell. Raises CellError, and then nothing has changed."""
         known = self.cells.by_key(cell.key)
         self.cells.put(cell)
+        if known is not None:
+            self.publisher.forget(known.analysis.writes - cell.analysis.writes, cell.key)
         if known is not None and known.label != cell.label:
             self._unbind_name(known)
 

@@ -79,6 +79,11 @@ class Survey:
         looks = ((key, mark, _look(self._objects[key]).mark) for key, mark in self._marks.items())
         return frozenset(key for key, before, now in looks if now and _differs(before, now))
 
+    def held(self, kind: type) -> list[Any]:
+        """The objects of this kind that another one holds."""
+        parts = {part for some in self._parts.values() for part in some}
+        return [each for key, each in self._objects.items() if isinstance(each, kind) and key in parts]
+
     def names_of(self, ids: Set[int]) -> set[str]:
         """The names from whose values one of these objects can be reached."""
         return {name for name in self._roots if self._reaches(name, ids)} if ids else set()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from flowbook.cells import Observed
@@ -40,6 +40,10 @@ class Watch:
         """A name that was not foreseen is read for the first time."""
         self._survey.add(name, value)
 
+    def held_functions(self) -> list[FunctionType]:
+        """The functions that its inputs hold."""
+        return self._survey.held(FunctionType)
+
     def missed(self, error: BaseException) -> None:
         """The run fails with this error; that a file is not there yet may be why."""
         self._files.missed(error)
@@ -56,7 +60,7 @@ class Watch:
         mixed = self._mixed(changed)
         again = f"its elements shared {mixed} and ran beside each other" if mixed else self._drawn_apart()
         audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, again)
-        cell.audit = audit
+        cell.audit, cell.wrote = audit, frozenset(self._files.written)
         read = {name: maker for name, value in seen.items() if (maker := self._maker(name, value)) is not None}
         bound = frozenset(written) - cell.analysis.writes if cell.options.writes is None else frozenset()
         used = self._used()
@@ -207,7 +211,7 @@ class ElementWatch:
         assert isinstance(whole, MappedWatch)
         self._whole = whole
         self._files = watch_files()
-        self.add = whole.add
+        self.add, self.held_functions = whole.add, whole.held_functions
 
     def missed(self, error: BaseException) -> None:
         """The element fails with this error. What it has written it may write again when it is tried again."""

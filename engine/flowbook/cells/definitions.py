@@ -113,6 +113,8 @@ class Definition:
     """It is an iterator, or returns one: the items that it gives do not move on."""
     gives_code: bool = False
     """What it returns runs code of its own later: a closure, or a generator."""
+    is_decorated: bool = False
+    """Its name stands for what decorators have made of it."""
     of_library: bool = False
     """It is of a library whose methods are not known here, or returns such an object, or inherits from such a class."""
 
@@ -124,7 +126,7 @@ class Definition:
 
     def is_called(self, name: str) -> bool:
         """Whether it is the function that has this name, rather than a part of what the name holds."""
-        return self.kind == "function" and self.name == name
+        return self.kind == "function" and self.name == name and not self.is_decorated
 
     def calls_of_others(self) -> set[tuple[str, str]]:
         """Those of `method_calls` that are not of its own parameters."""

@@ -42,7 +42,8 @@ class FunctionVisitor(CallVisitor):
         if isinstance(statement, ast.AsyncFunctionDef):
             definition = replace(definition, always_writes=frozenset())
         self.scope = outside
-        definition = replace(definition, reads=definition.reads | _of_other_cells(decorators))
+        reads, is_decorated = definition.reads | _of_other_cells(decorators), bool(statement.decorator_list)
+        definition = replace(definition, reads=reads, is_decorated=is_decorated)
         if any(self.visit(each).path in _CACHES for each in map(_called, statement.decorator_list)):
             definition = replace(definition, returns=definition.returns | {statement.name})  # it keeps what it gives
         self.bind(

@@ -44,7 +44,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "builtins.max": Effect(returns=(0, 1, 2)),
     **dict.fromkeys(
         ("builtins.list", "builtins.tuple", "builtins.dict", "builtins.set", "builtins.sorted", "collections.deque",
-         "copy.copy", "functools.partial"),
+         "copy.copy", "functools.partial", "collections.defaultdict", "numpy.vectorize", "numpy.frompyfunc"),
         Effect(holds_arguments=True),
     ),
     **{f"sklearn.{name}": Effect(holds_arguments=True) for name in
