@@ -56,11 +56,12 @@ class Views:
         """The pairs of names whose arrays lie in one memory, but will not."""
         first: dict[int, str] = {}
         pairs = []
-        for name, value in values.items():
-            for each in arrays_among([value]):
+        for name in values:
+            for each in arrays_among([values[name]]):
                 owner = id(owner_of(each))
-                if owner not in self._owners and owner not in self._known and first.setdefault(owner, name) != name:
-                    pairs.append((first[owner], name))
+                other = first.setdefault(owner, name)
+                if owner not in self._owners and owner not in self._known and values[other] is not each:
+                    pairs.append((other, name))
         return pairs
 
 

@@ -8,6 +8,7 @@ from functools import _lru_cache_wrapper
 from typing import Any
 from weakref import WeakSet
 
+from flowbook.cells.effects import LOG_RECORDS
 from flowbook.core.fingerprints.ownership import is_own_class
 from flowbook.errors import CellError
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
@@ -18,7 +19,7 @@ _told: WeakSet[Any] = WeakSet()
 
 def check_attributes(objects: Collection[Any], label: str) -> None:
     """Raise CellError if an object has its attributes in a dict that others hold as well: pickled, it has its own."""
-    dicts = {id(each) for each in objects if type(each) is dict}
+    dicts = {id(each) for each in objects if isinstance(each, dict)}
     for each in objects if dicts else ():
         if is_own_class(type(each)) and id(getattr(each, "__dict__", None)) in dicts and not isinstance(each, type):
             raise CellError(
@@ -37,6 +38,33 @@ def note_caches(objects: Iterable[Any], label: str) -> None:
                 f"What {each.__qualname__!r} has cached does not go to the process of task {label!r}, nor does what it "
                 "caches there come back: only the results do."
             )
+
+
+def note_remade(objects: Iterable[Any], label: str) -> None:
+    """Say of which classes of the user's code runs when copies of their objects are made or go, once of each."""
+    for each in objects:
+        kind = type(each)
+        if kind in _told or not is_own_class(kind) or isinstance(each, type):
+            continue
+        hooks = [name for name in ("__new__", "__del__") if name in vars(kind) and not isinstance(each, tuple)]
+        if hooks:
+            _told.add(kind)
+            say(
+                f"Objects of {kind.__qualname__!r} are copied for the process of task {label!r}, so its "
+                f"{' and '.join(hooks)} ran for copies, too."
+            )
+
+
+def note_handlers(cells: NotebookCells, cell: NotebookCell) -> None:
+    """Say that handlers of loggers, if the notebook has set some up, do not hear what the cell logs."""
+    nodes = cells.graph.nodes.values()
+    logs = "logging" in cells.graph[cell.graph_id].touches | cell.analysis.resources
+    if logs and any(LOG_RECORDS in node.touches for node in nodes) and cells not in _told:
+        _told.add(cells)
+        say(
+            f"What task {cell.label!r} logs in another process does not reach the handlers that the notebook has set "
+            "up for its loggers. Let it run in the kernel if they matter."
+        )
 
 
 def note_figures(

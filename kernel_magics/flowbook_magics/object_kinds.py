@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copyreg
 from array import array
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from enum import Enum
 from functools import _lru_cache_wrapper, partial
 from io import BytesIO, StringIO
 from random import Random
-from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
+from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element
 
 from flowbook.core.fingerprints.ownership import is_own_class
 from flowbook.run.pickles import is_importable
@@ -38,7 +39,7 @@ class Kind:
 
     def parts(self, value: Any) -> Iterable[Any]:
         """What it holds, and its class."""
-        return [*attributes(value).values(), type(value)] if type(value).__flags__ & _HEAP_TYPE else ()
+        return [*attributes(value).values(), *_class_of(value)]
 
     def replace(self, value: Any, of: Of) -> None:
         """Have it hold ``of(part)`` in the place of each part."""
@@ -87,33 +88,84 @@ class _List(Kind):
                 base.extend(old, items)
 
 
+class _ExactList(Kind):
+    """Just a list, without attributes: most are."""
+
+    def parts(self, value: Any) -> Iterable[Any]:
+        return value  # type: ignore[no-any-return]
+
+    def replace(self, value: Any, of: Of) -> None:
+        value[:] = map(of, value)
+
+    def fits(self, old: Any, new: Any) -> bool:
+        return True
+
+    def become(self, old: Any, new: Any) -> None:
+        old[:] = new
+
+
 class _Dict(Kind):
     def parts(self, value: Any) -> Iterable[Any]:
-        keys, values = zip(*_items_of(value), strict=True) if len(value) else ((), ())
-        return [*super().parts(value), *keys, *values, getattr(value, "default_factory", None)]
+        keys, values = list(_base_of(value, _MAPPINGS).keys(value)), list(_base_of(value, _MAPPINGS).values(value))
+        return [*super().parts(value), *keys, *values, *_factory_of(value)]
 
     def replace(self, value: Any, of: Of) -> None:
         super().replace(value, of)
-        before = _items_of(value)
-        now = [(of(key), of(part)) for key, part in before]
-        if any(key is not other for (key, _), (other, _) in zip(before, now, strict=True)):
-            _fill(value, now)
-        else:
-            for (key, part), (_, other) in zip(before, now, strict=True):
-                if part is not other:
-                    dict.__setitem__(value, key, other)
+        _replace_items(value, of)
 
     def become(self, old: Any, new: Any) -> None:
         super().become(old, new)
-        if hasattr(old, "default_factory"):
+        if isinstance(old, defaultdict):
             old.default_factory = new.default_factory
-        before, now = _items_of(old), _items_of(new)
-        if not _all_alike([key for key, _ in before], [key for key, _ in now]):
-            _fill(old, now)
+        _take_items(old, _items_of(new))
+
+
+class _ExactDict(Kind):
+    """Just a dict, without attributes: most are."""
+
+    def parts(self, value: Any) -> Iterable[Any]:
+        return [*value, *value.values()]
+
+    def replace(self, value: Any, of: Of) -> None:
+        _replace_items(value, of)
+
+    def fits(self, old: Any, new: Any) -> bool:
+        return True
+
+    def become(self, old: Any, new: Any) -> None:
+        if len(old) == len(new) and all(map(_is_same_text, old, new)):
+            old.update(new)  # nobody sees it in between
         else:
-            for (key, part), (_, other) in zip(before, now, strict=True):
-                if not _are_alike(part, other):
-                    dict.__setitem__(old, key, other)
+            _take_items(old, list(new.items()))
+
+
+def _is_same_text(one: Any, other: Any) -> bool:
+    return type(one) is str and type(other) is str and one == other
+
+
+def _factory_of(value: Any) -> tuple[Any, ...]:
+    return (value.default_factory,) if isinstance(value, defaultdict) else ()
+
+
+def _replace_items(value: Any, of: Of) -> None:
+    before = _items_of(value)
+    now = [(of(key), of(part)) for key, part in before]
+    if any(key is not other for (key, _), (other, _) in zip(before, now, strict=True)):
+        _fill(value, now)
+    else:
+        for (key, part), (_, other) in zip(before, now, strict=True):
+            if part is not other:
+                dict.__setitem__(value, key, other)
+
+
+def _take_items(old: Any, now: list[tuple[Any, Any]]) -> None:
+    before = _items_of(old)
+    if not _all_alike([key for key, _ in before], [key for key, _ in now]):
+        _fill(old, now)
+    else:
+        for (key, part), (_, other) in zip(before, now, strict=True):
+            if not _are_alike(part, other):
+                dict.__setitem__(old, key, other)
 
 
 def _items_of(mapping: Any) -> list[tuple[Any, Any]]:
@@ -178,7 +230,7 @@ class _Class(Kind):
     def parts(self, value: Any) -> Iterable[Any]:
         if not is_by_value(value) or issubclass(value, Enum):
             return ()
-        return [*(part for _, part in sorted(class_attributes(value).items())), *value.__mro__[1:]]
+        return [*(part for _, part in sorted(class_attributes(value).items())), *value.__mro__[1:], type(value)]
 
     def replace(self, value: Any, of: Of) -> None:
         for name, part in class_attributes(value).items() if is_by_value(value) else ():
@@ -245,6 +297,43 @@ class _Table(Kind):
 
     def become(self, old: Any, new: Any) -> None:
         old._update_inplace(new)
+        for name in ("_name", "_attrs", "_flags"):
+            if hasattr(new, name):
+                object.__setattr__(old, name, getattr(new, name))
+
+
+class _Error(Kind):
+    """An exception: its arguments, and attributes."""
+
+    def parts(self, value: Any) -> Iterable[Any]:
+        return [*super().parts(value), value.args]
+
+    def replace(self, value: Any, of: Of) -> None:
+        super().replace(value, of)
+        if (args := of(value.args)) is not value.args:
+            value.args = args
+
+    def become(self, old: Any, new: Any) -> None:
+        super().become(old, new)
+        old.args = new.args
+
+
+class _Element(Kind):
+    """An element of a tree of XML."""
+
+    def parts(self, value: Any) -> Iterable[Any]:
+        return [value.attrib, *value]
+
+    def replace(self, value: Any, of: Of) -> None:
+        value[:] = map(of, value)
+
+    def fits(self, old: Any, new: Any) -> bool:
+        return True
+
+    def become(self, old: Any, new: Any) -> None:
+        old.tag, old.text, old.tail, old[:] = new.tag, new.text, new.tail, list(new)
+        old.attrib.clear()
+        old.attrib.update(new.attrib)
 
 
 class _Whole(Kind):
@@ -313,27 +402,35 @@ class _Inner(Kind):
     is_ordered = False
 
 
-class ClassChanges(NamedTuple):
-    """What of a class has been bound and unbound."""
+class Changes(NamedTuple):
+    """What of a class or function has been bound and unbound."""
 
     bound: Mapping[str, Any]
     unbound: Iterable[str]
 
     @classmethod
-    def since(cls, before: Mapping[str, Any], of: type) -> ClassChanges | None:
-        """What has changed since `class_attributes` gave `before`; None if nothing has."""
-        now = class_attributes(of)
+    def since(cls, before: Mapping[str, Any], of: type | FunctionType) -> Changes | None:
+        """What has changed since `bound_to` gave `before`; None if nothing has."""
+        now = bound_to(of)
         bound = {name: value for name, value in now.items() if name not in before or before[name] is not value}
         unbound = before.keys() - now.keys()
         return cls(bound, tuple(unbound)) if bound or unbound else None
 
-    def apply(self, to: type, of: Of) -> None:
-        """Do the same to the class here, with ``of(value)`` for each value."""
+    def apply(self, to: type | FunctionType, of: Of) -> None:
+        """Do the same to the class or function here, with ``of(value)`` for each value."""
         for name, value in self.bound.items():
-            type.__setattr__(to, name, of(value))
+            (type.__setattr__ if isinstance(to, type) else setattr)(to, name, of(value))
         for name in self.unbound:
             with suppress(AttributeError):
-                type.__delattr__(to, name)
+                delattr(to, name)
+
+
+def bound_to(code: type | FunctionType) -> dict[str, Any]:
+    """What a class or function consists of."""
+    return class_attributes(code) if isinstance(code, type) else {name: getattr(code, name) for name in _OF_FUNCTIONS}
+
+
+_OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__", "__doc__", "__name__", "__qualname__")
 
 
 def class_attributes(value: type) -> dict[str, Any]:
@@ -368,8 +465,15 @@ def _delete(value: Any, name: str) -> None:
         del value.__dict__[name]
 
 
+def _class_of(value: Any) -> tuple[type, ...]:
+    return (type(value),) if type(value).__flags__ & _HEAP_TYPE else ()
+
+
 def _are_alike(one: Any, other: Any) -> bool:
-    return one is other or (type(one) is type(other) and type(one) in ATOMS and one == other)
+    return one is other or (type(one) is type(other) and type(one) in _EXACT and one == other)
+
+
+_EXACT = ATOMS - {float, complex}  # 0.0 equals -0.0
 
 
 def _all_alike(some: list[Any], others: list[Any]) -> bool:
@@ -389,10 +493,20 @@ def is_by_value(code: Any) -> bool:
     return "<locals>" in code.__qualname__ or not is_importable(code.__module__)
 
 
+def _tuple_of(value: Any, parts: list[Any]) -> Any:
+    made: Any = tuple.__new__(type(value), parts[:-1])
+    if hasattr(value, "__dict__"):
+        made.__dict__.update(value.__dict__)
+    return made
+
+
 _SEQUENCES, _MAPPINGS = (list, deque), (OrderedDict, dict)
 _PLAIN, _INNER, _CLASS, _ARRAY, _TABLE, _ITERATOR = Kind(), _Inner(), _Class(), _Array(), _Table(), _Iterator()
 _TUPLE = Fixed(lambda value: value, lambda _, parts: tuple(parts))
-_NAMED_TUPLE = Fixed(lambda value: (*value, type(value)), lambda value, parts: tuple.__new__(type(value), parts[:-1]))
+_NAMED_TUPLE = Fixed(lambda value: (*value, type(value)), _tuple_of)
+_FROZEN_SET = Fixed(frozenset.__iter__, lambda value, parts: type(value)(parts))
+_FROZEN_SET.is_ordered = False
+_ERROR, _ELEMENT = _Error(), _Element()
 _MEMBER = Fixed(lambda value: (type(value),), lambda value, _: value)
 _RANDOM_NUMPY = _Whole(lambda old, new: _generator_of(old).__setstate__(_generator_of(new).__getstate__()))
 _BASES: tuple[tuple[type, Kind], ...] = (
@@ -402,6 +516,8 @@ _BASES: tuple[tuple[type, Kind], ...] = (
     (list, _List()),
     (deque, _List()),
     (set, _Set()),
+    (frozenset, _FROZEN_SET),
+    (BaseException, _ERROR),
 )
 
 
@@ -415,6 +531,11 @@ kinds = _Kinds(
     {
         **dict.fromkeys(ATOMS),
         tuple: _TUPLE,
+        list: _ExactList(),
+        dict: _ExactDict(),
+        object: _PLAIN,
+        SimpleNamespace: _PLAIN,
+        Element: _ELEMENT,
         FunctionType: _Function(),
         CellType: _Cell(),
         bytearray: _Whole(lambda old, new: bytearray.__setitem__(old, slice(None), new)),
@@ -448,7 +569,8 @@ def _find(kind: type) -> Kind | None:
     if library == "numpy":
         if name == "ndarray":
             return _ARRAY
-        return _RANDOM_NUMPY if module.startswith("numpy.random") else None
+        is_generator = module.startswith("numpy.random") and name != "SeedSequence"
+        return _RANDOM_NUMPY if is_generator else None
     if library == "pandas":
         return _TABLE if hasattr(kind, "_update_inplace") else None
     if library in ("builtins", "itertools"):

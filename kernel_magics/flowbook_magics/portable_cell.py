@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pickle import PickleBuffer
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -14,13 +16,14 @@ from flowbook.run.remote import display
 from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.carried_states import carried_states, changes_since, set_carried
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.glimpses import Glimpses
 from flowbook_magics.left_behind import check_attributes
 from flowbook_magics.namespace import CellNamespace, running
-from flowbook_magics.object_kinds import ATOMS, ClassChanges, class_attributes, kinds
+from flowbook_magics.object_kinds import ATOMS, Changes, bound_to, kinds
 from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
 from flowbook_magics.random_states import drawn_numbers, random_states, set_random_states
 from flowbook_magics.surveys import Survey
-from flowbook_magics.taken_over import Number, Numbered, Part, Takeover, reached
+from flowbook_magics.taken_over import ELEMENTS, Number, Numbered, Part, Takeover, reached
 from flowbook_magics.travelling_code import Origin, Place, pack_homeward, unpack_here
 
 
@@ -30,7 +33,7 @@ class Contents(NamedTuple):
     values: dict[str, Any]
     """The names that it has written."""
     known: list[tuple[Number, Any]]
-    """What of all that they hold has come from the notebook; of classes what has changed."""
+    """What of all that they hold has come from the notebook; of classes and functions what has changed."""
     random_states: Mapping[str, Any]
     """Those in which it has left the generators that it uses."""
     states: Mapping[str, Any]
@@ -106,6 +109,12 @@ class PortableCell:
     """The notebook; where it is executed what stands for it."""
     numbered: Mapping[str, Part]
     """What the notebook has numbered of its inputs."""
+    used: frozenset[str]
+    """The names that functions use which its inputs hold."""
+    elements: list[list[Any]]
+    """What sets among all of this hold, in the order of the notebook's process."""
+    submodules: tuple[str, ...]
+    """Those that its code uses of modules."""
 
     def __call__(self, **inputs: Any) -> Written:
         """Execute the cell; what it shows is shown by the notebook."""
@@ -114,12 +123,16 @@ class PortableCell:
             home.setdefault(name, value)
         namespace = CellNamespace(inputs, home, self.builtins, open_to_all=self.open_to_all)
         namespace.bind_functions(self.outdated)
-        known = KnownObjects(inputs, self.numbered, namespace.names)
+        given = {**inputs, **{name: home[name] for name in self.used if name in home}}
+        known = KnownObjects({**given, ELEMENTS: self.elements}, self.numbered, namespace.names)
+        for module in self.submodules:
+            with suppress(ImportError):
+                import_module(module)
         set_carried(self.states)
         if self.draws:
             _draw_here()
         set_random_states(self.random_states)
-        watched, states = Survey(inputs), carried_states(self.states.keys())
+        watched, glimpses, states = Survey(given), Glimpses(given.values()), carried_states(self.states.keys())
         run, files = object(), watch_files()
         drawn_numbers.begin(run, self.random_states.keys())
         try:
@@ -130,9 +143,10 @@ class PortableCell:
         moved = {id(namespace.names[name]) for name, value in written.items() if namespace.names[name] is not value}
         # Here functions stay the same objects: it is on the way back that they are given their new homes.
         written = {name: namespace.names[name] for name in written}
-        changed = watched.changed()
-        names = frozenset(watched.names_of(changed) - self.writes)
-        written.update((name, inputs[name]) for name in names)
+        changed = watched.changed() | glimpses.changed()
+        names = watched.names_of(changed) | {known.numbers[id(each)][0] for each in known.among(changed)}
+        names -= {*self.writes, ELEMENTS}
+        written.update((name, given[name]) for name in names)
         left = list(reached([*written.values(), *known.among(changed)]))
         check_attributes(left, self.label)
         contents = Contents(
@@ -142,8 +156,8 @@ class PortableCell:
         origin = Origin(self.place, known.numbers, namespace.names, namespace.inside, views, moved)
         return Written(
             contents=self._packed(contents, origin),
-            given=frozenset(name for name in written.keys() & inputs.keys() if written[name] is inputs[name]),
-            changed=names,
+            given=frozenset(name for name in written.keys() & given.keys() if written[name] is given[name]),
+            changed=frozenset(names),
             objects=frozenset(known.numbers[id(each)] for each in known.among(changed)),
             views=tuple(views.lost(written)),
             drawn=drawn,
@@ -209,23 +223,26 @@ class KnownObjects:
         for name, value in inputs.items():
             if id(value) in self.numbers and isinstance(value, FunctionType):
                 self.numbers[id(dict.get(names, name))] = self.numbers[id(value)]
-        self._classes = {id(each): class_attributes(each) for each in self._objects if isinstance(each, type)}
+        self._code = {id(each): bound_to(each) for each in self._objects if isinstance(each, type | FunctionType)}
 
     def among(self, ids: Container[int]) -> list[Any]:
         """Those that have one of these ids."""
         return [each for each in self._objects if id(each) in ids and id(each) in self.numbers]
 
     def changes_among(self, objects: Iterable[Any]) -> list[tuple[Number, Any]]:
-        """Those of some objects that may be other than they were, with their numbers; of classes what has changed."""
+        """Those of some objects that may be other than they were, with their numbers.
+
+        Of classes and functions it is what has changed.
+        """
         known: list[tuple[Number, Any]] = []
         for each in objects:
             kind, number = kinds[type(each)], self.numbers.get(id(each))
             if number is None:
                 continue
-            if isinstance(each, type):
-                if (changes := ClassChanges.since(self._classes[id(each)], each)) is not None:
+            if id(each) in self._code:
+                if (changes := Changes.since(self._code[id(each)], each)) is not None:
                     known.append((number, changes))
-            elif not isinstance(each, FunctionType) and kind is not None and kind.can_change:
+            elif kind is not None and kind.can_change:
                 known.append((number, each))
         return known
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from flowbook.core.protocol import Raised, Returned
-from flowbook.errors import CellError
+from flowbook.errors import CellError, NotPicklable
 from flowbook.run.pickles import Pickler
 from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.carried_states import carried_states
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.cell_task import looks_names_up, shared_names
-from flowbook_magics.left_behind import check_attributes, note_caches, note_copies, note_figures
+from flowbook_magics.left_behind import (
+    check_attributes,
+    note_caches,
+    note_copies,
+    note_figures,
+    note_handlers,
+    note_remade,
+)
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.portable_cell import PortableCell, Written
 from flowbook_magics.random_states import random_states
-from flowbook_magics.taken_over import Numbered, Part, replace_everywhere
+from flowbook_magics.taken_over import ELEMENTS, Numbered, Part, elements_of_sets, replace_everywhere
 from flowbook_magics.travelling_code import Place, outward
 from flowbook_magics.values import outdated_inputs
 from flowbook_magics.watching import RemoteElementWatch, RemoteWatch
@@ -36,8 +45,11 @@ def run_elsewhere(
     """The outcome of `call`, which executes the cell with copies of its `inputs`: as if it had run here."""
     is_element = bool(cell.options.over)
     watch = RemoteElementWatch(cell.watch) if is_element else RemoteWatch(cells, cell, inputs)
-    numbered = Numbered(inputs)
-    leaving = _Leaving(Place(notebook), numbered.parts, Views(arrays_among(numbered)))
+    place = Place(notebook)
+    used = place.used_by_functions(inputs)
+    elements = elements_of_sets([*inputs.values(), *used.values()])
+    numbered = Numbered({**inputs, **used, ELEMENTS: elements})
+    leaving = _Leaving(place, numbered.parts, Views(arrays_among(numbered)), frozenset(used), elements)
     token = _leaving.set(leaving)
     try:
         check_attributes(list(numbered), cell.label)
@@ -49,13 +61,23 @@ def run_elsewhere(
     if isinstance(outcome, Raised) or not isinstance(outcome.value, Written):
         return outcome
     written = outcome.value
-    values, replaced = written.brought_home(leaving.place, inputs, numbered, cell.analysis.writes)
+    try:
+        values, replaced = written.brought_home(place, {**inputs, **used}, numbered, cell.analysis.writes)
+    except Exception as error:
+        return Raised(
+            NotPicklable(
+                f"What task {cell.label!r} has left cannot be read here ({type(error).__name__}: {error}). Leave plain "
+                "data, or let the task run in the kernel."
+            )
+        )
     if replaced:
         replace_everywhere(replaced, [each.values for each in cells], notebook)
     objects = frozenset(id(numbered[number]) for number in written.objects)
     watch.end_there(written.files, objects, written.changed, written.drawn, values)
     note_copies(cells, cell, [*leaving.views.lost(inputs), *written.views])
     note_caches(numbered, cell.label)
+    note_remade(numbered, cell.label)
+    note_handlers(cells, cell)
     note_figures(cells, cell, inputs, written.given, left_open=written.left_figures)
     return Returned(values)
 
@@ -68,6 +90,10 @@ class _Leaving:
     numbered: Mapping[str, Part]
     """What has been numbered of its inputs."""
     views: Views
+    used: frozenset[str]
+    """Names that functions use which its inputs hold."""
+    elements: list[list[Any]]
+    """What sets among them hold, in the order of this process."""
 
 
 _leaving: ContextVar[_Leaving] = ContextVar("flowbook_leaving")
@@ -113,4 +139,15 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         states=carried_states(frozenset().union(*(node.touches for node in cells.graph.nodes.values()))),
         place=leaving.place,
         numbered=leaving.numbered,
+        used=leaving.used,
+        elements=leaving.elements,
+        submodules=_submodules((notebook.get(name) for name in inputs), code.names()),
+    )
+
+
+def _submodules(values: Iterable[Any], names: Set[str]) -> tuple[str, ...]:
+    """The modules to import beside those among `values` for code with these names (``email.message``)."""
+    inside = tuple(f"{each.__name__}." for each in values if isinstance(each, ModuleType))
+    return tuple(
+        each for each in list(sys.modules) if each.startswith(inside) and names.issuperset(each.split(".")[1:])
     )

@@ -11,7 +11,7 @@ import sys
 from collections import ChainMap, deque
 from collections.abc import Iterable, Mapping, Set
 from functools import _lru_cache_wrapper, partial
-from itertools import islice
+from itertools import count, islice
 from operator import length_hint
 from types import BuiltinFunctionType, CellType, FunctionType, GeneratorType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -123,6 +123,8 @@ def _glance(value: Any) -> _Look:
         return _of_items((dict.__len__(value), *map(_known, keys)), items)
     if kind is set:
         return _of_items((len(value),), islice(value, _SAMPLE))
+    if kind is frozenset:
+        return _Look((), islice(value, _SAMPLE))
     if kind is bytearray:
         return _Look((len(value), bytes(value[:_SAMPLE]), bytes(value[-_SAMPLE:])))
     if isinstance(value, _CODE):
@@ -172,12 +174,13 @@ def _of_iterator(value: Any) -> _Look:
         return _Look((None,)) if frame is None else _of_items((frame.f_lasti,), frame.f_locals.values())
     # Those of C, and what they share (itertools.tee), tell what they hold to nobody but the garbage collector.
     parts = [part for part in gc.get_referents(value)[:_SAMPLE] if not isinstance(part, type)]
-    return _of_items((length_hint(value, -1), len(parts)), parts)
+    where = repr(value) if type(value) is count else length_hint(value, -1)
+    return _of_items((where, len(parts)), parts)
 
 
 def _of_object(value: Any, kind: type) -> _Look:
     """An object of the user's: its attributes, and what it holds if its class is one of containers."""
-    state = _attributes(value, kind)
+    state = own_attributes(value, kind)
     items = [*state.values(), kind]
     length = -1
     base: Any
@@ -191,7 +194,8 @@ def _of_object(value: Any, kind: type) -> _Look:
     return _of_items((length, *state), items)
 
 
-def _attributes(value: Any, kind: type) -> dict[str, Any]:
+def own_attributes(value: Any, kind: type) -> dict[str, Any]:
+    """The attributes of an object, without those that a mere look at it stores."""
     state = {name: part for name, part in getattr(value, "__dict__", {}).items() if not _is_cached(kind, name)}
     slots = (name for each in kind.__mro__ for name in _names(vars(each).get("__slots__", ())))
     state.update((name, getattr(value, name)) for name in slots if not _is_private(name) and hasattr(value, name))
@@ -224,7 +228,7 @@ def _of_library(value: Any, kind: type) -> _Look:
         return _of_generator(value)
     if module.partition(".")[0] in _USED_UP:
         return _NOTHING
-    state = {key: part for key, part in _attributes(value, kind).items() if part is not None and "lock" not in key}
+    state = {key: part for key, part in own_attributes(value, kind).items() if part is not None and "lock" not in key}
     known = _Attributes((key, _known(part)) for key, part in state.items())
     return _Look((known,), state.values()) if state else _NOTHING
 
@@ -311,14 +315,14 @@ class _Attributes(dict[str, Any]):
         return isinstance(other, _Attributes) and all(self[name] == other[name] for name in self.keys() & other.keys())
 
 
-class _Blocks(tuple[Any, ...]):
+class Blocks(tuple[Any, ...]):
     """What lies together in the memory of a table. Another number of blocks is none that differ: pandas joins them
     when a table is only read, and what adds or replaces columns changes the axes or the content."""
 
     __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Blocks) and (len(self) != len(other) or tuple(self) == tuple(other))
+        return isinstance(other, Blocks) and (len(self) != len(other) or tuple(self) == tuple(other))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -326,7 +330,7 @@ class _Blocks(tuple[Any, ...]):
 def _of_table(table: Any) -> _Look:
     manager = table._mgr
     arrays = [block.values for block in manager.blocks]
-    contents = _Blocks(_content(array) if hasattr(array, "flat") else id(array) for array in arrays)
+    contents = Blocks(_content(array) if hasattr(array, "flat") else id(array) for array in arrays)
     return _Look((*map(id, manager.axes), contents), [*manager.axes, *arrays])
 
 

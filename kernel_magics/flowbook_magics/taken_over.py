@@ -7,12 +7,12 @@ here something is a copy is known by numbers: both processes number what can be 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from flowbook_magics.object_kinds import ATOMS, ClassChanges, Fixed, Kind, kinds
+from flowbook_magics.object_kinds import ATOMS, Changes, Fixed, Kind, kinds
 
 Number = tuple[str, int]
 """The name from which an object was reached first, and how many were reached from it before."""
@@ -68,11 +68,20 @@ def object_here(number: Number) -> Any:
     return numbered_here.get()[number]
 
 
+ELEMENTS = "elements of sets"
+"""Stands in the place of a name for what sets hold: copies of them have it in another order."""
+
+
+def elements_of_sets(values: Iterable[Any]) -> list[list[Any]]:
+    """What each set holds that can be reached from these values, if it holds more than atoms."""
+    return [list(each) for each in _holders(values, set()) if isinstance(each, set | frozenset)]
+
+
 class Takeover:
     """Makes the old ones of `pairs`, old and new, like the new ones in place, where that can be.
 
-    With a class goes what has been changed of it. `values` hold new ones, for `of`; `here` are the ids of objects that
-    are no copies.
+    With a class or function goes what has been changed of it. `values` hold new ones, for `of`; `here` are the ids of
+    objects that are no copies.
     """
 
     def __init__(
@@ -81,24 +90,23 @@ class Takeover:
         self._old: dict[int, Any] = {}
         self._made: dict[int, tuple[Any, Any]] = {}
         changes: list[tuple[Kind, Any, Any]] = []
-        classes: list[tuple[type, ClassChanges]] = []
+        code: list[tuple[Any, Changes]] = []
         apart: list[tuple[Any, Any]] = []
         for old, new in pairs:
             kind = kinds[type(old)] if type(old) is type(new) else None
-            if isinstance(new, ClassChanges):
-                classes.append((old, new))
+            if isinstance(new, Changes):
+                code.append((old, new))
             elif kind is not None and kind.fits(old, new):
                 self._old[id(new)] = old
                 changes.append((kind, old, new))
             elif old is not new:
                 apart.append((old, new))
         news = [*(new for _, new in pairs), *values]
-        for each, _ in list(_reached(news, set(here), in_order=False)):
-            if (kind := kinds[type(each)]) is not None:
-                kind.replace(each, self.of)
+        for each in _holders(news, set(here)):
+            kinds[type(each)].replace(each, self.of)  # type: ignore[union-attr]  # it has parts
         for kind, old, new in changes:
             kind.become(old, new)
-        for to, changed in classes:
+        for to, changed in code:
             changed.apply(to, self.of)
         self.replaced = {id(old): (old, self.of(new)) for old, new in apart}
         """By their ids, old ones that could not be changed, and what is to take their place."""
@@ -123,26 +131,36 @@ def replace_everywhere(
     So do names of the notebook.
     """
 
+    remade: dict[int, tuple[Any, Any]] = dict(replaced)
+
     def of(value: Any) -> Any:
-        if id(value) in replaced:
-            return replaced[id(value)][1]
-        kind = kinds[type(value)]
-        return kind.with_parts(value, of) if isinstance(kind, Fixed) else value
+        if id(value) not in remade:
+            kind = kinds[type(value)]
+            if not isinstance(kind, Fixed):
+                return value
+            remade[id(value)] = value, kind.with_parts(value, of)
+        return remade[id(value)][1]
 
-    for each, _ in list(_reached((value for values in made for value in values.values()), set(), in_order=False)):
-        if (kind := kinds[type(each)]) is not None:
-            kind.replace(each, of)
+    for each in _holders([value for values in made for value in values.values()], set()):
+        kinds[type(each)].replace(each, of)  # type: ignore[union-attr]  # it has parts
     for values in (*made, notebook):
-        values.update((name, replaced[id(value)][1]) for name, value in list(values.items()) if id(value) in replaced)
+        values.update((name, other) for name, value in list(values.items()) if (other := of(value)) is not value)
 
 
-def reached(values: Iterable[Any]) -> Iterator[Any]:
-    """All objects that can be reached from these values and that hold something."""
-    return (each for each, _ in _reached(values, set(), in_order=False))
+def reached(values: Iterable[Any], into: Callable[[type], bool] = lambda _: True) -> Iterator[Any]:
+    """All objects that can be reached from these values and that may hold something, through those of types `into`."""
+    return (each for each, _ in _reached(values, set(), in_order=False, into=into))
 
 
-def _reached(values: Iterable[Any], found: set[int], *, in_order: bool) -> Iterator[tuple[Any, int]]:
-    """What can be reached and is not `found` yet, and how many parts it has.
+def _holders(values: Iterable[Any], found: set[int]) -> list[Any]:
+    """Those that do hold others."""
+    return [each for each, held in _reached(values, found, in_order=False) if held < 0]
+
+
+def _reached(
+    values: Iterable[Any], found: set[int], *, in_order: bool, into: Callable[[type], bool] = lambda _: True
+) -> Iterator[tuple[Any, int]]:
+    """What can be reached and is not `found` yet, and how many parts it has: negative, if not all are atoms.
 
     `in_order`: only by ways that are the same in every process.
     """
@@ -161,11 +179,11 @@ def _reached(values: Iterable[Any], found: set[int], *, in_order: bool) -> Itera
             kind = kinds[of]
             if kind is None:
                 continue
-            parts = list(kind.parts(each)) if kind.is_ordered or not in_order else []
+            parts = list(kind.parts(each)) if (kind.is_ordered or not in_order) and into(of) else []
             made.append(parts)  # some are made as they are asked for, and none must get the id of another one
         holds_more = not ATOMS.issuperset(map(type, parts))
         if holds_more or of is not tuple:
             found.add(id(each))
-            yield each, len(parts)
+            yield each, -len(parts) if holds_more else len(parts)
             if holds_more:
                 pending += parts

@@ -21,7 +21,8 @@ from flowbook.run.pickles import Pickler, pack, unpack
 from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.functions import global_reads
 from flowbook_magics.namespace import CellNamespace
-from flowbook_magics.taken_over import Number, Numbered, numbered_here, object_here
+from flowbook_magics.object_kinds import ATOMS
+from flowbook_magics.taken_over import Number, Numbered, numbered_here, object_here, reached
 
 _CODE = (FunctionType, type, _lru_cache_wrapper)
 _NOTEBOOK, _CELL = 0, -1
@@ -46,6 +47,19 @@ class Place:
             self._namespaces[key] = namespace = CellNamespace({}, self.notebook)
             namespace.close()
         return self._namespaces[key].names
+
+    def used_by_functions(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What functions of the notebook that `values` hold use beside these, by its names."""
+        used: dict[str, Any] = {}
+        pending = list(values.values())
+        while pending:
+            functions = [each for each in reached(pending) if isinstance(each, FunctionType)]
+            read = {name for each in functions if self.key_of(each) is not None for name in global_reads(each.__code__)}
+            names = (read & self.notebook.keys()) - values.keys() - used.keys()
+            more = {name: self.notebook[name] for name in names}
+            used.update((name, value) for name, value in more.items() if type(value) not in ATOMS)
+            pending = [used[name] for name in more.keys() & used.keys()]
+        return used
 
     def key_of(self, function: FunctionType) -> int | None:
         """The key of the globals of a function; None if they are none of the notebook's."""

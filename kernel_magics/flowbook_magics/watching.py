@@ -57,7 +57,7 @@ class Watch:
         cells, cell = self._cells, self._cell
         cell.watch = None
         changed = self._unforeseen(objects)
-        mixed = self._mixed(changed)
+        mixed = self._mixed(objects, changed)
         again = f"its elements shared {mixed} and ran beside each other" if mixed else self._drawn_apart()
         audit = Audit(self._began, time.perf_counter(), dict(seen), self._files, self._survey, objects, again)
         cell.audit, cell.wrote = audit, frozenset(self._files.written)
@@ -95,7 +95,7 @@ class Watch:
         """Why random numbers that it has drawn are not those of this process ('' if they are)."""
         return ""
 
-    def _mixed(self, changed: frozenset[str]) -> str:
+    def _mixed(self, objects: frozenset[int], changed: frozenset[str]) -> str:
         """What elements have shared that ran beside each other, and one of them has changed ('' if nothing)."""
         return ""
 
@@ -119,7 +119,8 @@ class Watch:
         if theirs.reached is None or not (own.changed or theirs.changed):
             return ""
         objects = (own.changed & theirs.reached.reached) | (self._survey.reached & theirs.changed)
-        return f"what {min(self._survey.names_of(objects))!r} is or holds" if objects else ""
+        names = self._survey.names_of(objects)
+        return f"what {min(names)!r} is or holds" if names else ""
 
     def _maker(self, name: str, value: Any) -> NotebookCell | None:
         """The cell behind which an undeclared read of `name` has to be ordered, if any: a flagged cell is already."""
@@ -179,29 +180,42 @@ class MappedWatch(Watch):
         self._seen: dict[str, Any] = {}
         self._shared_files: set[str] = set()
         self._drawn: set[str] = set()
+        self._changed_there: set[int] = set()
+        self._overlaps = self._is_mixed = False
 
-    def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles, drawn: Collection[str] = ()) -> None:
-        """An element has run, which has read these names undeclared, opened these files, and `drawn` elsewhere."""
+    def element_ended(self, seen: Mapping[str, Any], files: OpenedFiles) -> None:
+        """An element has run, which has read these names undeclared and opened these files."""
         with self._ending:
             self._seen.update(seen)
-            self._drawn.update(drawn)
             self._shared_files.update(filter(None, [self._files.shared_with(files)]))
             self._files.update(files)
+
+    def element_ended_there(self, files: OpenedFiles, objects: frozenset[int], drawn: frozenset[str]) -> None:
+        """An element has run in another process, and changed these objects and drawn numbers there."""
+        self.element_ended({}, files)
+        with self._ending:
+            self._drawn |= drawn
+            self._overlaps |= not objects.isdisjoint(self._changed_there)
+            self._changed_there |= objects
 
     def end_all(self) -> None:
         """All elements have ended."""
         self.end(self._seen, ())
 
     def _used(self) -> frozenset[str]:
-        return super()._used() | self._drawn | ({ELEMENTS} if self._shared_files else frozenset())
+        together = self._shared_files or self._is_mixed
+        return super()._used() | self._drawn | ({ELEMENTS} if together else frozenset())
 
     def _drawn_apart(self) -> str:
         return _drawn_apart(self._drawn)
 
-    def _mixed(self, changed: frozenset[str]) -> str:
-        names = changed.difference(self._cell.options.over_names)
-        mixed = self._shared_files.union(map(repr, names))
-        return min(mixed) if mixed and not self._in_turn else ""
+    def _mixed(self, objects: frozenset[int], changed: frozenset[str]) -> str:
+        # In other processes they change copies, and one of two changes is lost.
+        is_elsewhere = self._cell.options.place != "threads"
+        names = (self._survey.names_of(objects) if is_elsewhere else changed).difference(self._cell.options.over_names)
+        mixed = self._shared_files.union(map(repr, names), ["what they hold"] if self._overlaps else ())
+        self._is_mixed = bool(mixed) and not self._in_turn
+        return min(mixed) if self._is_mixed else ""
 
 
 class ElementWatch:
@@ -234,13 +248,13 @@ class RemoteElementWatch:
     def end_there(
         self,
         files: OpenedFiles,
-        _objects: frozenset[int],
+        objects: frozenset[int],
         _changed: frozenset[str],
         drawn: frozenset[str],
         _written: Collection[str],
     ) -> None:
-        """It has run there: it has opened these `files`, and `drawn` random numbers unforeseen."""
-        self._whole.element_ended({}, files, drawn)
+        """It has run there: it has opened these `files`, changed `objects` (ids of those here), and `drawn` numbers."""
+        self._whole.element_ended_there(files, objects, drawn)
 
 
 def _of_changes(cell: NotebookCell, changed: Collection[str]) -> list[str]:

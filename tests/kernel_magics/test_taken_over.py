@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from flowbook.run.pickles import pack, unpack
-from flowbook_magics.object_kinds import ClassChanges
+from flowbook_magics.object_kinds import Changes
 from flowbook_magics.taken_over import Numbered, Takeover, replace_everywhere
 
 
@@ -200,7 +200,7 @@ def test_a_class_is_changed_by_what_was_bound_and_unbound() -> None:
         count, gone = 0, 1
 
     known, new = Node("old"), Node("new")
-    Takeover([(known, new), (Registry, ClassChanges({"count": 2, "last": new}, ("gone",)))])
+    Takeover([(known, new), (Registry, Changes({"count": 2, "last": new}, ("gone",)))])
     assert (Registry.count, Registry.last) == (2, known)  # type: ignore[attr-defined]
     assert not hasattr(Registry, "gone")
 

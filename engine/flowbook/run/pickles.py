@@ -13,11 +13,12 @@ import inspect
 import io
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import _lru_cache_wrapper, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import _lru_cache_wrapper, cached_property, lru_cache
 from itertools import islice
 from types import CellType, CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import cloudpickle
 from cloudpickle.cloudpickle import _function_setstate, _make_skeleton_class
@@ -78,6 +79,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
                 return _unwrapped, (module, obj.__qualname__, depth)
         if isinstance(obj, _lru_cache_wrapper) and name_elsewhere(obj) is None:
             return _cached_again, (obj.__wrapped__, obj.cache_parameters())
+        if type(obj) is cached_property:  # that of Python 3.11 has a lock
+            return _property_again, (obj.func, obj.attrname)
+        if type(obj) in _WEAK:
+            return type(obj), (dict(obj) if isinstance(obj, MutableMapping) else list(obj),)
         if type(obj) is CellType:  # cloudpickle gives each function its own, but what one of them binds others see
             return _variable, (), _content_of(obj), None, None, _bind
         reduced = super().reducer_override(obj)
@@ -154,6 +159,15 @@ def _cached_again(function: Callable[..., Any], parameters: Mapping[str, Any]) -
     """A function with a cache, which is empty in another process."""
     cached: Callable[..., Any] = lru_cache(**parameters)(function)
     return cached
+
+
+def _property_again(function: Callable[..., Any], name: str | None) -> cached_property[Any]:
+    made = cached_property(function)
+    made.attrname = name
+    return made
+
+
+_WEAK = (WeakKeyDictionary, WeakValueDictionary, WeakSet)
 
 
 def _code_of(filename: str, make: Callable[..., CodeType], parts: tuple[Any, ...]) -> CodeType:

@@ -269,6 +269,10 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
 
 
+_HASH_SEED = str(int.from_bytes(os.urandom(4)))
+"""All children have strings in sets in one order, whichever of them executes a task."""
+
+
 def _start(end: socket.socket) -> subprocess.Popen[bytes]:
     """The child process, with its end of the line."""
     if not sys.executable:
@@ -277,6 +281,7 @@ def _start(end: socket.socket) -> subprocess.Popen[bytes]:
     # Where flowbook is found must be known before `sys.path` is sent.
     where = str(Path(flowbook.__file__).parent.parent)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (where, os.environ.get("PYTHONPATH"))))}
+    env.setdefault("PYTHONHASHSEED", _HASH_SEED)
     command = [sys.executable, *flags, "-P", "-m", "flowbook.run.child"]
     if sys.platform == "win32":
         process = subprocess.Popen(

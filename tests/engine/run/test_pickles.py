@@ -96,6 +96,38 @@ def test_fields_of_a_dataclass_are_inherited() -> None:
     assert (More().tags, More().n) == ([], 1)
 
 
+def test_cached_properties_and_functions_by_type() -> None:
+    value, area = sent("""
+        from functools import cached_property, singledispatch
+        class Box:
+            @cached_property
+            def size(self):
+                return 3
+        @singledispatch
+        def area(value):
+            return 0
+        @area.register
+        def _(value: int):
+            return value + 1
+        area(1)
+        it = Box(), area
+    """)
+    assert (value.size, vars(value)) == (3, {"size": 3})
+    assert (area(1), area("x")) == (2, 0)
+
+
+def test_containers_with_weak_references() -> None:
+    keys, some, key = sent("""
+        from weakref import WeakKeyDictionary, WeakSet
+        class Key:
+            pass
+        key = Key()
+        it = WeakKeyDictionary({key: 1}), WeakSet([key]), key
+    """)
+    assert keys[key] == 1
+    assert list(some) == [key]
+
+
 def test_what_the_users_code_does_when_a_class_is_defined_is_not_done_again() -> None:
     names, leaf = sent("""
         class Meta(type):
