@@ -46,9 +46,13 @@ class CellCode:
         """The names that the code looks up outside of its functions' own ones."""
         return frozenset().union(*map(global_reads, self._codes()))
 
+    def mentions(self) -> frozenset[str]:
+        """The names in the code, of attributes and modules as well."""
+        return frozenset().union(*map(mentioned, self._codes()))
+
     def uses_ipython(self) -> bool:
         """Whether a magic, a shell command or ``get_ipython`` stands in it."""
-        return any("get_ipython" in mentioned(code) for code in self._codes())
+        return "get_ipython" in self.mentions()
 
     def _codes(self) -> list[CodeType]:
         return [self.body] if self.last is None else [self.body, self.last]

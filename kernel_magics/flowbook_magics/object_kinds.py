@@ -13,6 +13,7 @@ from io import BytesIO, StringIO
 from random import Random
 from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
+from weakref import WeakSet
 from xml.etree.ElementTree import Element
 
 from flowbook.core.fingerprints.ownership import is_own_class
@@ -198,6 +199,22 @@ class _Set(Kind):
         if old != new:
             set.clear(old)
             set.update(old, set.__iter__(new))
+
+
+class _WeakSet(Kind):
+    is_ordered = False
+
+    def parts(self, value: Any) -> Iterable[Any]:
+        return list(value)
+
+    def replace(self, value: Any, of: Of) -> None:
+        items = list(map(of, value))
+        value.clear()
+        value.update(items)
+
+    def become(self, old: Any, new: Any) -> None:
+        old.clear()
+        old.update(new)
 
 
 class _Function(Kind):
@@ -534,6 +551,7 @@ kinds = _Kinds(
         list: _ExactList(),
         dict: _ExactDict(),
         object: _PLAIN,
+        WeakSet: _WeakSet(),
         SimpleNamespace: _PLAIN,
         Element: _ELEMENT,
         FunctionType: _Function(),

@@ -141,13 +141,11 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
         numbered=leaving.numbered,
         used=leaving.used,
         elements=leaving.elements,
-        submodules=_submodules((notebook.get(name) for name in inputs), code.names()),
+        submodules=_submodules((notebook.get(name) for name in inputs), code.mentions()),
     )
 
 
 def _submodules(values: Iterable[Any], names: Set[str]) -> tuple[str, ...]:
     """The modules to import beside those among `values` for code with these names (``email.message``)."""
     inside = tuple(f"{each.__name__}." for each in values if isinstance(each, ModuleType))
-    return tuple(
-        each for each in list(sys.modules) if each.startswith(inside) and names.issuperset(each.split(".")[1:])
-    )
+    return tuple(each for each in list(sys.modules) if each.startswith(inside) and set(each.split(".")[1:]) <= names)

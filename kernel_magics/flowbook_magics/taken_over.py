@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, NamedTuple
+from weakref import WeakSet
 from zlib import crc32
 
 from flowbook_magics.object_kinds import ATOMS, Changes, Fixed, Kind, kinds
@@ -74,7 +75,7 @@ ELEMENTS = "elements of sets"
 
 def elements_of_sets(values: Iterable[Any]) -> list[list[Any]]:
     """What each set holds that can be reached from these values, if it holds more than atoms."""
-    return [list(each) for each in _holders(values, set()) if isinstance(each, set | frozenset)]
+    return [list(each) for each in _holders(values, set()) if isinstance(each, set | frozenset | WeakSet)]
 
 
 class Takeover:
