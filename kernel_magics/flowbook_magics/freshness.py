@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
@@ -76,7 +77,13 @@ def _spread(
     found, pending = dict(reasons), list(reasons)
     while pending:
         cell = cells.by_id(pending.pop())
-        for other, reason in (*_follows(cells, cell), *_remade(cells, cell, remakes), *_written_anew(cells, cell)):
+        found_by = (
+            _follows(cells, cell),
+            _remade(cells, cell, remakes),
+            _written_anew(cells, cell),
+            _drawn_anew(cells, cell),
+        )
+        for other, reason in chain.from_iterable(found_by):
             if other.is_task and other.graph_id not in found:
                 found[other.graph_id] = reason
                 pending.append(other.graph_id)
@@ -91,10 +98,37 @@ def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[Noteboo
 def _remade(
     cells: NotebookCells, cell: NotebookCell, remakes: Callable[[NotebookCell, str], bool]
 ) -> Iterator[tuple[NotebookCell, str]]:
+    """What makes the objects that it changes in place, or did before it was edited."""
     inputs = cells.graph.inputs(cell.graph_id)
-    for name in sorted(cells.graph[cell.graph_id].changes):
-        if (maker := inputs.get(name)) is not None and remakes(cell, name):
+    before = cell.last.changes if cell.last is not None else frozenset[str]()
+    for name in sorted(cells.graph[cell.graph_id].changes | before):
+        maker = inputs.get(name) or _maker_before(cells, cell, name)
+        if maker is not None and remakes(cell, name):
             yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
+
+
+def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:
+    """The last cell before this one that binds a name, or changes its object."""
+    before = (each.graph_id for each in reversed(list(cells)[: cell.position - 1]))
+    made = (id_ for id_ in before if name in cells.by_id(id_).analysis.writes or name in cells.graph[id_].changes)
+    return next(made, None)
+
+
+def _drawn_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
+    """The cells before it that draw from the same random numbers, if one seeds them: it has to go on from there."""
+    for resource in touched_by(cells, cell) & RANDOM:
+        users = [each for each in list(cells)[: cell.position - 1] if resource in touched_by(cells, each)]
+        if any("seed" in each.source for each in users):
+            yield from ((each, f"{cell.label}, which goes on with its random numbers, is stale") for each in users)
+
+
+RANDOM = frozenset(("random", "numpy.random"))
+
+
+def touched_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
+    """The shared resources that a cell changes, or did before it was edited."""
+    before = cell.last.touches if cell.last is not None else frozenset[str]()
+    return cells.graph[cell.graph_id].touches | before
 
 
 def _written_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
@@ -120,6 +154,8 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         inputs=input_tokens(cells, cell),
         duration=duration,
         ended=time.time(),
+        changes=cells.graph[cell.graph_id].changes,
+        touches=cells.graph[cell.graph_id].touches,
     )
 
 

@@ -93,7 +93,8 @@ class MappedCell:
             known = results_for(made, self._cell) if self._from_failed else {}
             watch = MappedWatch(self._cells, self._cell, inputs, in_turn=self._is_ordered())
             try:
-                futures = self._run(elements, inputs, known)
+                watch.shared = self._shared(inputs)
+                futures = self._run(elements, watch.shared, known)
             finally:
                 end_watch()
                 outputs.under_cell(self._context, watch.end_all)
@@ -107,25 +108,25 @@ class MappedCell:
             raise
 
     def _run(
-        self, elements: Sequence[Mapping[str, Any]], inputs: Mapping[str, Any], known: Mapping[int, Any]
+        self, elements: Sequence[Mapping[str, Any]], shared: dict[str, Any], known: Mapping[int, Any]
     ) -> list[Future[Any]]:
         mapping = current.get()
         assert isinstance(mapping, TaskExecution)
         if mapping.flow is not None:
-            return self._submitted(elements, inputs, known, mapping, mapping.flow.runner.submit)
+            return self._submitted(elements, shared, known, mapping, mapping.flow.runner.submit)
         with Places() as runner:
-            return self._submitted(elements, inputs, known, mapping, runner.submit)
+            return self._submitted(elements, shared, known, mapping, runner.submit)
 
     def _submitted(
         self,
         elements: Sequence[Mapping[str, Any]],
-        inputs: Mapping[str, Any],
+        shared: dict[str, Any],
         known: Mapping[int, Any],
         mapping: TaskExecution,
         submit: Any,
     ) -> list[Future[Any]]:
         """The futures of the elements' runs, when all have ended; those whose result is `known` use it again."""
-        shared, handed_on = self._shared(inputs), self._handed_on()
+        handed_on = self._handed_on()
 
         def hand_on(state: State) -> None:
             if state.is_completed():

@@ -92,6 +92,10 @@ class LastRun:
     duration: float
     ended: float
     """When it ended, in seconds since the epoch."""
+    changes: frozenset[str] = frozenset()
+    """The names whose objects it changed in place, as its code shows."""
+    touches: frozenset[str] = frozenset()
+    """The shared resources that it changed."""
 
 
 @dataclass(frozen=True, slots=True)

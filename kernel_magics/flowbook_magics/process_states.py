@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
+from flowbook_magics.freshness import touched_by
 from flowbook_magics.notebook_cells import NotebookCells
 from flowbook_magics.random_states import random_states, set_random_states
 
@@ -50,7 +51,7 @@ class ProcessStates:
 
 def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool:
     """Whether a run has all tasks that change a state; of a random state, if a plain cell before them seeds it."""
-    users = [cell for cell in cells if name in cells.graph[cell.graph_id].touches]
+    users = [cell for cell in cells if name in touched_by(cells, cell)]
     tasks = {cell.graph_id for cell in users if cell.is_task}
     return bool(tasks) and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task)
 

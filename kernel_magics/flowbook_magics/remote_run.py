@@ -30,7 +30,7 @@ from flowbook_magics.random_states import random_states
 from flowbook_magics.taken_over import ELEMENTS, Numbered, Part, elements_of_sets, replace_everywhere
 from flowbook_magics.travelling_code import Place, outward
 from flowbook_magics.values import outdated_inputs
-from flowbook_magics.watching import RemoteElementWatch, RemoteWatch
+from flowbook_magics.watching import MappedWatch, RemoteElementWatch, RemoteWatch
 
 _LISTS = frozenset({"dir", "globals", "locals"})
 
@@ -71,7 +71,8 @@ def run_elsewhere(
             )
         )
     if replaced:
-        replace_everywhere(replaced, [each.values for each in cells], notebook)
+        shared = [cell.watch.shared] if isinstance(cell.watch, MappedWatch) else []
+        replace_everywhere(replaced, [*(each.values for each in cells), *shared], notebook)
     objects = frozenset(id(numbered[number]) for number in written.objects)
     watch.end_there(written.files, objects, written.changed, written.drawn, values)
     note_copies(cells, cell, [*leaving.views.lost(inputs), *written.views])

@@ -175,6 +175,8 @@ class MappedWatch(Watch):
 
     def __init__(self, cells: NotebookCells, cell: NotebookCell, inputs: Mapping[str, Any], *, in_turn: bool) -> None:
         super().__init__(cells, cell, inputs)
+        self.shared: dict[str, Any] = {}
+        """What all elements are given."""
         self._in_turn = in_turn
         self._ending = threading.Lock()
         self._seen: dict[str, Any] = {}

@@ -121,6 +121,42 @@ def test_a_cached_task_that_changes_an_object_by_a_function_runs_again(nb: Noteb
     assert nb.value("n") == 1
 
 
+EDITS = {
+    "a change in place": ("xs = [3, 1]", "xs.sort()", "pass", "list(xs)", [3, 1]),
+    "a change of a table": (
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1]})",
+        "df['b'] = 2",
+        "df = df.assign(c=3)",
+        "list(df.columns)",
+        ["a", "c"],
+    ),
+    "a setting": ("import os", "os.environ['FB_EDIT'] = '1'", "pass", "os.environ.get('FB_EDIT')", None),
+    "random numbers": (
+        "import random\nrandom.seed(4)\nexpected = random.Random(4).choices([1, 2, 3], k=5)",
+        "a = random.choices([1, 2, 3], k=2)",
+        "a = random.choices([1, 2, 3], k=3)",
+        "random.choices([1, 2, 3], k=2) == expected[3:]",
+        True,
+    ),
+    "a name that is not bound any more": ("x = 1", "x = 2", "pass", "x", 1),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_what_a_task_did_before_it_was_edited_is_undone(nb: Notebook, what: str) -> None:
+    make, change, edited, look, expected = EDITS[what]
+    nb.cells(
+        f"%%task make --define\n{make}", f"%%task change --define\n{change}", f"%%task look --define\nout = {look}"
+    )
+    nb.ok("%flow run --all", "z")
+    nb.ok(f"%%task change --define\n{edited}", "b")
+    for run in ("%flow run", "%flow run --all"):
+        nb.ok(run, "z")
+        assert nb.value("out") == expected
+    if what == "a name that is not bound any more":
+        assert nb.value("x") == 1
+
+
 @pytest.mark.parametrize("path", ["'notes.txt'", "f'{\"notes\"}.txt'"], ids=["by its name", "by a computed one"])
 def test_a_file_that_a_stale_task_adds_to_is_written_anew(nb: Notebook, path: str) -> None:
     add = f"%%task add --define\nwith open({path}, 'a') as file:\n    print(NUMBER, file=file)"

@@ -296,6 +296,24 @@ def test_a_global_that_a_helper_binds_is_handed_on_from_element_to_element(nb: N
         assert nb.value("at, in_all, calls") == ([1, 2, 3], 3, 3)
 
 
+STATE = {
+    "a default": ("def count(n, seen=[]):\n    seen.append(n)\n    return len(seen)", "count(n)"),
+    "an iterator": ("from itertools import count\nids = count(1)", "next(ids)"),
+}
+
+
+@pytest.mark.parametrize("what", STATE)
+def test_elements_in_other_processes_keep_what_they_share(nb: Notebook, what: str) -> None:
+    make, use = STATE[what]
+    nb.cells(
+        f"%%task make --define\nnumbers = [4, 5, 6]\n{make}",
+        f"%%task use --define --map n=numbers --isolate process\nused = {use}",
+    )
+    for _ in range(2):
+        nb.ok("%flow run --all", "run")
+        assert nb.value("used") == [1, 2, 3]
+
+
 @pytest.mark.parametrize("code", ["put = shelves.put(items, n)", "items.append(n)"])
 def test_elements_in_other_processes_change_what_they_share_in_turn(shelf: Notebook, code: str) -> None:
     shelf.cells(

@@ -414,3 +414,34 @@ def test_random_numbers_that_are_drawn_unseen_in_another_process_are_drawn_again
     assert "runs again: it used random state in another process, to which it was not sent" in said
     assert "runs again" not in remote.ok("%flow run --all", "run")
     assert remote.value("[one, two, three] == expected")
+
+
+def test_what_cannot_be_read_here_fails_the_task_with_a_sentence(remote: Notebook) -> None:
+    code = "class Bad(Exception):\n    def __init__(self, one, two):\n        super().__init__(one)\nkept = [Bad(1, 2)]"
+    remote.cells(f"%%task make --define\n{code}", "%%task use --define\nn = len(kept)")
+    reply = remote.run("%flow run --all", "run")
+    assert reply.status == "error"
+    assert "NotPicklable: What task 'make' has left cannot be read here (TypeError: Bad.__init__()" in reply.evalue
+
+
+def test_code_that_runs_for_copies_is_told_once(remote: Notebook) -> None:
+    remote.cells(
+        "class Res:\n    def __del__(self):\n        pass\nres = Res()",
+        "%%task one --define\nres.n = 1",
+        "%%task two --define\nres.n += 1",
+    )
+    remote.ok("%flow run --all", "run")
+    assert remote.value("res.n") == 2
+    said = "Objects of 'Res' are copied for the process of task 'one', so its __del__ ran for copies, too."
+    assert said in remote.output("b")
+    assert "copied for" not in remote.output("c")
+
+
+def test_handlers_that_do_not_hear_what_a_task_logs_are_told(remote: Notebook) -> None:
+    handler = "class Kept(logging.Handler):\n    def emit(self, record):\n        records.append(record.msg)"
+    remote.cells(
+        f"import logging\nrecords = []\n{handler}\nlog = logging.getLogger('mine')\nlog.addHandler(Kept())",
+        "%%task tell --define\nlog.warning('one')",
+    )
+    remote.ok("%flow run --all", "run")
+    assert "What task 'tell' logs in another process does not reach the handlers" in remote.output("b")
