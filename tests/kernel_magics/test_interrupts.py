@@ -169,3 +169,21 @@ def test_a_mapped_cell(nb: Notebook, how: str, place: str) -> None:
     assert took < CUT_SHORT
     assert {state for _, state, _ in nb.states()} == {"CANCELLED"}
     assert is_usable(nb)
+
+
+def test_an_interrupt_that_a_magic_stumbles_over_is_one(nb: Notebook) -> None:
+    nb.ok(
+        """
+        def stumble(line):
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt:
+                child.close()  # as IPython's shell lines do with what they have not begun yet
+            child = None
+        get_ipython().register_magic_function(stumble)
+        """.replace("\n        ", "\n"),
+        silent=True,
+    )
+    reply = nb.run("%%task busy\n%stumble\nx = 1", "a")
+    assert reply.ename == "KeyboardInterrupt"
+    assert nb.states() == [("busy", "CANCELLED", "Cancelled")]

@@ -102,6 +102,17 @@ def test_figures_land_under_their_own_cells(nb: Notebook) -> None:
     assert nb.value("plt.get_fignums()") == []
 
 
+def test_a_figure_that_a_helper_draws_lands_under_the_cell_that_calls_it(nb: Notebook) -> None:
+    draw = "def draw(n):\n    plt.plot(range(n))\n    return len(plt.gca().lines)"
+    nb.ok(f"%matplotlib inline\nimport matplotlib.pyplot as plt\n{draw}", "setup")
+    nb.ok("%%task one --define\none = draw(3)", "a")
+    nb.ok("%%task two --define\ntwo = draw(4)", "b")
+    nb.ok("%flow run", "run")
+    assert nb.value("(one, two)") == (1, 1)
+    for cell in ("a", "b"):
+        assert nb.outputs[cell].of("display") == "<Figure size 640x480 with 1 Axes>"
+
+
 def test_a_figure_that_is_shown_by_hand_appears_once(nb: Notebook) -> None:
     nb.ok("%matplotlib inline\nimport matplotlib.pyplot as plt", "setup")
     nb.ok("%%task p\nfig, ax = plt.subplots()\nax.plot([1, 2])\nplt.show()", "p")

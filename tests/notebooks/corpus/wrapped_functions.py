@@ -2,7 +2,6 @@
 from contextlib import contextmanager
 from functools import wraps
 
-import matplotlib.pyplot as plt
 import numpy as np
 # %% plain
 @contextmanager
@@ -29,10 +28,6 @@ def scaled(n):
 
 by_array = np.vectorize(scaled)
 
-
-def draw(n):
-    plt.plot(range(n))
-    return len(plt.gca().lines)
 # %%
 STACK, RATE = [], 2
 # %%
@@ -47,10 +42,6 @@ with scope("second") as rate:
 cost_then = price(3), by_array([1, 2]).tolist()
 # %%
 STACK, RATE = [], 7
-# %%
-lines = draw(3)
-# %%
-lines_then = draw(4)
 # %%
 subscribers = []
 

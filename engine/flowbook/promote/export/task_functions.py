@@ -68,7 +68,7 @@ def _returned(names: tuple[str, ...]) -> str:
         return ""
     if len(names) == 1:
         return f"return {names[0]}"
-    return f"return {{{', '.join(f'{_text(name)}: {name}' for name in names)}}}"
+    return f"return {{{', '.join(f'{_text(name)}: {name}' for name in sorted(names))}}}"
 
 
 def _decorator(step: Step, function: str, words: Words) -> str:
