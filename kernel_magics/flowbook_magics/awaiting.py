@@ -22,7 +22,7 @@ _LOOK_EVERY = 0.05
 #: How often a loop turns after a cell, so that what the cell has started begins, as it does in a kernel between cells.
 _TURNS = 10
 #: How many looks in a row must show that the run whose turn it is has ended, until its loop is given up.
-_PATIENCE = 100
+_PATIENCE = 200
 #: Seconds for a cell that is stopped to clean up, until it is stopped again.
 _CLEANING_UP = 0.5
 #: How often it is stopped: an interrupt that strikes in a callback of the interpreter's, or in a flush, is lost.

@@ -119,7 +119,7 @@ class PortableCell:
     def __call__(self, **inputs: Any) -> Written:
         """Execute the cell; what it shows is shown by the notebook."""
         home = self.place.notebook
-        for name, value in {"__name__": "__main__", "display": show, **self.names}.items():
+        for name, value in {"__name__": "__main__", "display": show, **self.names, **inputs}.items():
             home.setdefault(name, value)
         namespace = CellNamespace(inputs, home, self.builtins, open_to_all=self.open_to_all)
         namespace.bind_functions(self.outdated)

@@ -127,7 +127,7 @@ def portable(notebook: dict[str, Any], cells: NotebookCells, cell: NotebookCell,
     return PortableCell(
         label=cell.label,
         code=code,
-        names={name: notebook[name] for name in code.names() - own if name in notebook},
+        names=leaving.place.in_notebook(code.names() - own),
         outdated=frozenset(outdated_inputs(cells, cell)),
         shared=shared_names(cells, cell, inputs),
         builtins=analysis.builtins,

@@ -8,7 +8,7 @@ from then on, as if it had run here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import _lru_cache_wrapper, partial
 from pickle import PickleBuffer
@@ -55,11 +55,15 @@ class Place:
         while pending:
             functions = [each for each in reached(pending) if isinstance(each, FunctionType)]
             read = {name for each in functions if self.key_of(each) is not None for name in global_reads(each.__code__)}
-            names = (read & self.notebook.keys()) - values.keys() - used.keys()
-            more = {name: self.notebook[name] for name in names}
+            more = self.in_notebook(read - values.keys() - used.keys())
             used.update((name, value) for name, value in more.items() if type(value) not in ATOMS)
             pending = [used[name] for name in more.keys() & used.keys()]
         return used
+
+    def in_notebook(self, names: Iterable[str]) -> dict[str, Any]:
+        """Those of these names that the notebook has now: other cells bind and unbind some meanwhile."""
+        found = ((name, self.notebook.get(name, self)) for name in names)
+        return {name: value for name, value in found if value is not self}
 
     def key_of(self, function: FunctionType) -> int | None:
         """The key of the globals of a function; None if they are none of the notebook's."""
@@ -119,7 +123,7 @@ def outward(place: Place, views: Views) -> type[Pickler]:
             own = {name: value for name in read if (value := dict.get(function.__globals__, name, place)) is not place}
             if key == _NOTEBOOK:
                 return {}, own
-            return own, {name: place.notebook[name] for name in (read - own.keys()) & place.notebook.keys()}
+            return own, place.in_notebook(read - own.keys())
 
     Outward.place, Outward.views = place, views
     return Outward
