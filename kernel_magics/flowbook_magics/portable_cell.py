@@ -16,10 +16,12 @@ from flowbook.run.remote import display
 from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.carried_states import carried_states, changes_since, set_carried
 from flowbook_magics.cell_code import CellCode
+from flowbook_magics.code_kinds import Changes, bound_to
 from flowbook_magics.glimpses import Glimpses
+from flowbook_magics.kinds import ATOMS
 from flowbook_magics.left_behind import check_attributes
 from flowbook_magics.namespace import CellNamespace, running
-from flowbook_magics.object_kinds import ATOMS, Changes, bound_to, kinds
+from flowbook_magics.object_kinds import kinds
 from flowbook_magics.opened_files import OpenedFiles, end_watch, watch_files
 from flowbook_magics.random_states import drawn_numbers, random_states, set_random_states
 from flowbook_magics.surveys import Survey

@@ -25,9 +25,10 @@ from flowbook_magics.left_behind import (
     note_remade,
 )
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
+from flowbook_magics.opened_files import OpenedFiles
 from flowbook_magics.portable_cell import PortableCell, Written
 from flowbook_magics.random_states import random_states
-from flowbook_magics.taken_over import ELEMENTS, Numbered, Part, elements_of_sets, replace_everywhere
+from flowbook_magics.taken_over import ELEMENTS, Numbered, Part, elements_of_sets, reached, replace_everywhere
 from flowbook_magics.travelling_code import Place, outward
 from flowbook_magics.values import outdated_inputs
 from flowbook_magics.watching import MappedWatch, RemoteElementWatch, RemoteWatch
@@ -46,8 +47,9 @@ def run_elsewhere(
     is_element = bool(cell.options.over)
     watch = RemoteElementWatch(cell.watch) if is_element else RemoteWatch(cells, cell, inputs)
     place = Place(notebook)
-    used = place.used_by_functions(inputs)
-    elements = elements_of_sets([*inputs.values(), *used.values()])
+    objects = list(reached(inputs.values()))
+    used = place.used_by_functions(objects, inputs.keys())
+    elements = elements_of_sets([*objects, *reached(used.values())])
     numbered = Numbered({**inputs, **used, ELEMENTS: elements})
     leaving = _Leaving(place, numbered.parts, Views(arrays_among(numbered)), frozenset(used), elements)
     token = _leaving.set(leaving)
@@ -58,7 +60,12 @@ def run_elsewhere(
         outcome = Raised(error)
     finally:
         _leaving.reset(token)
-    if isinstance(outcome, Raised) or not isinstance(outcome.value, Written):
+    if isinstance(outcome, Raised):
+        files = OpenedFiles()
+        files.missed(outcome.error)
+        watch.end_there(files, frozenset(), frozenset(), frozenset(), ())
+        return outcome
+    if not isinstance(outcome.value, Written):
         return outcome
     written = outcome.value
     try:
@@ -73,8 +80,8 @@ def run_elsewhere(
     if replaced:
         shared = [cell.watch.shared] if isinstance(cell.watch, MappedWatch) else []
         replace_everywhere(replaced, [*(each.values for each in cells), *shared], notebook)
-    objects = frozenset(id(numbered[number]) for number in written.objects)
-    watch.end_there(written.files, objects, written.changed, written.drawn, values)
+    changed = frozenset(id(numbered[number]) for number in written.objects)
+    watch.end_there(written.files, changed, written.changed, written.drawn, values)
     note_copies(cells, cell, [*leaving.views.lost(inputs), *written.views])
     note_caches(numbered, cell.label)
     note_remade(numbered, cell.label)

@@ -17,9 +17,10 @@ from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, UsageError
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
-from flowbook_magics.namespace import Publisher, running
+from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.process_states import ProcessStates
+from flowbook_magics.publisher import Publisher
 from flowbook_magics.task_notes import TaskNotes
 from flowbook_magics.values import check_inputs, drop_unread, left_by_deleted
 

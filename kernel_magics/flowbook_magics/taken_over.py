@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from weakref import WeakSet
 from zlib import crc32
 
-from flowbook_magics.object_kinds import ATOMS, Changes, Fixed, Kind, kinds
+from flowbook_magics.code_kinds import Changes
+from flowbook_magics.kinds import ATOMS, Fixed, Kind
+from flowbook_magics.object_kinds import kinds
 
 Number = tuple[str, int]
 """The name from which an object was reached first, and how many were reached from it before."""
@@ -73,9 +75,10 @@ ELEMENTS = "elements of sets"
 """Stands in the place of a name for what sets hold: copies of them have it in another order."""
 
 
-def elements_of_sets(values: Iterable[Any]) -> list[list[Any]]:
-    """What each set holds that can be reached from these values, if it holds more than atoms."""
-    return [list(each) for each in _holders(values, set()) if isinstance(each, set | frozenset | WeakSet)]
+def elements_of_sets(objects: Iterable[Any]) -> list[list[Any]]:
+    """What each set among some objects holds, if it holds more than atoms."""
+    sets = (list(each) for each in objects if isinstance(each, set | frozenset | WeakSet))
+    return [elements for elements in sets if not ATOMS.issuperset(map(type, elements))]
 
 
 class Takeover:

@@ -8,7 +8,7 @@ from then on, as if it had run here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextvars import ContextVar
 from functools import _lru_cache_wrapper, partial
 from pickle import PickleBuffer
@@ -20,8 +20,8 @@ from cloudpickle.cloudpickle import _function_setstate
 from flowbook.run.pickles import Pickler, pack, unpack
 from flowbook_magics.array_views import Views, arrays_among
 from flowbook_magics.functions import global_reads
+from flowbook_magics.kinds import ATOMS
 from flowbook_magics.namespace import CellNamespace
-from flowbook_magics.object_kinds import ATOMS
 from flowbook_magics.taken_over import Number, Numbered, numbered_here, object_here, reached
 
 _CODE = (FunctionType, type, _lru_cache_wrapper)
@@ -48,16 +48,15 @@ class Place:
             namespace.close()
         return self._namespaces[key].names
 
-    def used_by_functions(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What functions of the notebook that `values` hold use beside these, by its names."""
+    def used_by_functions(self, objects: Iterable[Any], known: Set[str]) -> dict[str, Any]:
+        """What the functions of the notebook among `objects` use beside the names that are `known`, by its names."""
         used: dict[str, Any] = {}
-        pending = list(values.values())
-        while pending:
-            functions = [each for each in reached(pending) if isinstance(each, FunctionType)]
+        while functions := [each for each in objects if isinstance(each, FunctionType)]:
             read = {name for each in functions if self.key_of(each) is not None for name in global_reads(each.__code__)}
-            more = self.in_notebook(read - values.keys() - used.keys())
-            used.update((name, value) for name, value in more.items() if type(value) not in ATOMS)
-            pending = [used[name] for name in more.keys() & used.keys()]
+            more = self.in_notebook(read - known - used.keys())
+            new = {name: value for name, value in more.items() if type(value) not in ATOMS}
+            used.update(new)
+            objects = reached(new.values())
         return used
 
     def in_notebook(self, names: Iterable[str]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from flowbook.cells import Cell, GrowingGraph, Observed
 from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, NotFound
 from flowbook_magics import notebook_cells
-from flowbook_magics.namespace import CellNamespace, Publisher, running
+from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells, TaskOptions, analyze_cell
+from flowbook_magics.publisher import Publisher
 from flowbook_magics.tables import Table, Text
 from flowbook_magics.values import inputs_of
 

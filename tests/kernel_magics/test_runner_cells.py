@@ -445,3 +445,17 @@ def test_handlers_that_do_not_hear_what_a_task_logs_are_told(remote: Notebook) -
     )
     remote.ok("%flow run --all", "run")
     assert "What task 'tell' logs in another process does not reach the handlers" in remote.output("b")
+
+
+def test_a_file_that_was_asked_for_too_early_is_read_again(remote: Notebook) -> None:
+    remote.cells(
+        "import operator, pathlib, time\nwrite = operator.methodcaller('write_text', 'x')\n"
+        "read = operator.methodcaller('read_text')",
+        "%%task put --define\nwhile not pathlib.Path('tried').exists():\n    time.sleep(0.01)\n"
+        "write(pathlib.Path('a' + '.txt'))",
+        "%%task get --define\npathlib.Path('tried').mkdir(exist_ok=True)\ngot = read(pathlib.Path('a' + '.txt'))",
+    )
+    said = remote.ok("%flow run --all", "run")
+    assert remote.value("got") == "x"
+    assert "Task 'get' runs again: it ran before put had ended, and was seen to share the file a.txt" in said
+    assert "runs again" not in remote.ok("%flow run --all", "run")

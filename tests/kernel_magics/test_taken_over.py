@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from flowbook.run.pickles import pack, unpack
-from flowbook_magics.object_kinds import Changes
+from flowbook_magics.code_kinds import Changes
 from flowbook_magics.taken_over import Numbered, Takeover, replace_everywhere
 
 

@@ -1,0 +1,49 @@
+"""How what cells have written reaches the notebook."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+
+
+class Publisher:
+    """Puts what cells wrote into the notebook's namespace so that it ends with the last version of each name."""
+
+    def __init__(self, notebook: MutableMapping[str, Any], position: Callable[[str], int | None]) -> None:
+        """`position` tells where the cell with a key stands, None if it is gone."""
+        self._notebook = notebook
+        self._position = position
+        self._writers: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def publish(self, values: Mapping[str, Any], deleted: Iterable[str], key: str, *, always: bool = False) -> None:
+        """The cell with this key wrote `values` and has unbound `deleted`; versions of later cells stay.
+
+        `always` is for a cell that the user runs by itself: its names are bound as by a plain cell.
+        """
+        with self._lock:
+            for name in deleted:
+                if (always or self._is_newest(name, key)) and name not in values:
+                    self._notebook.pop(name, None)
+                    self._writers[name] = key
+            for name, value in values.items():
+                if always or self._is_newest(name, key):
+                    self._notebook[name] = value
+                    self._writers[name] = key
+
+    def forget(self, names: Iterable[str], key: str) -> None:
+        """The cell with this key does not write `names` any more: versions of earlier cells count again."""
+        with self._lock:
+            for name in names:
+                if self._writers.get(name) == key:
+                    del self._writers[name]
+
+    def wrote(self, names: Iterable[str], key: str) -> None:
+        """The plain cell with this key has bound `names` in the notebook itself."""
+        with self._lock:
+            self._writers.update(dict.fromkeys(names, key))
+
+    def _is_newest(self, name: str, key: str) -> bool:
+        before = self._position(self._writers[name]) if name in self._writers else None
+        return before is None or before <= (self._position(key) or before)
