@@ -448,12 +448,13 @@ def test_handlers_that_do_not_hear_what_a_task_logs_are_told(remote: Notebook) -
 
 
 def test_a_file_that_was_asked_for_too_early_is_read_again(remote: Notebook) -> None:
+    call = "from operator import methodcaller as call\nfrom pathlib import Path\nimport time"
+    wait = "while not call('exists')(Path('tri' + 'ed')):\n    time.sleep(0.01)"
     remote.cells(
-        "import operator, pathlib, time\nwrite = operator.methodcaller('write_text', 'x')\n"
-        "read = operator.methodcaller('read_text')",
-        "%%task put --define\nwhile not pathlib.Path('tried').exists():\n    time.sleep(0.01)\n"
-        "write(pathlib.Path('a' + '.txt'))",
-        "%%task get --define\npathlib.Path('tried').mkdir(exist_ok=True)\ngot = read(pathlib.Path('a' + '.txt'))",
+        call,
+        f"%%task put --define\n{wait}\ncall('write_text', 'x')(Path('a' + '.txt'))",
+        "%%task get --define\ncall('mkdir', exist_ok=True)(Path('tri' + 'ed'))\n"
+        "got = call('read_text')(Path('a' + '.txt'))",
     )
     said = remote.ok("%flow run --all", "run")
     assert remote.value("got") == "x"
