@@ -68,6 +68,8 @@ class CellNamespace:
         self._inside: set[str] = set()
         self.is_closed = False
         self._version = version
+        self._is_called = running.get() is not None
+        """Whether code of another cell calls it, and waits for it."""
         self._shared: set[str] = set()
         """The names that `share` has put into the notebook, until the cell has ended."""
         _namespaces.add(self)
@@ -155,7 +157,9 @@ class CellNamespace:
         """
         wanted = {name: dict.get(self.names, name, MISSING) for name in names}
         with _lending:
-            while any(_is_lent_otherwise(self._notebook, name, value) for name, value in wanted.items()):
+            while not self._is_called and any(
+                _is_lent_otherwise(self._notebook, name, value) for name, value in wanted.items()
+            ):
                 _lending.wait(_INTERRUPTIBLE)
             for name, value in wanted.items():
                 loan = _Loan(self._notebook.get(name, MISSING), value)

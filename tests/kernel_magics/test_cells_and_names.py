@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from tests.waiting import CUT_SHORT
 
 from flowbook.cells import Cell, GrowingGraph, Observed
 from flowbook.cells.naming import free_name
@@ -238,3 +239,47 @@ def test_a_table_as_text_and_as_html() -> None:
     assert repr(Table(("Task",), [], empty="No tasks.")) == "No tasks."
     assert Table(("Task",), [], empty="<No> tasks.")._repr_html_() == "<p>&lt;No&gt; tasks.</p>"
     assert repr(Text("as it is")) == "as it is"
+
+
+def test_cells_that_need_two_values_of_a_name_at_home_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = threading.Event()
+
+    class Lending(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
+
+    monkeypatch.setattr("flowbook_magics.namespace._lending", Lending())
+    notebook: dict[str, Any] = {"K": 0}
+    one, other = (CellNamespace({"K": value}, notebook) for value in (1, 2))
+    seen = []
+
+    def run_other() -> None:
+        other.share({"K"})
+        seen.append(notebook["K"])
+        other.take_back()
+
+    one.share({"K"})
+    thread = threading.Thread(target=run_other)
+    thread.start()
+    assert waits.wait(CUT_SHORT)
+    assert notebook["K"] == 1
+    one.take_back()
+    thread.join()
+    assert (seen, notebook) == ([2], {"K": 0})
+
+
+def test_a_cell_that_another_one_calls_does_not_wait_for_it() -> None:
+    notebook: dict[str, Any] = {"K": 0}
+    outer = CellNamespace({"K": 1}, notebook)
+    outer.share({"K"})
+    token = running.set(outer)
+    try:
+        inner = CellNamespace({"K": 2}, notebook)
+        inner.share({"K"})
+        assert notebook["K"] == 2
+        inner.take_back()
+    finally:
+        running.reset(token)
+        outer.take_back()
+    assert notebook == {"K": 0}
