@@ -32,12 +32,13 @@ class Publisher:
                     self._notebook[name] = value
                     self._writers[name] = key
 
-    def forget(self, names: Iterable[str], key: str) -> None:
-        """The cell with this key does not write `names` any more: versions of earlier cells count again."""
+    def forget(self, names: Iterable[str], key: str) -> list[str]:
+        """The cell with this key does not write `names` any more; those whose version in the notebook was its own."""
         with self._lock:
-            for name in names:
-                if self._writers.get(name) == key:
-                    del self._writers[name]
+            own = [name for name in names if self._writers.get(name) == key]
+            for name in own:
+                del self._writers[name]
+        return own
 
     def wrote(self, names: Iterable[str], key: str) -> None:
         """The plain cell with this key has bound `names` in the notebook itself."""

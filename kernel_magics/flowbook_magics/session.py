@@ -173,8 +173,10 @@ class Session:
         """Take in a cell. Raises CellError, and then nothing has changed."""
         known = self.cells.by_key(cell.key)
         self.cells.put(cell)
-        if known is not None:
-            self.publisher.forget(known.analysis.writes - cell.analysis.writes, cell.key)
+        for name in self.publisher.forget(known.analysis.writes - cell.analysis.writes, cell.key) if known else ():
+            maker = next((each for each in reversed(list(self.cells)) if name in each.values), None)
+            if maker is not None:
+                self.publisher.publish({name: maker.values[name]}, (), maker.key)
         if known is not None and known.label != cell.label:
             self._unbind_name(known)
 
