@@ -67,9 +67,9 @@ def run_elsewhere(
         return outcome
     if not isinstance(outcome.value, Written):
         return outcome
-    written = outcome.value
+    written, given = outcome.value, {**inputs, **used}
     try:
-        values, replaced = written.brought_home(place, {**inputs, **used}, numbered, cell.analysis.writes)
+        values, replaced = written.brought_home(place, given, numbered, cell.analysis.writes)
     except Exception as error:
         return Raised(
             NotPicklable(
@@ -86,7 +86,7 @@ def run_elsewhere(
     note_caches(numbered, cell.label)
     note_remade(numbered, cell.label)
     note_handlers(cells, cell)
-    note_figures(cells, cell, inputs, written.given, left_open=written.left_figures)
+    note_figures(cells, cell, given, written.given, left_open=written.left_figures)
     return Returned(values)
 
 
