@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
-from flowbook_magics.freshness import touched_by
+from flowbook_magics.freshness import RANDOM, touched_by
 from flowbook_magics.notebook_cells import NotebookCells
 from flowbook_magics.random_states import random_states, set_random_states
 
@@ -53,7 +53,7 @@ def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool
     """Whether a run has all tasks that change a state; of a random state, if a plain cell before them seeds it."""
     users = [cell for cell in cells if name in touched_by(cells, cell)]
     tasks = {cell.graph_id for cell in users if cell.is_task}
-    return bool(tasks) and tasks <= set(run) and (name not in _RANDOM or not users[0].is_task)
+    return bool(tasks) and tasks <= set(run) and (name not in RANDOM or not users[0].is_task)
 
 
 def _known(state: State) -> Any:
@@ -144,9 +144,8 @@ def _random(name: str) -> State:
     return State(lambda: random_states({name}).get(name), lambda state: set_random_states({name: state}))
 
 
-_RANDOM = ("random", "numpy.random")
 STATES = {
-    **{name: _random(name) for name in _RANDOM},
+    **{name: _random(name) for name in RANDOM},
     "cwd": State(os.getcwd, os.chdir),
     "environ": State(lambda: dict(os.environ), _set_environ),
     "pyplot": State(_settings_of_pyplot, _set_pyplot),

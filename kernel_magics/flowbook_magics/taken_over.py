@@ -14,7 +14,7 @@ from weakref import WeakSet
 from zlib import crc32
 
 from flowbook_magics.code_kinds import Changes
-from flowbook_magics.kinds import ATOMS, Fixed, Kind
+from flowbook_magics.kinds import ATOMS, Fixed, Kind, Of
 from flowbook_magics.object_kinds import kinds
 
 Number = tuple[str, int]
@@ -91,8 +91,7 @@ class Takeover:
     def __init__(
         self, pairs: Collection[tuple[Any, Any]], values: Iterable[Any] = (), here: Collection[int] = ()
     ) -> None:
-        self._old: dict[int, Any] = {}
-        self._made: dict[int, tuple[Any, Any]] = {}
+        known: dict[int, tuple[Any, Any]] = {}
         changes: list[tuple[Kind, Any, Any]] = []
         code: list[tuple[Any, Changes]] = []
         apart: list[tuple[Any, Any]] = []
@@ -101,10 +100,12 @@ class Takeover:
             if isinstance(new, Changes):
                 code.append((old, new))
             elif kind is not None and kind.fits(old, new):
-                self._old[id(new)] = old
+                known[id(new)] = new, old
                 changes.append((kind, old, new))
             elif old is not new:
                 apart.append((old, new))
+        self.of = _substitute(known)
+        """Gives the object that stands for a new one here: the old one, or itself, which holds old ones then."""
         news = [*(new for _, new in pairs), *values]
         for each in _holders(news, set(here)):
             kinds[type(each)].replace(each, self.of)  # type: ignore[union-attr]  # it has parts
@@ -115,16 +116,20 @@ class Takeover:
         self.replaced = {id(old): (old, self.of(new)) for old, new in apart}
         """By their ids, old ones that could not be changed, and what is to take their place."""
 
-    def of(self, new: Any) -> Any:
-        """The object that stands for `new` here: the old one, or itself, which holds old ones then."""
-        if id(new) in self._old:
-            return self._old[id(new)]
-        kind = kinds[type(new)]
-        if not isinstance(kind, Fixed):
-            return new
-        if id(new) not in self._made:
-            self._made[id(new)] = new, kind.with_parts(new, self.of)
-        return self._made[id(new)][1]
+
+def _substitute(known: Mapping[int, tuple[Any, Any]]) -> Of:
+    """Gives what stands for an object, as it is `known` by ids: else itself, or a fixed one made anew, once."""
+    made = dict(known)
+
+    def of(value: Any) -> Any:
+        if id(value) not in made:
+            kind = kinds[type(value)]
+            if not isinstance(kind, Fixed):
+                return value
+            made[id(value)] = value, kind.with_parts(value, of)
+        return made[id(value)][1]
+
+    return of
 
 
 def replace_everywhere(
@@ -134,17 +139,7 @@ def replace_everywhere(
 
     So do names of the notebook.
     """
-
-    remade: dict[int, tuple[Any, Any]] = dict(replaced)
-
-    def of(value: Any) -> Any:
-        if id(value) not in remade:
-            kind = kinds[type(value)]
-            if not isinstance(kind, Fixed):
-                return value
-            remade[id(value)] = value, kind.with_parts(value, of)
-        return remade[id(value)][1]
-
+    of = _substitute(replaced)
     for each in _holders([value for values in made for value in values.values()], set()):
         kinds[type(each)].replace(each, of)  # type: ignore[union-attr]  # it has parts
     for values in (*made, notebook):
