@@ -8,10 +8,10 @@ import sys
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowbook.run.blocking import interrupt_threads, wakes_by
+from flowbook.run.blocking import interrupt_threads
+from flowbook.run.coroutines import interruptible
 from flowbook.run.current import current
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _TURNS = 10
 _PATIENCE = 200
 #: Seconds for a cell that is stopped to clean up, until it is stopped again.
 _CLEANING_UP = 0.5
-#: How often it is stopped: an interrupt that strikes in a callback of the interpreter's, or in a flush, is lost.
+#: How often it is stopped: one that strikes in a flush, say, is lost.
 _STRIKES = 4
 
 
@@ -57,10 +57,9 @@ class CellLoop:
     def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         with self._in_turn():
             loop = self._runner.get_loop()
-            task = contextvars.copy_context().run(loop.create_task, _leaving_generators(coroutine))
+            task = contextvars.copy_context().run(loop.create_task, interruptible(_leaving_generators, coroutine))
             try:
-                with wakes_by(partial(_wake, loop)):  # it sleeps in native code, where no interrupt is noticed
-                    result = loop.run_until_complete(task)
+                result = loop.run_until_complete(task)
             finally:
                 if not task.done():  # this thread was stopped
                     task.cancel()
@@ -115,11 +114,6 @@ class CellLoop:
 
 notebook_loop = CellLoop(goes_on=True)
 """The loop of the cells whose asynchronous objects go from cell to cell."""
-
-
-def _wake(loop: asyncio.AbstractEventLoop) -> None:
-    with suppress(RuntimeError):  # it is closed: nothing waits any more
-        loop.call_soon_threadsafe(lambda: None)
 
 
 def _has_ended(run: Execution | None) -> bool:

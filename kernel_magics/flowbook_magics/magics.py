@@ -14,6 +14,7 @@ from IPython.display import display
 from flowbook.cells.cell_lines import FLOW_CELL, TASK, refuse_second_mark
 from flowbook.cells.grammar import Command, HelpWanted, Parsed, parse
 from flowbook.errors import NotFound, NotPicklable, StoreError, UsageError, did_you_mean
+from flowbook.run.stopping import lose_no_interrupt
 from flowbook_magics import commands
 from flowbook_magics.completion import hide_completions, show_completions
 from flowbook_magics.connections import serve_all_threads, serve_one_thread
@@ -283,6 +284,7 @@ def register(shell: Any) -> FlowbookMagics:
     show_task_names(shell)
     show_completions(shell, magics.session)
     serve_all_threads()
+    lose_no_interrupt()
     return magics
 
 

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from types import FrameType
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 
 class MakesUp(Protocol):
@@ -42,7 +44,9 @@ activity: ContextVar[Activity | None] = ContextVar("flowbook_activity", default=
 _NOTHING = nullcontext()
 _here = threading.local()
 _wakers: dict[int, Callable[[], None]] = {}
+_stoppers: dict[int, Callable[[type[BaseException]], None]] = {}
 _interrupts: dict[int, type[BaseException]] = {}
+LOOP_GRACE = 0.3  # seconds for an event loop to come round to a task that is cancelled
 _LOGGING_GRACE = 0.2  # seconds for threads to come out of `logging`
 
 
@@ -79,19 +83,28 @@ def waiting(over: Callable[[], bool], thread_id: int | None = None) -> AbstractC
     return _NOTHING if busy is None else busy.waits(over, thread_id)
 
 
-@contextmanager
-def wakes_by(wake: Callable[[], None]) -> Iterator[None]:
+def wakes_by(wake: Callable[[], None]) -> AbstractContextManager[None]:
     """While inside, an interrupt of this thread calls `wake`, which must be harmless if nothing waits any more."""
+    return _told_to(_wakers, wake)
+
+
+def stops_by(stop: Callable[[type[BaseException]], None]) -> AbstractContextManager[None]:
+    """While inside, `stop` is called with the error in place of an interrupt of this thread, and sees to its end."""
+    return _told_to(_stoppers, stop)
+
+
+@contextmanager
+def _told_to(table: dict[int, C], call: C) -> Iterator[None]:
     me = threading.get_ident()
-    outer = _wakers.get(me)
-    _wakers[me] = wake
+    outer = table.get(me)
+    table[me] = call
     try:
         yield
     finally:
         if outer is None:
-            _wakers.pop(me, None)
+            table.pop(me, None)
         else:
-            _wakers[me] = outer
+            table[me] = outer
 
 
 def release(lock: threading.Lock) -> None:
@@ -110,20 +123,44 @@ def pause(seconds: float) -> None:
 
 def interrupt_threads(thread_ids: Iterable[int], error: type[BaseException]) -> None:
     """Raise `error` in the threads at their next bytecode (by PyThreadState_SetAsyncExc), and end their waits."""
+    threads = set(thread_ids)
+    _interrupts.update(dict.fromkeys(threads, error))
+    _interrupt_all(threads)
+
+
+def interrupt_again(thread_id: int) -> None:
+    """Raise in the thread what it has kept by `keep_interrupt`, unless it does something else by now."""
+    _interrupt_all({thread_id})
+
+
+def raise_in(thread_id: int, error: type[BaseException]) -> None:
+    """Raise `error` in the thread at its next bytecode, wherever that is."""
     import ctypes
 
-    left = set(thread_ids)
-    _interrupts.update(dict.fromkeys(left, error))
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error))
+
+
+def _interrupt(thread_id: int) -> None:
+    error = _interrupts.pop(thread_id, None)
+    stop = _stoppers.get(thread_id)
+    if error is None:
+        return
+    if stop is not None:
+        stop(error)
+        return
+    raise_in(thread_id, error)
+    wake = _wakers.get(thread_id)
+    if wake is not None:
+        wake()
+
+
+def _interrupt_all(left: set[int]) -> None:
     deadline = time.monotonic() + _LOGGING_GRACE
     while left:
         frames = sys._current_frames()
         for thread_id in [one for one in left if not is_logging(frames.get(one))]:
             left.remove(thread_id)
-            if _interrupts.pop(thread_id, None) is not None:
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), ctypes.py_object(error))
-                wake = _wakers.get(thread_id)
-                if wake is not None:
-                    wake()
+            _interrupt(thread_id)
         del frames
         if time.monotonic() > deadline:
             return
@@ -137,6 +174,11 @@ def notice_interrupt() -> None:
         error = _interrupts.pop(threading.get_ident(), None)
         if error is not None:
             raise error
+
+
+def keep_interrupt(error: type[BaseException]) -> None:
+    """This thread was interrupted with `error` in vain, and is to be again."""
+    _interrupts[threading.get_ident()] = error
 
 
 def forget_interrupt() -> None:

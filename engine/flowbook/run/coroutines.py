@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from flowbook.core.protocol import Raised, Returned
-from flowbook.run.blocking import release, wakes_by
+from flowbook.run.blocking import LOOP_GRACE, raise_in, release, stops_by, wakes_by
 from flowbook.run.timeouts import OutOfTime
 
 R = TypeVar("R")
@@ -42,7 +42,7 @@ def run_coroutine(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_interruptible(function, *args))
+        return asyncio.run(interruptible(function, *args))
     return _run_beside(function, *args)
 
 
@@ -79,12 +79,53 @@ def _run_beside(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> 
     return promise.result()
 
 
-async def _interruptible(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:
-    loop = asyncio.get_running_loop()
-    with wakes_by(lambda: _wake_loop(loop)):
-        return await function(*args)
+async def interruptible(function: Callable[..., Coroutine[Any, Any, R]], *args: Any) -> R:
+    """Await the function; an interrupt of this thread cancels it, and is what it raises then."""
+    stop = _Stop()
+    with stops_by(stop.ask):
+        try:
+            return await function(*args)
+        except asyncio.CancelledError:
+            if stop.error is not None:
+                raise stop.error from None
+            raise
+        finally:
+            stop.leave()
 
 
-def _wake_loop(loop: asyncio.AbstractEventLoop) -> None:
-    with suppress(RuntimeError):  # it is closed: nothing waits any more
-        loop.call_soon_threadsafe(lambda: None)
+class _Stop:
+    """Ends the asyncio task that makes it, asked by another thread.
+
+    An exception raised in this thread from outside might strike in the event loop, which would drop it, or the next
+    step of a task. So that is the last resort: for a coroutine that blocks its loop.
+    """
+
+    def __init__(self) -> None:
+        self.error: type[BaseException] | None = None
+        self._thread = threading.get_ident()
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._told = threading.Event()
+        self._lock = threading.Lock()
+
+    def ask(self, error: type[BaseException]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nothing is awaited any more
+            self._loop.call_soon_threadsafe(self._cancel, error)
+            threading.Thread(target=self._insist, args=(error,), name="flowbook-stop-coroutine", daemon=True).start()
+
+    def _cancel(self, error: type[BaseException]) -> None:
+        self._told.set()
+        self.error = error
+        if self._task is not None:
+            self._task.cancel()
+
+    def leave(self) -> None:
+        """The task has ended."""
+        with self._lock:
+            self._told.set()
+
+    def _insist(self, error: type[BaseException]) -> None:
+        self._told.wait(LOOP_GRACE)
+        with self._lock:
+            if not self._told.is_set():
+                raise_in(self._thread, error)

@@ -12,15 +12,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flowbook.core.states import State
 from flowbook.errors import CancelRequested, IllegalTransition
 from flowbook.run import inline
-from flowbook.run.blocking import forget_interrupt, interrupt_threads
+from flowbook.run.blocking import LOOP_GRACE, forget_interrupt, interrupt_threads
 from flowbook.run.current import current
+from flowbook.run.interrupts import SPARE, repeat_lost
 from flowbook.run.logs import logger_of
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
     from flowbook.run.requests import Watcher
 
 _GRACE = 1.4  # seconds for a run to end, before its end is recorded without it
-_LOOP_GRACE = 0.3  # seconds for an event loop to come round to a cancelled task
 _AGAIN = 0.02  # seconds between two signals to a thread that could not be interrupted where it was
-
-#: Does nothing by default, and hardly anybody uses it; there is none on Windows.
-_SIGNAL: int | None = getattr(signal, "SIGURG", None)
 
 
 def drive_here(run: FlowExecution, watcher: Watcher) -> State:
@@ -85,7 +81,7 @@ class Stoppable:
         self._left = threading.Event()
         self._stopper: threading.Thread | None = None
         if self.in_main_thread:
-            _handle_signal()
+            lose_no_interrupt()
 
     def cancel(self, reason: str) -> None:
         """Have it end as Cancelled because of `reason`; asking again changes nothing."""
@@ -135,14 +131,27 @@ class Stoppable:
 
     def _signal(self, deadline: float) -> None:
         """Send signals to the main thread until one strikes where it may."""
-        assert _SIGNAL is not None
-        _struck.add(self)
-        while self in _struck and time.monotonic() < deadline:
+        assert SPARE is not None
+        _to_strike.add(self)
+        while time.monotonic() < deadline:
             with self._lock:
                 if self._left.is_set():
                     return
-                signal.pthread_kill(self.thread, _SIGNAL)
+                if self in _to_strike:
+                    signal.pthread_kill(self.thread, SPARE)
             self._left.wait(_AGAIN)
+
+    def strike_again(self) -> None:
+        """What was raised in the main thread had no effect there."""
+        with self._lock:
+            if not self._left.is_set():
+                _to_strike.add(self)
+
+    def _spare(self) -> None:
+        self._left.set()
+        _to_strike.discard(self)
+        if self.run.stopped_by is not None:
+            _struck.pop(self.run.stopped_by, None)
 
     def may_be_struck(self, frame: FrameType | None) -> bool:
         """Whether what the main thread does in `frame` is the run's, and can be interrupted there."""
@@ -154,9 +163,8 @@ class InThread(Stoppable):
 
     def take_leave(self) -> None:
         with self._lock:
-            self._left.set()
+            self._spare()
             stopped = self.run.stopped_by is not None
-        _struck.discard(self)
         if stopped:
             forget_interrupt()
             import ctypes
@@ -189,8 +197,7 @@ class InTask(Stoppable):
 
     def take_leave(self) -> None:
         with self._lock:
-            self._left.set()
-        _struck.discard(self)
+            self._spare()
         while self._cancels and self._task is not None:
             self._cancels -= 1
             self._task.uncancel()
@@ -208,7 +215,7 @@ class InTask(Stoppable):
         except RuntimeError:  # the loop is closed, and the run left behind
             return
         # A coroutine that blocks its loop is not cancelled by it.
-        if not self._told.wait(_LOOP_GRACE) and self.in_main_thread and _handles_signal():
+        if not self._told.wait(LOOP_GRACE) and self.in_main_thread and _handles_signal():
             self._signal(deadline)
 
     def _tell(self) -> None:
@@ -222,34 +229,42 @@ class InTask(Stoppable):
             self._task.cancel(str(error))
 
 
-_struck: set[Stoppable] = set()
+_to_strike: set[Stoppable] = set()
 """The runs that the next signal strikes, in the main thread."""
 
+_struck: dict[type[BaseException], Stoppable] = {}
+"""Those that were struck, by what was raised, until they take leave."""
 
-def _handle_signal() -> None:
-    """Have the signal handled by us, unless the user has a handler of their own. It stays so, and does no harm."""
-    if _SIGNAL is not None and signal.getsignal(_SIGNAL) in (signal.SIG_DFL, signal.SIG_IGN):
-        with suppress(ValueError):  # a subinterpreter has no signals
-            signal.signal(_SIGNAL, _strike)
+
+def lose_no_interrupt() -> None:
+    """Have interrupts arrive wherever they strike, from now on. To be called in the main thread; again does no harm."""
+    repeat_lost(_strike, _strike_again)
 
 
 def _handles_signal() -> bool:
-    return _SIGNAL is not None and signal.getsignal(_SIGNAL) is _strike
+    return SPARE is not None and signal.getsignal(SPARE) is _strike
 
 
 def _may_raise_in(frame: FrameType | None) -> bool:
-    """Whether an exception does no harm in `frame`, and arrives.
+    """Whether an exception does no harm in `frame`.
 
     A function of `logging` may have taken a lock that all threads share, and not come to the block that gives it back;
-    what `emit` does is inside of such a block. And Python drops what is raised in the callback of a weak reference.
+    what `emit` does is inside of such a block.
     """
-    module = frame.f_globals.get("__name__") if frame is not None else None
-    in_emit = frame is not None and frame.f_code.co_name == "emit"
-    return in_emit if module == "logging" else module not in ("weakref", "_weakrefset")
+    if frame is None or frame.f_globals.get("__name__") != "logging":
+        return True
+    return frame.f_code.co_name == "emit"
 
 
 def _strike(_number: int, frame: FrameType | None) -> None:
-    for stoppable in tuple(_struck):
-        if stoppable.may_be_struck(frame) and stoppable.run.stopped_by is not None:
-            _struck.discard(stoppable)
-            raise stoppable.run.stopped_by
+    for stoppable in tuple(_to_strike):
+        error = stoppable.run.stopped_by
+        if stoppable.may_be_struck(frame) and error is not None:
+            _to_strike.discard(stoppable)
+            _struck[error] = stoppable
+            raise error
+
+
+def _strike_again(error: type[BaseException]) -> None:
+    if error in _struck:
+        _struck[error].strike_again()

@@ -103,6 +103,80 @@ def test_a_flow_that_sleeps_in_the_main_thread(canceller: Canceller) -> None:
     assert run.message.endswith(f"pid {os.getpid()}.")
 
 
+def test_a_callback_of_an_event_loop_which_drops_what_is_raised_there(
+    canceller: Canceller, capfd: pytest.CaptureFixture[str]
+) -> None:
+    left = threading.Event()
+
+    @task
+    async def waits() -> None:
+        try:
+            asyncio.get_running_loop().call_soon(busy)
+            await asyncio.sleep(WITHIN)
+        finally:
+            left.set()
+
+    @flow
+    def pipeline() -> None:
+        canceller.cancel()
+        waits.submit().result()
+
+    cancelled(pipeline, canceller)
+    assert left.wait(CUT_SHORT)
+    assert "has not ended" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("blocks", [True, False])
+def test_a_coroutine_in_the_pool(canceller: Canceller, blocks: bool) -> None:
+    left = threading.Event()
+
+    @task
+    async def waits() -> None:
+        try:
+            if blocks:
+                busy()
+            await asyncio.sleep(WITHIN)
+        finally:
+            left.set()
+
+    @flow
+    def pipeline() -> None:
+        canceller.cancel()
+        waits.submit().result()
+
+    cancelled(pipeline, canceller)
+    assert left.wait(CUT_SHORT)
+
+
+@pytest.mark.parametrize("where", ["main thread", "pool"])
+def test_a_finalizer_in_which_what_is_raised_is_dropped(canceller: Canceller, where: str) -> None:
+    left = threading.Event()
+
+    class Finalized:
+        def __del__(self) -> None:
+            canceller.cancel()
+            busy()
+
+    @task
+    def drops() -> None:
+        try:
+            Finalized()
+            busy()
+        finally:
+            left.set()
+
+    @flow
+    def pipeline() -> None:
+        if where == "pool":
+            drops.submit().result()
+        else:
+            drops()
+
+    cancelled(pipeline, canceller)
+    assert left.wait(CUT_SHORT)
+    assert find_run("last").state_name == "Cancelled"
+
+
 def test_the_state_is_returned_when_it_was_asked_for(canceller: Canceller) -> None:
     @flow
     def pipeline() -> None:

@@ -101,6 +101,74 @@ def test_ctrl_c_while_the_flow_waits_for_tasks_in_the_pool(home: Path, ctrl_c: I
     assert all(future.state.is_cancelled() for future in futures)
 
 
+def test_ctrl_c_that_the_system_gives_to_another_thread(home: Path, ctrl_c: Interrupter) -> None:
+    """The main thread notices it no earlier than a wait ends, as if it had come just before the wait."""
+    began, never = threading.Event(), threading.Event()
+
+    @task
+    def spin() -> None:
+        began.set()
+        busy_until(never)
+
+    @flow
+    def pipeline() -> None:
+        future = spin.submit()
+        began.wait(WITHIN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        ctrl_c.press(0.1)
+        future.result()
+
+    try:
+        assert interrupted(pipeline, ctrl_c) < CUT_SHORT
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+class Finalized:
+    """Its finalizer is busy until it is interrupted."""
+
+    def __init__(self, begins: Callable[[], None]) -> None:
+        self._begins = begins
+
+    def __del__(self) -> None:
+        self._begins()
+        busy_until(threading.Event())
+
+
+def test_ctrl_c_that_strikes_in_a_finalizer(home: Path, ctrl_c: Interrupter) -> None:
+    """Python drops what is raised there."""
+    never = threading.Event()
+
+    @flow
+    def pipeline() -> None:
+        Finalized(ctrl_c.press)
+        busy_until(never)
+
+    assert interrupted(pipeline, ctrl_c) < CUT_SHORT
+    assert states_in(home)["flow_run"] == ["Cancelled"]
+
+
+def test_ctrl_c_that_strikes_in_a_finalizer_in_the_pool(home: Path, ctrl_c: Interrupter) -> None:
+    never, left = threading.Event(), threading.Event()
+
+    @task
+    def spin() -> None:
+        try:
+            Finalized(ctrl_c.press)
+            busy_until(never)
+        finally:
+            left.set()
+
+    @flow
+    def pipeline() -> None:
+        spin.submit().result()
+
+    assert interrupted(pipeline, ctrl_c) < CUT_SHORT
+    assert left.wait(CUT_SHORT)
+    assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
 def test_ctrl_c_while_the_flow_itself_works(home: Path, ctrl_c: Interrupter) -> None:
     never = threading.Event()
 
