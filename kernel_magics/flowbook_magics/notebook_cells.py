@@ -115,11 +115,11 @@ class Audit:
     """Why it has to run again whatever the others did, if it has."""
     notices: list[str] = field(default_factory=list)
     """Sentences about what its code does not show."""
+    left_traces: bool = field(init=False)
+    """Whether it has changed an object that it was given, opened a file or listed a folder."""
 
-    @property
-    def left_traces(self) -> bool:
-        """Whether it has changed an object that it was given, opened a file or listed a folder."""
-        return bool(self.changed or self.files)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "left_traces", bool(self.changed or self.files))
 
 
 @dataclass(kw_only=True, slots=True, eq=False)

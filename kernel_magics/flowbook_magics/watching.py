@@ -101,8 +101,9 @@ class Watch:
 
     def _keep_order(self, audit: Audit) -> Iterator[str]:
         """Have the cell keep its order with those that share with it what one of the two changes; says with which."""
+        left_traces = audit.left_traces
         for other in self._cells:
-            if other is self._cell or other.audit is None or not (audit.left_traces or other.audit.left_traces):
+            if other is self._cell or other.audit is None or not (left_traces or other.audit.left_traces):
                 continue
             what = self._shared(audit, other.audit)
             if what and self._cells.keep_order(self._cell, other, what):
