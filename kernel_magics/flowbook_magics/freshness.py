@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from dataclasses import replace
 from types import FunctionType, ModuleType
 
 from flowbook.cells.freshness import cell_hash
@@ -28,6 +28,8 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
     last = cell.last
     if last is None:
         return "never run" if cell.failure is None else f"its last run is {cell.failure}"
+    if last.undone:
+        return last.undone
     if last.code != cell_hash(cells.graph, cell.graph_id):
         return "its code changed"
     if last.options != cell.options.affecting_result():
@@ -77,22 +79,26 @@ def _spread(
     found, pending = dict(reasons), list(reasons)
     while pending:
         cell = cells.by_id(pending.pop())
-        found_by = (
-            _follows(cells, cell),
-            _remade(cells, cell, remakes),
-            _written_anew(cells, cell),
-            _drawn_anew(cells, cell),
-        )
-        for other, reason in chain.from_iterable(found_by):
+        for other, named in _because_of(cells, cell, remakes):
             if other.is_task and other.graph_id not in found:
-                found[other.graph_id] = reason
+                found[other.graph_id] = f"{named} is stale"
                 pending.append(other.graph_id)
     return found
 
 
+def _because_of(
+    cells: NotebookCells, cell: NotebookCell, remakes: Callable[[NotebookCell, str], bool]
+) -> Iterator[tuple[NotebookCell, str]]:
+    """The cells that must run because this one must, each with what to call this one as the reason."""
+    yield from _follows(cells, cell)
+    yield from _remade(cells, cell, remakes)
+    yield from _written_anew(cells, cell)
+    yield from _drawn_anew(cells, cell)
+
+
 def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
     for edge in cells.graph.outgoing(cell.graph_id):
-        yield cells.by_id(edge.downstream), f"{cell.label} is stale"
+        yield cells.by_id(edge.downstream), cell.label
 
 
 def _remade(
@@ -104,7 +110,7 @@ def _remade(
     for name in sorted(cells.graph[cell.graph_id].changes | before):
         maker = inputs.get(name) or _maker_before(cells, cell, name)
         if maker is not None and remakes(cell, name):
-            yield cells.by_id(maker), f"{cell.label}, which changes {name} in place, is stale"
+            yield cells.by_id(maker), f"{cell.label}, which changes {name} in place,"
 
 
 def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:
@@ -119,7 +125,7 @@ def _drawn_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[Note
     for resource in touched_by(cells, cell) & RANDOM:
         users = [each for each in list(cells)[: cell.position - 1] if resource in touched_by(cells, each)]
         if any("seed" in each.source for each in users):
-            yield from ((each, f"{cell.label}, which goes on with its random numbers, is stale") for each in users)
+            yield from ((each, f"{cell.label}, which goes on with its random numbers,") for each in users)
 
 
 RANDOM = frozenset(("random", "numpy.random"))
@@ -136,7 +142,7 @@ def _written_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[No
     own = _written_by(cells, cell)
     for other in list(cells)[: cell.position - 1] if own else ():
         if file := min(own & _written_by(cells, other), default=None):
-            yield other, f"{cell.label}, which writes to {file} as well, is stale"
+            yield other, f"{cell.label}, which writes to {file} as well,"
 
 
 def _written_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
@@ -157,6 +163,15 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         changes=cells.graph[cell.graph_id].changes,
         touches=cells.graph[cell.graph_id].touches,
     )
+
+
+def leave(cells: NotebookCells, cell: NotebookCell) -> None:
+    """The cell is about to be deleted. What it has changed is to be made anew, and what followed from that, too."""
+    if cell.last is None and cell.failure is None:
+        return
+    for other, named in _because_of(cells, cell, lambda _cell, _name: True):
+        if other.last is not None:
+            other.last = replace(other.last, undone=f"{named} is deleted")
 
 
 def _token(maker: NotebookCell, name: str) -> object:

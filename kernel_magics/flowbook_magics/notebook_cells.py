@@ -96,6 +96,8 @@ class LastRun:
     """The names whose objects it changed in place, as its code shows."""
     touches: frozenset[str] = frozenset()
     """The shared resources that it changed."""
+    undone: str = ""
+    """Why it has to run again whatever it was made from, if it has."""
 
 
 @dataclass(frozen=True, slots=True)

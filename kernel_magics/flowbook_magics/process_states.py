@@ -33,6 +33,11 @@ class ProcessStates:
     def __init__(self) -> None:
         self._before: dict[str, Any] = {}
         self._after: dict[str, Any] = {}
+        self._left: set[str] = set()  # what tasks have changed that are deleted since
+
+    def left(self, touched: Collection[str]) -> None:
+        """A task that changed these is deleted: what it made of them is no state to go on from."""
+        self._left.update(touched)
 
     def begin(self, cells: NotebookCells, run: Collection[str]) -> None:
         """Tasks are to run: if these are all that change a state, go back to what it was before."""
@@ -40,20 +45,22 @@ class ProcessStates:
             now = _known(state)
             if name not in self._after or self._after[name] != now:
                 self._before[name] = now
-            elif self._before[name] is not None and _goes_through(cells, run, name):
+            elif self._before[name] is not None and self._goes_through(cells, run, name):
                 with suppress(OSError):  # the folder is gone since
                     state.set(self._before[name])
+                self._left.discard(name)
 
     def end(self) -> None:
         """They have run."""
         self._after = {name: _known(STATES[name]) for name in self._before}
 
-
-def _goes_through(cells: NotebookCells, run: Collection[str], name: str) -> bool:
-    """Whether a run has all tasks that change a state; of a random state, if a plain cell before them seeds it."""
-    users = [cell for cell in cells if name in touched_by(cells, cell)]
-    tasks = {cell.graph_id for cell in users if cell.is_task}
-    return bool(tasks) and tasks <= set(run) and (name not in RANDOM or not users[0].is_task)
+    def _goes_through(self, cells: NotebookCells, run: Collection[str], name: str) -> bool:
+        """Whether a run has all tasks that change a state; of a random state, if a plain cell before them seeds it."""
+        users = [cell for cell in cells if name in touched_by(cells, cell)]
+        tasks = {cell.graph_id for cell in users if cell.is_task}
+        if not tasks and name not in self._left:
+            return False
+        return tasks <= set(run) and (name not in RANDOM or (bool(users) and not users[0].is_task))
 
 
 def _known(state: State) -> Any:

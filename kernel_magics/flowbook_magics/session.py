@@ -17,6 +17,7 @@ from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, UsageError
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
+from flowbook_magics.freshness import leave, touched_by
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.process_states import ProcessStates
@@ -186,6 +187,8 @@ class Session:
             self.ran.pop(key, None)
             known = self.cells.by_key(key)
             if known is not None:
+                leave(self.cells, known)
+                self.states.left(touched_by(self.cells, known) if known.is_task else ())
                 self._unbind_name(known)
                 self.codes.pop(key, None)
                 self.tasks.pop(key, None)

@@ -156,6 +156,33 @@ def test_what_a_task_did_before_it_was_edited_is_undone(nb: Notebook, what: str)
         assert nb.value("globals().get('x', 1)") == 1
 
 
+DELETED = EDITS | {
+    "a change of a table": ("import pandas as pd\ndf = pd.DataFrame({'a': [1]})", "df['b'] = 2", "", "[*df]", ["a"]),
+    "random numbers": (*EDITS["random numbers"][:3], "random.choices([1, 2, 3], k=2) == expected[:2]", True),
+    "a line in a file": ("open('d', 'w').close()", "print(1, file=open('d', 'a'))", "", "open('d').read()", ""),
+}
+
+
+@pytest.mark.parametrize("what", DELETED)
+def test_what_a_task_did_before_it_was_deleted_is_undone(nb: Notebook, what: str) -> None:
+    make, change, _, look, expected = DELETED[what]
+    nb.cells(
+        f"%%task make --define\n{make}",
+        f"%%task change --define\n{change}",
+        f"%%task look --define\nout = {look}",
+        "%%task apart --define\napart = 1",
+    )
+    nb.ok("%flow run --all", "z")
+    nb.ok("1", "y", deleted=("b",))
+    assert ("make" in stale(nb)) == (what != "a name that is not bound any more")
+    assert "look" in stale(nb)
+    assert "apart" not in stale(nb)
+    for run in ("%flow run", "%flow run --all"):
+        nb.ok(run, "z")
+        assert nb.value("out") == expected
+        assert stale(nb) == {}
+
+
 @pytest.mark.parametrize("path", ["'notes.txt'", "f'{\"notes\"}.txt'"], ids=["by its name", "by a computed one"])
 def test_a_file_that_a_stale_task_adds_to_is_written_anew(nb: Notebook, path: str) -> None:
     add = f"%%task add --define\nwith open({path}, 'a') as file:\n    print(NUMBER, file=file)"

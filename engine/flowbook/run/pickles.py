@@ -29,10 +29,13 @@ from flowbook.run.channel import Part
 _APART = 1 << 16  # bytes: a smaller buffer is copied into the pickle
 _DEEPEST = 4
 _MOST = 1000  # members of a container that are looked at
-_ADVICE = (
-    "Hand over what it is made from (a path, an address, a key) and make it inside of the task, "
-    "or run the task in a thread (ThreadPoolTaskRunner)."
+_IN_A_THREAD = (
+    "run the task in a thread (by ThreadPoolTaskRunner; a cell without `--isolate process` and `--runner dask`)."
 )
+_ADVICE = (
+    f"Hand over what it is made from (a path, an address, a key) and make it inside of the task, or {_IN_A_THREAD}"
+)
+_TOO_DEEP = f"Hand over a flat form of it, such as a list of its members, or {_IN_A_THREAD}"
 
 
 def pack(value: Any, pickler: Callable[..., Pickler] | None = None) -> list[Part]:
@@ -250,15 +253,15 @@ def cannot_be_sent(title: str, function: Callable[..., Any], arguments: Mapping[
             return error
         if error is not None:
             what = f"{_what(subject, name, value)}, which cannot be pickled ({_said(error)})"
-            return NotPicklable(f"{title} cannot be sent to another process: {what}. {_ADVICE}")
+            advice = _TOO_DEEP if _is_too_deep(error) else _ADVICE
+            return NotPicklable(f"{title} cannot be sent to another process: {what}. {advice}")
     error = _error_of(function)
     if isinstance(error, FlowbookError):
         return error
     why = _said(error) if error is not None else "together with its arguments"
     return NotPicklable(
         f"{title} cannot be sent to another process: its function {getattr(function, '__qualname__', function)!r} "
-        f"cannot be pickled ({why}). Define it at the top of a module, a script or a notebook cell, or run the task in "
-        "a thread (ThreadPoolTaskRunner)."
+        f"cannot be pickled ({why}). Define it at the top of a module, a script or a notebook cell, or {_IN_A_THREAD}"
     )
 
 
@@ -279,7 +282,7 @@ def cannot_be_returned(title: str, value: Any, error: Exception) -> NotPicklable
     return NotPicklable(
         f"The result of {title[0].lower()}{title[1:]} cannot be sent back from the process that made it: "
         f"{_what('it', 'result', value)}, which cannot be pickled ({_said(error)}). Return plain data, or write it to "
-        "a file and return the path; or run the task in a thread (ThreadPoolTaskRunner)."
+        f"a file and return the path; or {_IN_A_THREAD}"
     )
 
 
@@ -291,7 +294,14 @@ def _error_of(value: Any) -> Exception | None:
     return None
 
 
+def _is_too_deep(error: Exception) -> bool:
+    """Each object inside of another one takes a call of the pickler, which Python's limit of recursion ends."""
+    return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
+
+
 def _said(error: Exception) -> str:
+    if _is_too_deep(error):
+        return "too many objects inside of each other"
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 

@@ -516,6 +516,17 @@ def test_what_cannot_be_sent_is_named() -> None:
     assert "'lock', which its function uses, is a _thread.lock" in global_
 
 
+def test_what_is_nested_too_deeply_to_be_sent_is_named() -> None:
+    @task
+    def takes(nested: object) -> None: ...
+
+    chain: list[Any] = []
+    for _ in range(5_000):
+        chain = [chain]
+    error = str(within(lambda: failure_of(takes.submit(chain))))
+    assert "a list, which cannot be pickled (too many objects inside of each other). Hand over a flat form" in error
+
+
 def _nowhere(function: Any) -> Any:
     """The function as one of no module."""
     function.__module__ = "nowhere"
