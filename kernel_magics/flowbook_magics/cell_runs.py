@@ -18,6 +18,7 @@ from flowbook_magics import outputs
 from flowbook_magics.cell_task import task_of
 from flowbook_magics.disturbed import disturbed
 from flowbook_magics.freshness import input_tokens, remember
+from flowbook_magics.kept_results import forget_results
 from flowbook_magics.notebook_cells import NotebookCell
 from flowbook_magics.places import Places
 from flowbook_magics.plain_state import note_changes, what_goes_on
@@ -102,6 +103,7 @@ def go_on(session: Session, run: Collection[str]) -> None:
     for graph_id in run:
         session.cells.by_id(graph_id).audit = None  # one whose result is used again is not accompanied
     session.states.begin(session.cells, run)
+    forget_results(session.cells)
     for sentence in what_goes_on(session.cells, run):
         if session.unattended is not None:
             raise CellError(f"Tasks had to run again, because in their order they share what no code shows. {sentence}")

@@ -183,6 +183,36 @@ def test_what_a_task_did_before_it_was_deleted_is_undone(nb: Notebook, what: str
         assert stale(nb) == {}
 
 
+KEEPING = {
+    "a file": ("def load():\n    return open('kept.txt').read()", "open('kept.txt', 'w').write('{}')"),
+    "a file whose path it is given": (
+        "def read(path):\n    return open(path).read()\n@cache\ndef load(path='kept.txt'):\n    return read(path)",
+        "from pathlib import Path\nPath('kept.txt').write_text('{}')",
+    ),
+    "a name": ("def load():\n    return said", "said = '{}'"),
+    "an object": ("def load():\n    return ''.join(said)", "said = []\nsaid.append('{}')"),
+    "a method": (
+        "def nothing(): ...\nclass C:\n    @cache\n    def of(self): return said\nload = C().of",
+        "said = '{}'",
+    ),
+}
+
+
+@pytest.mark.parametrize("of", KEEPING)
+def test_a_function_forgets_what_it_kept_of_what_tasks_make(nb: Notebook, of: str) -> None:
+    keeping, make = KEEPING[of]
+    nb.cells(
+        f"from functools import cache\n@cache\n{keeping}\n@cache\ndef square(n):\n    return n * n",
+        "%%task make --define\n" + make.format("old"),
+        "%%task look --define\nout = load(), square(3)",
+    )
+    nb.ok("%flow run --all", "z")
+    nb.ok("%%task make --define\n" + make.format("new"), "b")
+    nb.ok("%flow run", "z")
+    assert nb.value("out") == ("new", 9)
+    assert nb.value("square.cache_info().hits") == 1, "it depends on nothing that a task makes"
+
+
 @pytest.mark.parametrize("path", ["'notes.txt'", "f'{\"notes\"}.txt'"], ids=["by its name", "by a computed one"])
 def test_a_file_that_a_stale_task_adds_to_is_written_anew(nb: Notebook, path: str) -> None:
     add = f"%%task add --define\nwith open({path}, 'a') as file:\n    print(NUMBER, file=file)"

@@ -68,6 +68,7 @@ class _Repeater:
         self._dropped: deque[tuple[int, type[BaseException]]] = deque()
         self._said, self._says = os.pipe()
         os.set_blocking(self._says, False)
+        _own.add(self._says)
         self._told = sys.unraisablehook
         sys.unraisablehook = self._hear_of_dropped
         threading.Thread(target=self._repeat, name="flowbook-interrupts", daemon=True).start()
@@ -75,7 +76,7 @@ class _Repeater:
     def hear(self) -> None:
         """Hear of signals, unless somebody else does."""
         others = signal.set_wakeup_fd(self._says, warn_on_full_buffer=False)
-        if others not in (-1, self._says):
+        if others not in _own:
             signal.set_wakeup_fd(others, warn_on_full_buffer=False)
 
     def _hear_of_dropped(self, dropped: UnraisableHookArgs) -> None:
@@ -113,3 +114,5 @@ class _Repeater:
 
 
 _repeater: _Repeater | None = None
+_own = {-1}
+"""Where signals are told if nobody else wants to hear of them; a fork has that of its parent."""

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -123,6 +124,26 @@ def test_ctrl_c_that_the_system_gives_to_another_thread(home: Path, ctrl_c: Inte
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     assert states_in(home) == {"flow_run": ["Cancelled"], "task_run": ["Cancelled"]}
+
+
+def test_a_signal_that_another_thread_got_in_a_fork() -> None:
+    script = """
+import os, signal, threading
+from flowbook.run.stopping import lose_no_interrupt
+lose_no_interrupt()
+pid = os.fork()
+if pid:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+lose_no_interrupt()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    threading.Event().wait(%r)
+except KeyboardInterrupt:
+    os._exit(3)
+"""
+    assert subprocess.run([sys.executable, "-c", script % WITHIN], timeout=CUT_SHORT).returncode == 3
 
 
 class Finalized:
