@@ -9,6 +9,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count, islice
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from flowbook.cache_policies import fingerprint_of_inputs
@@ -24,6 +25,7 @@ from flowbook_magics.awaiting import CellLoop, notebook_loop
 from flowbook_magics.cell_code import CellCode
 from flowbook_magics.context_values import carry, changed_since
 from flowbook_magics.context_values import values as context_values
+from flowbook_magics.functions import is_process_pool
 from flowbook_magics.mapped_cell import mapped_task
 from flowbook_magics.namespace import CellNamespace, running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
@@ -129,20 +131,22 @@ class CellFunction:
 
     def _execute(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         analysis = self._cell.analysis
+        around = names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else {}
         namespace = CellNamespace(
             inputs,
             self._notebook,
             analysis.builtins,
             partial(version_before, self._cells, self._cell),
             open_to_all=looks_names_up(self._cells, self._cell, self._code),
-            around=names_before(self._cells, self._cell, self._notebook) if self._is_dynamic() else None,
+            around=around,
             deletes=analysis.deletes,
         )
         is_element = bool(self._cell.options.over)
         watch = ElementWatch(self._cell.watch) if is_element else Watch(self._cells, self._cell, inputs)
         namespace.at_first_read = watch.add
         outdated = outdated_inputs(self._cells, self._cell)
-        needed = namespace.bind_functions(outdated, watch.held_functions() if outdated else ())
+        outdated |= {name for name, value in around.items() if self._notebook.get(name) is not value}
+        needed = namespace.bind_functions(outdated, self._at_home(inputs, watch) if outdated else ())
         if self._context is not None:
             carry(islice(self._cells, self._cell.position - 1))
         token = running.set(namespace)
@@ -179,6 +183,12 @@ class CellFunction:
         finally:
             running.reset(token)
             outputs.flush()
+
+    def _at_home(self, inputs: Mapping[str, Any], watch: Watch | ElementWatch) -> list[FunctionType]:
+        """The functions that must find their names in the notebook, where others know them or look for them."""
+        if self._cells.graph[self._cell.graph_id].sends_functions or any(map(is_process_pool, inputs.values())):
+            return [value for value in inputs.values() if isinstance(value, FunctionType)]
+        return watch.held_functions()
 
     def _run(self, namespace: CellNamespace) -> None:
         try:

@@ -29,6 +29,11 @@ def rehomed(value: Any, old: dict[str, Any], new: dict[str, Any]) -> Any:
     return moved
 
 
+def is_process_pool(value: Any) -> bool:
+    """Whether it has processes of a library that look up by their names the functions which they are sent."""
+    return type(value).__module__.startswith(("multiprocessing.pool", "concurrent.futures.process"))
+
+
 def writes_globals(value: Any) -> bool:
     """Whether it is a function with ``global`` names that it binds."""
     return isinstance(value, FunctionType) and _stores_global(value.__code__)

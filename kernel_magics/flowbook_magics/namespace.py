@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, MutableMapping, Set
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 from weakref import WeakSet
 
@@ -37,7 +37,7 @@ class CellNamespace:
         version: Callable[[str, Any], Any] = lambda _, value: value,
         *,
         open_to_all: bool = False,
-        around: Mapping[str, Any] | None = None,
+        around: Mapping[str, Any] = MappingProxyType({}),
         deletes: Set[str] = frozenset(),
     ) -> None:
         """`version` gives the value that a name has at the cell's place, told the one that it has in the notebook.
@@ -45,7 +45,7 @@ class CellNamespace:
         `open_to_all` is for a cell with code that looks names up in its namespace by itself, as magics do; `around`
         has those that it finds when it asks which there are. `deletes` are names that it deletes.
         """
-        known = {**(around or {}), **{name: getattr(builtins, name) for name in builtin if name not in notebook}}
+        known = {**around, **{name: getattr(builtins, name) for name in builtin if name not in notebook}}
         # The body of a class looks for its name in the globals only, without reading through.
         known.update(inputs, __name__=notebook.get("__name__", "__main__"))
         self.names: dict[str, Any]
@@ -117,9 +117,28 @@ class CellNamespace:
         if value is MISSING:
             raise KeyError(name)
         self.at_first_read(name, value)
+        if self._finds_other_names(value):
+            value = rehomed(value, self._notebook, self.names)
         if value is not last:
             self.names[name] = self._given[name] = value
         return value
+
+    def _finds_other_names(self, value: Any) -> bool:
+        """Whether a function of the notebook finds there something else than it has to where the cell stands."""
+        seen: set[str] = set()
+        pending = [value]
+        while pending:
+            function = pending.pop()
+            if not is_defined_in(function, self._notebook):
+                continue
+            for name in mentioned(function.__code__) - seen:
+                last = self._notebook.get(name, MISSING)
+                used = self._version(name, last)
+                if used is not last:
+                    return True
+                pending.append(used)
+            seen |= mentioned(function.__code__)
+        return False
 
     def bind_functions(self, outdated: Set[str], held: Collection[FunctionType] = ()) -> Set[str]:
         """Have the notebook's functions among the inputs look their names up here where that makes a difference.
@@ -147,7 +166,7 @@ class CellNamespace:
                 self.names[name] = self._given[name] = copy
         at_home = (function for function in held if is_defined_in(function, self._notebook))
         needed = {name for function in at_home for name in mentioned(function.__code__)} & (outdated | bound)
-        return {name for name in needed & self._given.keys() if self._notebook.get(name) is not self._given[name]}
+        return needed & self._given.keys()
 
     def share(self, names: Iterable[str]) -> None:
         """Have these names live where methods and callbacks look them up and bind them (``global n``).
@@ -294,6 +313,16 @@ def _put(names: dict[str, Any], name: str, value: Any) -> None:
         names.pop(name, None)
     else:
         names[name] = value
+
+
+def bind_at_home(notebook: dict[str, Any], name: str, value: Any) -> None:
+    """Bind a name in the notebook, or unbind it (MISSING); if a cell has borrowed it, once that has given it back."""
+    with _lending:
+        loan = _loans.get((id(notebook), name))
+        if loan is None:
+            _put(notebook, name, value)
+        else:
+            loan.before = value
 
 
 class _Through(dict[str, Any]):

@@ -7,10 +7,12 @@ itself are not seen.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import PurePath
 from typing import Any
 
 from flowbook.core.fingerprints.ownership import is_own_file
@@ -29,11 +31,13 @@ class OpenedFiles:
     """Opened for writing, removed or renamed."""
     listed: set[str] = field(default_factory=set)
     """Folders whose files it has asked for."""
+    removed: set[str] = field(default_factory=set)
+    """Folders that it has removed with all that is in them."""
 
     def add(self, path: object, among: set[str]) -> None:
         """A file or folder is used by this path: it belongs `among` those of one kind."""
-        if not isinstance(path, str | bytes | os.PathLike):
-            return  # a file that is open already
+        if not isinstance(path, str | bytes | os.PathLike) or path == ":memory:":
+            return  # a file that is open already, or none
         here = os.getcwd() + os.sep  # noqa: PTH109 - called for every file that is opened
         whole = os.path.join(here, os.fsdecode(path))  # noqa: PTH118
         name = os.path.normpath(whole.removeprefix(here))
@@ -51,17 +55,26 @@ class OpenedFiles:
         self.read |= other.read
         self.written |= other.written
         self.listed |= other.listed
+        self.removed |= other.removed
 
     def shared_with(self, other: OpenedFiles) -> str:
-        """A file that both use and one writes, or a folder that one lists and in which the other writes; '' if none."""
+        """A file that both use and one writes, or a folder that one lists or removes and the other uses; '' if none."""
         files = self.written & (other.read | other.written) | self.read & other.written
         if files:
             return f"the file {min(files)}"
         folders = self.listed & _folders(other.written) | other.listed & _folders(self.written)
+        folders = folders or self._removed_under(other) or other._removed_under(self)
         return f"the folder {min(folders)}" if folders else ""
 
+    def _removed_under(self, other: OpenedFiles) -> set[str]:
+        """The folders that it has removed and in which the other one has used something, at any depth."""
+        if not self.removed:
+            return set()
+        used = other.read | other.written | other.listed | other.removed
+        return self.removed & used.union(str(folder) for path in used for folder in PurePath(path).parents)
+
     def __bool__(self) -> bool:
-        return bool(self.read or self.written or self.listed)
+        return bool(self.read or self.written or self.listed or self.removed)
 
 
 def _folders(files: set[str]) -> set[str]:
@@ -96,10 +109,14 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     found = _watched.get()
     if found is None or len(found.read) + len(found.written) + len(found.listed) >= _MOST:
         return
-    if event == "open":
+    if event == "shutil.rmtree":
+        found.add(args[0], found.removed)
+    elif event == "os.remove" and args[1] != -1:  # its path begins in a folder that is open
+        return
+    elif event == "open":
         found.add(args[0], found.written if args[2] & _WRITES else found.read)
     elif event in _LISTS:
-        if not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):  # which looks for modules
+        if not _LOOKS_FOR_MODULES.search(sys._getframe(1).f_code.co_filename):
             found.add(args[0] or ".", found.listed)
     else:
         for path in args[: _EVENTS[event]]:
@@ -107,5 +124,15 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
 
 
 _LISTS = ("os.listdir", "os.scandir")
-_EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2, "os.truncate": 1, **dict.fromkeys(_LISTS, 1)}
+_LOOKS_FOR_MODULES = re.compile(r"^<frozen importlib|\bimportlib\Wmetadata\b|\bimportlib_metadata\b|\bpkg_resources\b")
+"""The files of code that lists the working directory because modules might be in it."""
+_EVENTS = {
+    "open": 1,
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.truncate": 1,
+    "shutil.rmtree": 1,
+    "sqlite3.connect": 1,
+    **dict.fromkeys(_LISTS, 1),
+}
 """The events of which the first arguments are paths."""

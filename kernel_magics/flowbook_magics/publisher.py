@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from flowbook_magics.namespace import MISSING, bind_at_home
 
 
 class Publisher:
     """Puts what cells wrote into the notebook's namespace so that it ends with the last version of each name."""
 
-    def __init__(self, notebook: MutableMapping[str, Any], position: Callable[[str], int | None]) -> None:
+    def __init__(self, notebook: dict[str, Any], position: Callable[[str], int | None]) -> None:
         """`position` tells where the cell with a key stands, None if it is gone."""
         self._notebook = notebook
         self._position = position
@@ -25,11 +27,11 @@ class Publisher:
         with self._lock:
             for name in deleted:
                 if (always or self._is_newest(name, key)) and name not in values:
-                    self._notebook.pop(name, None)
+                    bind_at_home(self._notebook, name, MISSING)
                     self._writers[name] = key
             for name, value in values.items():
                 if always or self._is_newest(name, key):
-                    self._notebook[name] = value
+                    bind_at_home(self._notebook, name, value)
                     self._writers[name] = key
 
     def forget(self, names: Iterable[str], key: str) -> list[str]:

@@ -44,7 +44,7 @@ class DrawnNumbers:
 
     def _note(self) -> None:
         now = _marks()
-        moved = [name for name, mark in self._marks.items() if now.get(name) != mark]
+        moved = [name for name, mark in self._marks.items() if now.get(name, mark) != mark]
         self._marks, self._noted = now, time.perf_counter()
         for name in moved:
             if not any(name in known for known, _ in self._running.values()):

@@ -266,9 +266,11 @@ def _of_code(code: Any) -> _Look:
     if isinstance(code, type):
         if not is_own_class(code):
             return _NOTHING
-        functions = (part for part in vars(code).values() if isinstance(part, FunctionType))
-        functions = (part for part in functions if part.__defaults__ or part.__kwdefaults__ or part.__closure__)
-        return _of_variables(vars(code).items(), [*functions, *code.__mro__[1:], type(code)])
+        functions = {name: part for name, part in vars(code).items() if isinstance(part, FunctionType)}
+        keeping = [each for each in functions.values() if each.__defaults__ or each.__kwdefaults__ or each.__closure__]
+        look = _of_variables(vars(code).items(), [*keeping, *code.__mro__[1:], type(code)])
+        methods = ((name, id(function.__code__)) for name, function in functions.items())  # one may be replaced
+        return _Look((*look.mark, *methods), look.parts)
     return _of_variables(vars(code).items()) if _is_imported(code) else _NOTHING
 
 

@@ -6,7 +6,16 @@ import ast
 import re
 
 from flowbook.cells import effects, libraries
-from flowbook.cells.definitions import BOUND_MUTATOR, BOUND_WRITER, ITERATOR, OF_LIBRARY, Argument, Definition, Told
+from flowbook.cells.definitions import (
+    BOUND_MUTATOR,
+    BOUND_WRITER,
+    DATABASE,
+    ITERATOR,
+    OF_LIBRARY,
+    Argument,
+    Definition,
+    Told,
+)
 from flowbook.cells.effects import Effect
 from flowbook.cells.expressions import ExpressionVisitor
 from flowbook.cells.file_names import named_files
@@ -23,7 +32,7 @@ _DYNAMIC = frozenset(
     "timeit.timeit".split()
 )
 _OF_SCOPE = frozenset({"builtins.locals", "builtins.vars", "builtins.dir"})
-_FORMULA_MODULES = ("statsmodels.formula.", "patsy.")
+_FORMULA_MODULES = ("statsmodels.formula.", "patsy.", "plotnine.")
 _PATH_KEYWORDS = frozenset(
     "buf excel_writer file fileName filename filepath_or_buffer fname fp io path path_or_buf path_or_buffer".split()
 )
@@ -112,7 +121,8 @@ class CallVisitor(ExpressionVisitor):
             self.configure(function, "module" if "modules" in effect.changes else "settings")
         if not function.path and isinstance(node.func, ast.Attribute) and node.func.attr == "open":
             (self.facts.changes if _opens_for_writing(node, 0) else self.facts.looks).add("files:?")
-        if effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS or not (function.path or effect.touches_files):
+        is_plain = effect is effects.NO_EFFECT or effect is effects.CONSTRUCTS or DATABASE in effect.carries
+        if (is_plain or not function.path) and not effect.touches_files:
             self._note_named_files(node, function)
         if function.path in _FILTERS and any(
             isinstance(each, ast.Constant) and each.value == "error" for each in node.args

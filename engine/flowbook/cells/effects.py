@@ -18,6 +18,7 @@ __all__ = [
     "EVENT_LOOP",
     "LOG_RECORDS",
     "NO_EFFECT",
+    "PROCESSES",
     "SAME_ATTRIBUTES",
     "SERVERS",
     "SUBCLASSES",
@@ -108,6 +109,9 @@ SERVERS = "servers"
 
 THREADS = "threads"
 """The resource of cells that start threads, as changed, and of those that wait for some, as looked at."""
+
+PROCESSES = "processes"
+"""The resource of cells that send functions to other processes, as looked at: those look names up in the notebook."""
 
 SUBCLASSES = "the subclasses of a class"
 """The resource of cells that define subclasses of other cells' classes, and of those that ask for them."""

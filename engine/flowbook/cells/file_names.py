@@ -14,6 +14,8 @@ _FILE_NAME = re.compile(
     re.IGNORECASE,
 )
 """What is the name of a file, wherever it stands."""
+_URL = re.compile(r"(?:sqlite|duckdb)(?:\+\w+)?:///|file://")
+"""How the URL of a file begins, before its path."""
 _READS = re.compile(
     r"(?:im|is_?)?(?:read|load|open|get|from|parse|exists|file|scan|fetch|show|display|Image|Audio|Video)"
 )
@@ -36,7 +38,8 @@ def named_files(path: str, method: str, constants: Iterable[object]) -> tuple[li
     name = path.rpartition(".")[2]
     if path.partition(".")[0] in _NO_FILES:
         return [], False
-    files = [f"files:{each.removeprefix('./')}" for each in constants if isinstance(each, str) and _names_a_file(each)]
+    named = (_URL.sub("", each) for each in constants if isinstance(each, str))
+    files = [f"files:{each.removeprefix('./')}" for each in named if _names_a_file(each)]
     if path.startswith("pathlib."):  # that alone does nothing; what is done with it is found there
         return files, False
     return files, not _READS.match(name) if path else bool(_WRITES.match(method))

@@ -15,7 +15,7 @@ from flowbook.cells.definitions import (
     RECORDER,
     SETTINGS,
 )
-from flowbook.cells.effects import CONSTRUCTS, EVENT_LOOP, LOG_RECORDS, NO_EFFECT, Effect
+from flowbook.cells.effects import CONSTRUCTS, EVENT_LOOP, LOG_RECORDS, NO_EFFECT, PROCESSES, Effect
 from flowbook.cells.known_methods import LOGGERS
 from flowbook.cells.random_numbers import of_drawing
 
@@ -110,6 +110,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "pandas.read_sql_table": Effect(arguments=(1, "con")),
     "pandas.ExcelWriter": Effect(writes_file=0),
     "os.chdir": Effect(changes=("cwd",)),
+    "contextlib.chdir": Effect(changes=("cwd",)),
     "os.getcwd": Effect(looks=("cwd",)),
     "os.getenv": Effect(looks=("environ",)),
     "os.putenv": Effect(changes=("environ",)),
@@ -148,13 +149,19 @@ _FUNCTIONS: dict[str, Effect] = {
        ("asyncio.Lock", "asyncio.Event", "asyncio.Condition", "asyncio.Semaphore", "asyncio.BoundedSemaphore",
         "asyncio.Barrier", "asyncio.Queue", "asyncio.LifoQueue", "asyncio.PriorityQueue", "asyncio.Future",
         "asyncio.Task", "aiohttp.ClientSession", "aiohttp.TCPConnector")},
-    "logging.basicConfig": Effect(changes=("logging", LOG_RECORDS)),
+    "logging.basicConfig": Effect(changes=("logging", LOG_RECORDS), writes_file=0),
     "logging.StreamHandler": Effect(changes=("logging", LOG_RECORDS), holds_arguments=True),
-    "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS)),
+    "logging.FileHandler": Effect(changes=("logging", LOG_RECORDS), writes_file=0),
     **dict.fromkeys(
         ("contextlib.redirect_stdout", "contextlib.redirect_stderr", "IPython.utils.capture.capture_output",
-         "IPython.utils.io.capture_output"),
+         "IPython.utils.io.capture_output", "click.testing.CliRunner", "typer.testing.CliRunner",
+         "unittest.TextTestRunner", "unittest.main"),
         Effect(captures=True, holds_arguments=True),
+    ),
+    **dict.fromkeys(
+        ("multiprocessing.Pool", "multiprocessing.pool.Pool", "multiprocessing.Process", "multiprocessing.get_context",
+         "concurrent.futures.ProcessPoolExecutor", "tqdm.contrib.concurrent.process_map"),
+        Effect(looks=(PROCESSES,), holds_arguments=True, carries=(OF_LIBRARY,)),
     ),
     "sys.setrecursionlimit": Effect(changes=("interpreter",), configures=True),
     "logging.getLogger": Effect(carries=(LOGGER,)),
@@ -177,7 +184,12 @@ _FUNCTIONS: dict[str, Effect] = {
     "tensorflow.random.set_seed": Effect(changes=("tensorflow.random",)),
     "pandas.set_option": Effect(changes=("pandas.options",), configures=True),
     "pandas.reset_option": Effect(changes=("pandas.options",), configures=True),
+    "pandas.option_context": Effect(changes=("pandas.options",), configures=True),
     "numpy.set_printoptions": Effect(changes=("numpy.options",), configures=True),
+    "numpy.printoptions": Effect(changes=("numpy.options",), configures=True),
+    "dask.config.set": Effect(changes=("library:dask",), configures=True),
+    "polars.Config": Effect(changes=("library:polars",), configures=True),
+    "os.umask": Effect(changes=("interpreter",), configures=True),
     "numpy.seterr": Effect(changes=("numpy.options",), configures=True),
     "sklearn.set_config": Effect(changes=("sklearn.options",), configures=True),
 }  # fmt: skip
@@ -191,7 +203,7 @@ _PREFIXES: tuple[tuple[str, Effect], ...] = (
     ("sys.path.", Effect(changes=("sys.path",))),
     ("sys.modules.", Effect(changes=("modules",))),
     ("os.environ.", Effect(changes=("environ",))),
-    ("logging.handlers.", Effect(changes=("logging", LOG_RECORDS), holds_arguments=True)),
+    ("logging.handlers.", Effect(changes=("logging", LOG_RECORDS), writes_file=0, holds_arguments=True)),
     *(
         (f"{client}.", Effect(looks=("network",), holds_arguments=True, carries=(CLIENT,)))
         for client in (
@@ -256,6 +268,7 @@ _RESOURCE_ATTRIBUTES = {
     "sys.path": "sys.path",
     "sys.modules": "modules",
     "sys.stdout": "stdout",
+    "sys.stderr": "stdout",
     "matplotlib.pyplot.rcParams": "pyplot",
     "matplotlib.rcParams": "pyplot",
     "pandas.options": "pandas.options",

@@ -82,5 +82,7 @@ class Node:
     """Names that code of other cells looks up where it stays: methods, and functions that an object keeps."""
     flags: frozenset[str] = frozenset()
     """Why it keeps its place: its own flags and those of the helpers it uses."""
+    sends_functions: bool = False
+    """Whether it sends functions to other processes, which look them up by their names."""
     uses_loop: bool = False
     """Whether it needs the running event loop of a notebook, by what it awaits, calls or makes."""

@@ -79,6 +79,8 @@ class StatementVisitor(FunctionVisitor):
         resource = resource_of_attribute(path) or resource_of_attribute(owner.path)
         if resource:
             self.facts.changes.add(resource)
+            if path == "sys.stdout":
+                self.facts.flags.add("output")
         elif attribute and owner.path:
             self.configure(owner, "module")
         self.remember(owner, stored)

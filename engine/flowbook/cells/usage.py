@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import MAPPED, Argument, Definition, Told
+from flowbook.cells.effects import PROCESSES
 from flowbook.cells.scopes import is_global
 
 __all__ = ["Usage", "usage_of"]
@@ -78,6 +79,9 @@ def usage_of(analysis: Analysis, definitions: Definitions, at_home: Container[st
         if is_global(name) and _changes_itself(name, method, definitions, set()):
             usage.mutates.add(name)
             usage.mutates_parts.add(name)  # it may be an item of what the name holds, or change what it was given
+    if PROCESSES in usage.looks:
+        called = (definition for name in usage.helpers for definition in definitions(name))
+        usage.looks_up = usage.looks_up.union(usage.helpers, *(definition.reads for definition in called))
     if any(MAPPED in definitions(name) for name in usage.mutates):
         usage.changes |= MAPPED.looks
     return usage

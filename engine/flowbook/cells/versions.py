@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from flowbook.cells.analysis import Analysis
 from flowbook.cells.definitions import OF_LIBRARY, OWN_MODULE, Argument, Definition, seen_outside
-from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, SERVERS, THREADS
+from flowbook.cells.effects import EVENT_LOOP, LOG_RECORDS, PROCESSES, SERVERS, THREADS
 from flowbook.cells.expressions import BUILTINS
 from flowbook.cells.libraries import gives_part
 from flowbook.cells.records import Cell, Edge, Node, Reason, ReasonKind
@@ -121,6 +121,7 @@ class VersionTracker:
             late_binds=frozenset(usage.writes),
             looks_up=frozenset(looks_up),
             flags=frozenset(usage.flags),
+            sends_functions=PROCESSES in usage.looks,
             uses_loop=cell.analysis.awaits or EVENT_LOOP in usage.looks,
         )
         self.loop_users |= self.nodes[cell.id].uses_loop << self.place
@@ -146,6 +147,8 @@ class VersionTracker:
 
     def _flag(self, cell: Cell, usage: Usage) -> None:
         """Flag the cell for what goes on since an earlier one, or from this one on."""
+        if "cwd" in usage.changes:
+            usage.flags.add("cwd")  # any library may open a file by a relative path
         self.goes_on |= "background" in usage.flags
         if self.goes_on and cell.analysis.awaits:
             usage.flags.add("background")
@@ -215,13 +218,16 @@ class VersionTracker:
             objects = binding.objects | binding.held if name in usage.mutates_parts else binding.objects
             objects |= self._instances(name, binding)
             changed |= objects
-            for each in objects:
-                for reader in each.readers:
-                    text = f"changes {name} after {self.cells[reader].label} read it"
-                    self._wait(reader, ReasonKind.MUTATES, name, text)
+            self._wait_for_readers(objects, name)
         for each in changed:
             each.changed_by, each.readers = self.place, []
         return changed
+
+    def _wait_for_readers(self, objects: Iterable[TrackedObject], name: str) -> None:
+        for each in objects:
+            for reader in each.readers:
+                text = f"changes {name} after {self.cells[reader].label} read it"
+                self._wait(reader, ReasonKind.MUTATES, name, text)
 
     def _instances(self, name: str, binding: Binding) -> set[TrackedObject]:
         """When a class is changed, so are its instances."""
@@ -411,6 +417,17 @@ class VersionTracker:
             old.held.union(given, *(each.objects for each in known)),
             old.definitions.union(code, analysis.gains.get(name, ()), *(each.definitions for each in known)),
         )
+        self._patch(name, {each for each in old.definitions if each.kind == "class"}, old.definitions)
+
+    def _patch(self, name: str, classes: set[Definition], before: frozenset[Definition]) -> None:
+        """A function that is stored where a class is reached may become a method of it, which all instances have."""
+        functions = {each for each in self.bindings[name].definitions - before if each.kind == "function"}
+        for other, binding in list(self.bindings.items()) if classes and functions else ():
+            if other != name and classes & binding.definitions:
+                self._wait_for_readers(binding.objects, other)
+                for each in binding.objects:
+                    each.changed_by, each.readers = self.place, []
+                self.bindings[other] = replace(binding, definitions=binding.definitions | functions)
 
     # Edges
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import io
 import logging
 import sys
 import threading
@@ -140,6 +141,9 @@ def _print(*values: Any, sep: str | None = " ", end: str | None = "\n", file: An
     run = speaker()
     if run is None or file not in (None, sys.stdout):
         _plain_print(*values, sep=sep, end=end, file=file, flush=flush)
+        return
+    if not run.log_prints and not isinstance(sys.stdout, io.TextIOBase):
+        _plain_print(*values, sep=sep, end=end, flush=flush)  # the user's own object may tell the pieces apart
         return
     text = (" " if sep is None else sep).join(map(str, values))
     if run.log_prints:

@@ -325,6 +325,34 @@ CASES: dict[str, tuple[list[str], dict[str, str]]] = {
         ["import os", "x = open('a').read()", "os.chdir('d')", "y = open('a').read()"],
         {"c": "ab", "d": "c"},
     ),
+    "any library may open a file by a relative path": (
+        ["import os", "x = work(1)", "os.chdir('d')", "y = work(2)"],
+        {"c": "ab", "d": "c"},
+    ),
+    "a pool of processes finds names in the notebook": (
+        [
+            "from multiprocessing import Pool",
+            "k = 2\ndef f(x): return x * k",
+            "with Pool() as p: r = p.map(f, xs)",
+            "k = 3",
+        ],
+        {"c": "ab", "d": "c"},
+    ),
+    "a method is replaced where a class is reached": (
+        [
+            "class A:\n    def f(self): ...\nclasses = [A]",
+            "made = [classes[0]()]",
+            "log = []\ndef g(self): log.append(1)",
+            "for c in classes:\n    c.f = g",
+            "made[0].f()",
+            "n = len(log)",
+        ],
+        {"b": "a", "d": "abc", "e": "d", "f": "e"},
+    ),
+    "a database and the files of a folder": (
+        ["import glob, sqlalchemy", "e = sqlalchemy.create_engine('sqlite:///a.db')", "files = glob.glob('*.db')"],
+        {"b": "a", "c": "ab"},
+    ),
     "options of a module": (["import pandas as pd", "pd.set_option('a', 1)", "pd.DataFrame()"], {"b": "a", "c": "b"}),
     "a module is changed": (
         ["import m", "from m import f", "x = f()", "m.SIZE = 2", "y = f()"],

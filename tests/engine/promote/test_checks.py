@@ -57,7 +57,7 @@ FOUND: list[tuple[tuple[str, ...], tuple[str, int | None, int | None], str]] = [
     (("def f():\n    return rate", "f()"), ("error", 0, 2), r"^'rate' is used, and no cell defines it"),
     (("def f():\n    return rate",), ("warning", 0, 2), r"^'rate' is used"),
     (("try:\n    rate\nexcept NameError:\n    rate = 1", "x = 1 if rate else old"), ("warning", 1, 1), r"^'old' "),
-    (("%%cython\ndef f(): pass", "f()"), ("warning", 1, 1), r"^'f' is used"),
+    (("%%cython\ndef f(): pass", "f()"), ("warning", 1, 1), r"^'f' is used, .*unless one does so by code in text"),
     (("exec('a = 1')", "print(a)"), ("warning", 1, 1), r"^'a' is used"),
     (("day: date = None",), ("warning", 0, 1), r"^'date' is used"),
     # Other machines are not this one.
@@ -172,6 +172,7 @@ CLEAN: list[tuple[str, ...]] = [
     (LOAD, "import threading\nlock = threading.Lock()", "%%task a\nwith lock:\n    y = 1"),
     ("import sys, weakref\nn = {1}\nr = weakref.ref(n)\nc = sys.getrefcount(n)",),
     (LOAD, "%%task a\nimport gc\ngc.collect()"),
+    ("import zipfile\nz = zipfile.ZipFile('made.zip', 'a')",),
     (LOAD, "%%task a\nfor n in [1, 2]:\n    last = n\nprint(last)\ndel n"),
     (LOAD, "f = open('made.txt', 'w')\nf = 1", "g = lambda: f", "%%task a --isolate process\ny = f + g()"),
     ("def helper():\n    return made_later", "made_later = 1", "helper()"),

@@ -80,10 +80,11 @@ def _read_by(call: ast.Call, imports: Mapping[str, str]) -> ast.expr | None:
         return None if _writes(call.args[:1], call) and call.func.attr == "open" else call.func.value
     path = dotted_path(call.func, imports)
     path = "builtins.open" if path == "open" else path
-    position = 0 if path in _READERS else of_function(path, frozenset()).reads_file
+    effect = of_function(path, frozenset())
+    position = 0 if path in _READERS else effect.reads_file
     if not path or position is None or path.startswith("os.path."):
         return None
-    if path.endswith(".open") and _writes(call.args[1:2], call):
+    if (path.endswith(".open") or effect.opens) and _writes(call.args[1:2], call):
         return None
     named = [keyword.value for keyword in call.keywords if keyword.arg in _PATH_KEYWORDS]
     return next(iter([*call.args[position : position + 1], *named]), None)

@@ -47,7 +47,7 @@ def name_findings(cells: Sequence[KnownCell], parameters: Collection[str], used:
             line, certain = _first_use(known, name, used)
             # Task cells wait for what they read; whether that helps against a later cell is for the graph to say.
             certain = certain and sure and not (name in makers and known.role is Role.TASK)
-            yield _finding(known, name, line, makers.get(name), certain)
+            yield _finding(known, name, line, makers.get(name), certain=certain, sure=sure)
         there |= _bound_by(known)
 
 
@@ -73,8 +73,14 @@ def _first_use(known: KnownCell, name: str, used: Collection[str]) -> tuple[int 
     return min((line for line, _ in uses), default=None), False
 
 
-def _finding(known: KnownCell, name: str, line: int | None, maker: KnownCell | None, certain: bool) -> Finding:
+def _finding(
+    known: KnownCell, name: str, line: int | None, maker: KnownCell | None, *, certain: bool, sure: bool
+) -> Finding:
+    """`sure`: every cell shows what it binds."""
     severity = Severity.ERROR if certain else Severity.WARNING
+    if maker is None and not sure:
+        why = f"{name!r} is used, and no cell defines it, unless one does so by code in text or under a computed name."
+        return in_cell(severity, known.cell, line, why, "Bind the name in a cell before, if no cell does.")
     if maker is None:
         why = f"{name!r} is used, and no cell defines it: it was there only in the session of whoever wrote this."
         return in_cell(severity, known.cell, line, why, "Define it in a cell before, or make it a parameter.")

@@ -11,11 +11,12 @@ from flowbook.promote.checks.finding import Finding, Severity, in_cell
 
 _FLAGS = {
     "background": "it starts tasks of asyncio that go on when it has ended, or may await them",
+    "cwd": "it changes the working directory, from which relative paths of files start",
     "dynamic": "it may use any name (exec, eval, globals(), %load)",
     "history": "it uses IPython's history (_, In, Out)",
     "ipython": "it calls get_ipython()",
     "module": "it changes what others import (module.NAME = …, importlib.reload)",
-    "output": "it captures what is put out while it runs (%%capture, redirect_stdout)",
+    "output": "it captures what is put out while it runs (%%capture, redirect_stdout, sys.stdout = …)",
     "run": "it executes a file with %run",
     "served": "it sends requests, and a cell before it has started a server, whose code then runs",
     "settings": "it changes how later cells compute or show (np.seterr, pd.set_option, decimal)",
@@ -24,6 +25,7 @@ _FLAGS = {
 }
 _FIXES = {
     "background": "Await in one cell what it starts, in a function if it is long, so that others need not wait.",
+    "cwd": "Change it in a plain cell on top of the notebook, or write paths that need no change.",
     "served": "Have one cell send what belongs together.",
     "settings": "Set it in a plain cell on top of the notebook, so that tasks need not wait.",
 }
