@@ -35,11 +35,11 @@ class Analysis:
     mutates: frozenset[str] = _NONE
     """Names from before it whose objects it changes in place."""
     flags: frozenset[str] = _NONE
-    """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "cwd" (it changes the
-    working directory), "dynamic", "history", "ipython", "module" (it changes one), "output" (it captures what is put
-    out), "run" (``%run``),
+    """Why the cell must keep its place: "background" (it starts what goes on when it has ended), "dynamic",
+    "history", "ipython", "module" (it changes one), "output" (it captures what is put out), "run" (``%run``),
     "served" (it asks something of a server, and the notebook has one), "settings" (of a library, which it changes),
-    "star-import", "threads" (it waits for some that go on over cells)."""
+    "star-import", "threads" (it waits for some that go on over cells). Those of a `Node` have "cwd", too (it changes
+    the working directory)."""
     awaits: bool = False
     """Whether it awaits something outside of the functions that it defines."""
     late_reads: frozenset[str] = _NONE

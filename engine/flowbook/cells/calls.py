@@ -32,7 +32,7 @@ _DYNAMIC = frozenset(
     "timeit.timeit".split()
 )
 _OF_SCOPE = frozenset({"builtins.locals", "builtins.vars", "builtins.dir"})
-_FORMULA_MODULES = ("statsmodels.formula.", "patsy.", "plotnine.")
+_FORMULA_MODULES = ("statsmodels.formula.", "patsy.", "plotnine.ggplot", "plotnine.qplot")
 _PATH_KEYWORDS = frozenset(
     "buf excel_writer file fileName filename filepath_or_buffer fname fp io path path_or_buf path_or_buffer".split()
 )
@@ -421,6 +421,8 @@ def _files(node: ast.Call, position: int) -> list[str]:
     named = [keyword.value for keyword in node.keywords if keyword.arg in _PATH_KEYWORDS]
     paths = [*node.args[position : position + 1], *named]
     constant = [path.value for path in paths if isinstance(path, ast.Constant) and isinstance(path.value, str)]
+    if constant == [":memory:"]:
+        return []  # a database of its own
     return [f"files:{path.removeprefix('./')}" for path in constant] or ["files:?"] * len(paths)
 
 

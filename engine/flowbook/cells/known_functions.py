@@ -186,7 +186,7 @@ _FUNCTIONS: dict[str, Effect] = {
     "pandas.reset_option": Effect(changes=("pandas.options",), configures=True),
     "pandas.option_context": Effect(changes=("pandas.options",), configures=True),
     "numpy.set_printoptions": Effect(changes=("numpy.options",), configures=True),
-    "numpy.printoptions": Effect(changes=("numpy.options",), configures=True),
+    "numpy.printoptions": Effect(changes=("numpy.printoptions",), configures=True),
     "dask.config.set": Effect(changes=("library:dask",), configures=True),
     "polars.Config": Effect(changes=("library:polars",), configures=True),
     "os.umask": Effect(changes=("interpreter",), configures=True),

@@ -79,7 +79,7 @@ class StatementVisitor(FunctionVisitor):
         resource = resource_of_attribute(path) or resource_of_attribute(owner.path)
         if resource:
             self.facts.changes.add(resource)
-            if path == "sys.stdout":
+            if resource == "stdout":
                 self.facts.flags.add("output")
         elif attribute and owner.path:
             self.configure(owner, "module")

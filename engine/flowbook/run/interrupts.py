@@ -87,7 +87,8 @@ class _Repeater:
         if thread != self._main:
             keep_interrupt(dropped.exc_type)
         self._dropped.append((thread, dropped.exc_type))
-        os.write(self._says, bytes([_NO_SIGNAL]))
+        with suppress(BlockingIOError):  # it is full of signals, and being read
+            os.write(self._says, bytes([_NO_SIGNAL]))
 
     def _repeat(self) -> None:
         while said := os.read(self._said, 1000):
