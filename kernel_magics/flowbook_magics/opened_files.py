@@ -16,6 +16,7 @@ from pathlib import PurePath
 from typing import Any
 
 from flowbook.core.fingerprints.ownership import is_own_file
+from flowbook.settings import current_settings
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
@@ -109,10 +110,10 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     found = _watched.get()
     if found is None or len(found.read) + len(found.written) + len(found.listed) >= _MOST:
         return
+    if _is_left_out(event, args):
+        return
     if event == "shutil.rmtree":
         found.add(args[0], found.removed)
-    elif event == "os.remove" and args[1] != -1:  # its path begins in a folder that is open
-        return
     elif event == "open":
         found.add(args[0], found.written if args[2] & _WRITES else found.read)
     elif event in _LISTS:
@@ -121,6 +122,12 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
     else:
         for path in args[: _EVENTS[event]]:
             found.add(path, found.written)
+
+
+def _is_left_out(event: str, args: tuple[Any, ...]) -> bool:
+    if event == "os.remove":
+        return bool(args[1] != -1)  # its path begins in a folder that is open
+    return event == "sqlite3.connect" and str(args[0]).startswith(str(current_settings().home))  # flowbook's own
 
 
 _LISTS = ("os.listdir", "os.scandir")
