@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from flowbook.run.work import Work
 from flowbook_magics import outputs
 from flowbook_magics.cell_task import task_of
 from flowbook_magics.disturbed import disturbed
-from flowbook_magics.freshness import input_tokens, remember
+from flowbook_magics.freshness import done_by_itself, input_tokens, remember
 from flowbook_magics.kept_results import forget_results
 from flowbook_magics.notebook_cells import NotebookCell
 from flowbook_magics.places import Places
@@ -33,12 +34,15 @@ def run_one(session: Session, cell: NotebookCell) -> None:
     _warn_of_limit(cell)
     task = task_of(session.shell, session.notebook, session.cells, cell, session.codes[cell.key], here=True)
     run = engine.new_task_run(task.work, (), {})
+    undone = done_by_itself(session.cells, cell)
     session.states.begin(session.cells, ())
     try:
         state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
     finally:
         session.states.end()
     _took(session, cell, run, state, alone=True)
+    if undone and cell.last is not None:
+        cell.last = replace(cell.last, undone=undone)
     error = state.result(raise_on_failure=False) if not state.is_completed() else None
     if isinstance(error, BaseException):
         raise error if cell.options.over else outputs.begins_in_cell(session.shell, error)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import FunctionType, ModuleType
 
+from flowbook.cells import ReasonKind
 from flowbook.cells.freshness import cell_hash
 from flowbook.cells.resources import ANY_FILE
 from flowbook.core.plain import duration_text
@@ -32,6 +33,10 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
         return last.undone
     if last.code != cell_hash(cells.graph, cell.graph_id):
         return "its code changed"
+    plain = _plain_before(cells, cell)
+    if differing := [key for key in {**last.plain, **plain} if plain.get(key) != last.plain.get(key)]:
+        changed_cells = (cells.by_key(key) for key in differing)
+        return f"{', '.join(each.label if each is not None else 'a plain cell' for each in changed_cells)} changed"
     if last.options != cell.options.affecting_result():
         return "its options changed"
     if cell.options.cache_for is not None and time.time() - last.ended >= cell.options.cache_for:
@@ -151,6 +156,35 @@ def _written_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
     return cell.wrote.union(name.removeprefix("files:") for name in touched if name.startswith("files:"))
 
 
+def _plain_before(cells: NotebookCells, cell: NotebookCell) -> dict[str, str]:
+    """The sources of the plain cells that have set what it uses besides names: random numbers, settings, files."""
+    makers = (
+        cells.by_id(edge.upstream)
+        for edge in cells.graph.incoming(cell.graph_id)
+        if any(reason.kind is ReasonKind.RESOURCE for reason in edge.reasons)
+    )
+    return {maker.key: maker.source for maker in makers if not maker.is_task}
+
+
+def done_by_itself(cells: NotebookCells, cell: NotebookCell) -> str:
+    """Why a cell that is about to run by itself will not do what it does in a run of all ('' if it will)."""
+    before = cell.last.changes if cell.last is not None else frozenset[str]()
+    for name in sorted(cells.graph[cell.graph_id].changes | before):
+        if has_changed(cells, cell, name):
+            return f"it has changed {name} more than once"
+    if cell.last is not None:
+        for other, _ in (*_written_anew(cells, cell), *_drawn_anew(cells, cell)):
+            if other.is_task and other.last is not None and other.last.ended < cell.last.ended:
+                return f"it has gone on more than once from where {other.label} had ended"
+    inputs = cells.graph.inputs(cell.graph_id)
+    for other in cells.tasks:
+        if other.position > cell.position:
+            for name in sorted(cells.graph[other.graph_id].changes & inputs.keys()):
+                if has_changed(cells, other, name):
+                    return f"{other.label} had changed {name} before it ran"
+    return ""
+
+
 def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:
     """The task has just run: what it was made from is what it will be compared with."""
     cell.last = LastRun(
@@ -162,6 +196,7 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         ended=time.time(),
         changes=cells.graph[cell.graph_id].changes,
         touches=cells.graph[cell.graph_id].touches,
+        plain=_plain_before(cells, cell),
     )
 
 

@@ -1,6 +1,7 @@
 """Functions that keep what they gave (`functools.cache`): in a new kernel they would have kept nothing.
 
-Only those forget it that depend on something which tasks make. Others would give the same again, and may take long.
+Only those forget it that depend on something which tasks make, or which a plain cell has made anew. Others would give
+the same again, and may take long.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import _lru_cache_wrapper
 from itertools import chain
+from weakref import WeakKeyDictionary
 
 from flowbook.cells.definitions import Definition
 from flowbook.cells.resources import ANY_FILE
@@ -22,8 +24,14 @@ def forget_results(cells: NotebookCells) -> None:
     made, touched = _made(cells)
     for name, kept in keeping:
         names, resources = _used_by(cells, name)
-        if names & made or _meet(resources, touched):
+        plain = tuple((each.key, each.runs) for each in cells if not each.is_task and names & each.analysis.writes)
+        if names & made or _meet(resources, touched) or _made_by.get(kept, ()) != plain:
+            _made_by[kept] = plain
             kept.cache_clear()
+
+
+_made_by: WeakKeyDictionary[_lru_cache_wrapper[object], tuple[tuple[str, int], ...]] = WeakKeyDictionary()
+"""By which runs of plain cells that was made which a function uses."""
 
 
 def _keeping(value: object) -> Iterator[_lru_cache_wrapper[object]]:

@@ -96,6 +96,8 @@ class LastRun:
     """The names whose objects it changed in place, as its code shows."""
     touches: frozenset[str] = frozenset()
     """The shared resources that it changed."""
+    plain: Mapping[str, str] = field(default_factory=dict)
+    """The sources, by their keys, of plain cells that had set what it used besides names."""
     undone: str = ""
     """Why it has to run again whatever it was made from, if it has."""
 

@@ -114,7 +114,7 @@ class Session:
         for node in graph.nodes.values():
             bound.update(name for name, maker in node.inputs.items() if maker == cell.graph_id)
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
-        self.publisher.wrote(cell.values, cell.key)
+        self.publisher.wrote(analysis.writes | graph[cell.graph_id].late_binds, cell.key)  # not what it only changes
         drop_unread(self.cells)
 
     def ran_so_far(self) -> dict[str, Ran]:
@@ -174,10 +174,8 @@ class Session:
         """Take in a cell. Raises CellError, and then nothing has changed."""
         known = self.cells.by_key(cell.key)
         self.cells.put(cell)
-        for name in self.publisher.forget(known.analysis.writes - cell.analysis.writes, cell.key) if known else ():
-            maker = next((each for each in reversed(list(self.cells)) if name in each.values), None)
-            if maker is not None:
-                self.publisher.publish({name: maker.values[name]}, (), maker.key)
+        if known is not None:
+            self._give_back(_bound_by(known) - _bound_by(cell), cell)
         if known is not None and known.label != cell.label:
             self._unbind_name(known)
 
@@ -228,6 +226,16 @@ class Session:
         """Bind what the task of a cell wrote, where the notebook has no later version; `always` does so anyway."""
         if self.at_home(cell) is not None:
             self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
+            self._give_back(cell.analysis.writes - cell.values.keys() - cell.dropped - cell.analysis.deletes, cell)
+
+    def _give_back(self, names: Iterable[str], cell: NotebookCell) -> None:
+        """The cell binds or unbinds these no more: each has again what the last cell has given it that does."""
+        for name in self.publisher.forget(names, cell.key):
+            maker = next(
+                (each for each in reversed(list(self.cells)) if each is not cell and name in each.values), None
+            )
+            if maker is not None:
+                self.publisher.publish({name: maker.values[name]}, (), maker.key)
 
     # Names
 
@@ -305,3 +313,8 @@ def _is_plain(source: str) -> bool:
         return False
     lines = [line.strip() for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
     return any(not line.startswith(_OWN_MAGICS) for line in lines)
+
+
+def _bound_by(cell: NotebookCell) -> frozenset[str]:
+    """The names that it binds or unbinds."""
+    return cell.analysis.writes | cell.analysis.deletes

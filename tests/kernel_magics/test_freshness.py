@@ -183,6 +183,81 @@ def test_what_a_task_did_before_it_was_deleted_is_undone(nb: Notebook, what: str
         assert stale(nb) == {}
 
 
+ALONE = {
+    "changes an object again": ("xs = [1]", "xs.append(2)", "out = list(xs)", "out", [1, 2]),
+    "adds to a file again": (
+        "open('again.txt', 'w').close()",
+        "print(1, file=open('again.txt', 'a'))",
+        "out = open('again.txt').read()",
+        "out",
+        "1\n",
+    ),
+    "draws again": (
+        "import random\nrandom.seed(4)",
+        "a = random.random()",
+        "out = random.random()",
+        "(a, out) == (random.Random(4).random(), [r := random.Random(4), r.random(), r.random()][2])",
+        True,
+    ),
+    "reads what was changed since": ("xs = [1]", "out = len(xs)", "xs.append(2)", "out", 1),
+}
+
+
+@pytest.mark.parametrize("how", ALONE)
+def test_a_task_run_by_itself_that_did_something_else_than_in_a_run_of_all_is_stale(nb: Notebook, how: str) -> None:
+    make, change, look, value, expected = ALONE[how]
+    nb.cells(f"%%task make --define\n{make}", f"%%task change --define\n{change}", f"%%task look --define\n{look}")
+    nb.ok("%flow run --all", "z")
+    assert nb.value(value) == expected
+    nb.ok(f"%%task change\n{change}", "b")
+    assert "change" in stale(nb)
+    nb.ok("%flow run", "z")
+    assert nb.value(value) == expected
+    assert stale(nb) == {}
+
+
+@pytest.mark.parametrize(
+    ("plain", "look"),
+    [
+        ("import random\nrandom.seed({})", "import random\nout = random.random() == random.Random({}).random()"),
+        ("import os\nos.environ['FB_PLAIN'] = '{}'", "import os\nout = os.environ['FB_PLAIN'] == '{}'"),
+        ("open('plain.txt', 'w').write('{}')", "out = open('plain.txt').read() == '{}'"),
+    ],
+    ids=["random numbers", "environment", "file"],
+)
+def test_what_an_edited_plain_cell_sets_makes_stale_who_uses_it(nb: Notebook, plain: str, look: str) -> None:
+    nb.cells(plain.format(1), "%%task look --define\n" + look.format(2), "%%task apart --define\napart = 1")
+    nb.ok("%flow run", "z")
+    nb.ok(plain.format(1), "a")
+    assert stale(nb) == {}, "it has set the same again"
+    nb.ok(plain.format(2), "a")
+    assert stale(nb) == {"look": "cell 1 changed"}
+    nb.ok("%flow run", "z")
+    assert nb.value("out") is True
+
+
+def test_a_name_that_a_task_binds_no_more_has_the_value_of_the_one_before(nb: Notebook) -> None:
+    nb.cells(
+        "%%task make --define\nn, tmp, msg = 5, 1, 'low'",
+        "%%task change --define\nif n > 3:\n    msg = 'high'\ndel tmp",
+        "%%task look --define\nout = msg",
+    )
+    nb.ok("%flow run", "z")
+    assert nb.value("(out, msg, 'tmp' in globals())") == ("high", "high", False)
+    nb.ok("%%task change --define\nif n > 9:\n    msg = 'high'", "b")
+    nb.ok("%flow run", "z")
+    assert nb.value("(out, msg, tmp)") == ("low", "low", 1)
+
+
+def test_an_object_that_a_plain_cell_changes_is_still_the_tasks(nb: Notebook) -> None:
+    nb.cells("%%task make\nxs = [1]", "xs.append(2)", "%%task look\nn = sum(xs)")
+    nb.ok("%%task make --define\nxs = [10]", "a")
+    nb.ok("%flow run", "z")
+    nb.ok("xs.append(2)", "b")
+    nb.ok("%flow run", "z")
+    assert nb.value("(xs, n)") == ([10, 2], 12)
+
+
 KEEPING = {
     "a file": ("def load():\n    return open('kept.txt').read()", "open('kept.txt', 'w').write('{}')"),
     "a file whose path it is given": (
@@ -196,6 +271,16 @@ KEEPING = {
         "said = '{}'",
     ),
 }
+
+
+def test_a_function_forgets_what_it_kept_of_what_a_plain_cell_has_made_anew(nb: Notebook) -> None:
+    nb.cells("k = 1", "from functools import cache\n@cache\ndef f(n):\n    return n * k", "%%task look\nout = f(3)")
+    for factor in (2, 5):
+        nb.ok(f"k = {factor}", "a")
+        nb.ok("%flow run", "z")
+        assert nb.value("out") == 3 * factor
+    nb.ok("%flow run --all", "z")
+    assert nb.value("f.cache_info().hits") == 1
 
 
 @pytest.mark.parametrize("of", KEEPING)
