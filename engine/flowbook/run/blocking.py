@@ -187,6 +187,23 @@ def forget_interrupt() -> None:
         _interrupts.pop(threading.get_ident(), None)
 
 
+def drop_interrupt() -> None:
+    """No interrupt that is under way to this thread arrives.
+
+    Another one takes its place, and arrives here. To set none instead would leave Python 3.11 with a mark that there is
+    one, for good, and code that is profiled or traced would then stand still at the next call.
+    """
+    forget_interrupt()
+    with suppress(_Dropped):
+        raise_in(threading.get_ident(), _Dropped)
+        while True:  # until it arrives
+            pass
+
+
+class _Dropped(BaseException):
+    """Takes the place of an interrupt."""
+
+
 def is_logging(frame: FrameType | None) -> bool:
     """Whether `frame` is, or was called by, a function of `logging`."""
     while frame is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from flowbook.core.states import State
 from flowbook.errors import CancelRequested, IllegalTransition
 from flowbook.run import inline
-from flowbook.run.blocking import LOOP_GRACE, forget_interrupt, interrupt_threads
+from flowbook.run.blocking import LOOP_GRACE, drop_interrupt, interrupt_threads
 from flowbook.run.current import current
 from flowbook.run.interrupts import SPARE, repeat_lost
 from flowbook.run.logs import logger_of
@@ -166,11 +166,7 @@ class InThread(Stoppable):
             self._spare()
             stopped = self.run.stopped_by is not None
         if stopped:
-            forget_interrupt()
-            import ctypes
-
-            # An exception that is under way to this thread does not arrive.
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread), None)
+            drop_interrupt()
 
     def _interrupt(self, deadline: float) -> None:
         assert self.run.stopped_by is not None

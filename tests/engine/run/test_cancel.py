@@ -6,6 +6,8 @@ import asyncio
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -208,6 +210,30 @@ def test_a_flow_in_another_thread(canceller: Canceller) -> None:
     began.join(WITHIN)
     assert [type(error) for error in errors] == [CancelledRun]
     assert canceller.took() < CUT_SHORT
+
+
+def test_code_can_be_profiled_after_a_flow_in_another_thread(home: Path) -> None:
+    script = """
+import sys, threading
+from flowbook import flow
+from flowbook.engine import engine
+from flowbook.run.ids import new_id
+@flow
+def pipeline():
+    engine().watcher.find(run.id).cancel("because")
+    while True:
+        threading.Event().wait(0.001)
+run = pipeline.begin({}, flow_run_id=new_id())
+thread = threading.Thread(target=pipeline.finish, args=(run,), kwargs={"return_state": True})
+thread.start()
+thread.join()
+calls = []
+sys.setprofile(lambda *event: calls.append(event[1]))
+(lambda: None)()
+sys.setprofile(None)
+assert "call" in calls
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=CUT_SHORT, capture_output=True)
 
 
 @pytest.mark.slow
