@@ -12,6 +12,7 @@ from tests.engine.cells.random_notebooks import FIRST_CELL, notebooks
 from tests.examples import examples
 
 from flowbook.cells import Cell, NotebookGraph, analyze, analyze_cells
+from flowbook.run.blocking import drop_interrupt
 
 
 class Endless(BaseException):
@@ -88,6 +89,7 @@ class Execution:
     def run(self, place: int) -> bool:
         """Whether the cell succeeds."""
         self.namespace.enter(self.values_at(place))
+        drop_interrupt()  # else one that a thread of another test has not noticed lets profiled code stand still
         sys.setprofile(_Steps())
         try:
             exec(self.codes[place], self.namespace)
