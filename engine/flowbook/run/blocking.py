@@ -194,10 +194,20 @@ def drop_interrupt() -> None:
     one, for good, and code that is profiled or traced would then stand still at the next call.
     """
     forget_interrupt()
-    with suppress(_Dropped):
+    try:
         raise_in(threading.get_ident(), _Dropped)
-        while True:  # until it arrives
-            pass
+        _await_dropped()
+    except _Dropped:
+        return
+    except BaseException:  # Ctrl-C comes first
+        with suppress(_Dropped):
+            _await_dropped()
+        raise
+
+
+def _await_dropped() -> None:
+    while True:
+        pass
 
 
 class _Dropped(BaseException):
