@@ -111,11 +111,16 @@ def _remade(
 ) -> Iterator[tuple[NotebookCell, str]]:
     """What makes the objects that it changes in place, or did before it was edited."""
     inputs = cells.graph.inputs(cell.graph_id)
-    before = cell.last.changes if cell.last is not None else frozenset[str]()
-    for name in sorted(cells.graph[cell.graph_id].changes | before):
+    for name in sorted(_changed_by(cells, cell)):
         maker = inputs.get(name) or _maker_before(cells, cell, name)
         if maker is not None and remakes(cell, name):
             yield cells.by_id(maker), f"{cell.label}, which changes {name} in place,"
+
+
+def _changed_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
+    """The names whose objects a cell changes in place, or did before it was edited."""
+    before = cell.last.changes if cell.last is not None else frozenset[str]()
+    return cells.graph[cell.graph_id].changes | before
 
 
 def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:
@@ -168,8 +173,7 @@ def _plain_before(cells: NotebookCells, cell: NotebookCell) -> dict[str, str]:
 
 def done_by_itself(cells: NotebookCells, cell: NotebookCell) -> str:
     """Why a cell that is about to run by itself will not do what it does in a run of all ('' if it will)."""
-    before = cell.last.changes if cell.last is not None else frozenset[str]()
-    for name in sorted(cells.graph[cell.graph_id].changes | before):
+    for name in sorted(_changed_by(cells, cell)):
         if has_changed(cells, cell, name):
             return f"it has changed {name} more than once"
     if cell.last is not None:

@@ -6,12 +6,11 @@ the same again, and may take long.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import _lru_cache_wrapper
 from itertools import chain
 from weakref import WeakKeyDictionary
 
-from flowbook.cells.definitions import Definition
 from flowbook.cells.resources import ANY_FILE
 from flowbook_magics.notebook_cells import NotebookCells
 
@@ -58,15 +57,11 @@ def _used_by(cells: NotebookCells, name: str) -> tuple[set[str], set[str]]:
     while pending:
         called = pending.pop()
         for definition in chain.from_iterable(cell.analysis.definitions.get(called, ()) for cell in cells):
-            for part in _parts(definition):
+            for part in (definition, *definition.methods):
                 pending.extend(part.reads - names)
                 names |= part.reads
                 resources |= part.looks | part.changes
     return names - {name}, resources
-
-
-def _parts(definition: Definition) -> Iterable[Definition]:
-    return (definition, *definition.methods)
 
 
 def _meet(used: set[str], touched: set[str]) -> bool:

@@ -417,10 +417,11 @@ class VersionTracker:
             old.held.union(given, *(each.objects for each in known)),
             old.definitions.union(code, analysis.gains.get(name, ()), *(each.definitions for each in known)),
         )
-        self._patch(name, {each for each in old.definitions if each.kind == "class"}, old.definitions)
+        self._patch(name, old.definitions)
 
-    def _patch(self, name: str, classes: set[Definition], before: frozenset[Definition]) -> None:
+    def _patch(self, name: str, before: frozenset[Definition]) -> None:
         """A function that is stored where a class is reached may become a method of it, which all instances have."""
+        classes = {each for each in before if each.kind == "class"}
         functions = {each for each in self.bindings[name].definitions - before if each.kind == "function"}
         for other, binding in list(self.bindings.items()) if classes and functions else ():
             if other != name and classes & binding.definitions:

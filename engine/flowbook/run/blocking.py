@@ -195,17 +195,18 @@ def drop_interrupt() -> None:
     """
     forget_interrupt()
     try:
-        raise_in(threading.get_ident(), _Dropped)
-        _await_dropped()
+        _receive_dropped()
     except _Dropped:
         return
-    except BaseException:  # Ctrl-C comes first
-        with suppress(_Dropped):
-            _await_dropped()
-        raise
+    except BaseException as interrupt:  # Ctrl-C comes first, perhaps before it was sent
+        try:
+            _receive_dropped()
+        except _Dropped:
+            raise interrupt from None
 
 
-def _await_dropped() -> None:
+def _receive_dropped() -> None:
+    raise_in(threading.get_ident(), _Dropped)
     while True:
         pass
 
