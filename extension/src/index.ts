@@ -1,4 +1,7 @@
-/** flowbook in JupyterLab: a Promote button on notebooks, the runs in the left side bar, buttons below a failed run. */
+/**
+ * flowbook in JupyterLab: a Promote button on notebooks, the runs in the left side bar, buttons below a failed run, and
+ * the order of cells for the kernel.
+ */
 
 import {
   ILabShell,
@@ -10,6 +13,7 @@ import { ICommandPalette } from "@jupyterlab/apputils";
 import { INotebookTracker } from "@jupyterlab/notebook";
 import { IRenderMimeRegistry } from "@jupyterlab/rendermime";
 import { FlowbookClient } from "./api";
+import { tellCellOrder } from "./cell_order";
 import { promoteNotebook } from "./dialog";
 import { showCell } from "./go_to_cell";
 import { flowIcon } from "./icons";
@@ -99,4 +103,12 @@ const outputs: JupyterFrontEndPlugin<void> = {
     drawRunOutputs(rendermime, notebooks),
 };
 
-export default [promote, runs, outputs];
+const cells: JupyterFrontEndPlugin<void> = {
+  id: "flowbook:cells",
+  description: "Tells kernels how the cells of their notebooks stand.",
+  autoStart: true,
+  requires: [INotebookTracker],
+  activate: (_app: JupyterFrontEnd, notebooks: INotebookTracker) => tellCellOrder(notebooks),
+};
+
+export default [promote, runs, outputs, cells];

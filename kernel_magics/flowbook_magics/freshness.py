@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import FunctionType, ModuleType
 
 from flowbook.cells import ReasonKind
+from flowbook.cells.effects import EVENT_LOOP
 from flowbook.cells.freshness import cell_hash
-from flowbook.cells.resources import ANY_FILE
+from flowbook.cells.records import Edge
+from flowbook.cells.resources import ANY_FILE, describe
 from flowbook.core.plain import duration_text
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
 
@@ -133,12 +135,19 @@ def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | 
 def _drawn_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
     """The cells before it that draw from the same random numbers, if one seeds them: it has to go on from there."""
     for resource in touched_by(cells, cell) & RANDOM:
-        users = [each for each in list(cells)[: cell.position - 1] if resource in touched_by(cells, each)]
-        if any("seed" in each.source for each in users):
-            yield from ((each, f"{cell.label}, which goes on with its random numbers,") for each in users)
+        users = _seeded_before(cells, cell, resource)
+        yield from ((each, f"{cell.label}, which goes on with its random numbers,") for each in users)
+
+
+def _seeded_before(cells: NotebookCells, cell: NotebookCell, resource: str) -> list[NotebookCell]:
+    """The cells before it that draw from the same random numbers, if one seeds them."""
+    users = [each for each in list(cells)[: cell.position - 1] if resource in touched_by(cells, each)]
+    return users if any("seed" in each.source for each in users) else []
 
 
 RANDOM = frozenset(("random", "numpy.random"))
+_FLEETING = frozenset(("pyplot", "stdin", EVENT_LOOP))
+"""What a cell that runs by itself does not find as another one has left it, or does not mind."""
 
 
 def touched_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
@@ -186,7 +195,42 @@ def done_by_itself(cells: NotebookCells, cell: NotebookCell) -> str:
             for name in sorted(cells.graph[other.graph_id].changes & inputs.keys()):
                 if has_changed(cells, other, name):
                     return f"{other.label} had changed {name} before it ran"
+    for edge in cells.graph.outgoing(cell.graph_id):
+        behind = cells.by_id(edge.downstream)
+        if behind.last is not None and (resource := _gone_on_with(cells, cell, behind, edge)):
+            return f"{behind.label} had changed {describe(resource)} before it ran"
     return ""
+
+
+def _gone_on_with(cells: NotebookCells, cell: NotebookCell, behind: NotebookCell, edge: Edge) -> str:
+    """A shared resource that a task behind a cell changes, and that the cell needs as it was before ('' if none)."""
+    shared = {reason.subject for reason in edge.reasons if reason.kind is ReasonKind.RESOURCE}
+    changed = (shared & touched_by(cells, behind)) - _FLEETING
+    return min((each for each in changed if each not in RANDOM or _seeded_before(cells, cell, each)), default="")
+
+
+def neighbours(cells: NotebookCells) -> dict[str, frozenset[str]]:
+    """By the key of each task, the keys of the cells that it waits for because of something that they share."""
+    kinds = (ReasonKind.RESOURCE, ReasonKind.FLAG)
+    return {
+        cell.key: frozenset(
+            cells.by_id(edge.upstream).key
+            for edge in cells.graph.incoming(cell.graph_id)
+            if any(reason.kind in kinds for reason in edge.reasons)
+        )
+        for cell in cells.tasks
+    }
+
+
+def moved(cells: NotebookCells, before: Mapping[str, frozenset[str]]) -> None:
+    """Cells stand elsewhere now, and had these `neighbours`: a task that shares something is stale if it has others."""
+    after = neighbours(cells)
+    for cell in cells.tasks:
+        differing = after[cell.key] ^ before[cell.key]
+        others = [each for each in cells if each.key in differing]
+        if cell.last is not None and others:
+            place = "before" if others[0].position < cell.position else "behind"
+            cell.last = replace(cell.last, undone=f"{others[0].label} stands {place} it now")
 
 
 def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:

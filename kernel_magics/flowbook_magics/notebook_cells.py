@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import importlib
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -193,6 +193,8 @@ class NotebookCells:
     def __init__(self) -> None:
         self._cells: list[NotebookCell] = []
         self._graph: GrowingGraph | None = GrowingGraph()
+        self._told: Mapping[str, int] = {}
+        """Where the front end has said that its cells stand, by their keys."""
         self._observing = threading.Lock()
         self.deleted: dict[str, str] = {}
         """Names that cells bound which were deleted since, with what these cells were called."""
@@ -266,28 +268,44 @@ class NotebookCells:
     def put(self, cell: NotebookCell) -> NotebookCell:
         """Take in a cell, in the place of the one with its identity. Raises CellError, and then nothing has changed.
 
-        Where cells were first run in another order than they are written, one that reads what only a later one makes
-        moves behind that one.
+        A new one stands where the front end has it, or last if that is not known. Where cells were first run in another
+        order than they are written, one that reads what only a later one makes moves behind that one.
         """
         before, known = self._cells, self.by_key(cell.key)
         if known is not None:
             cell.wrote = known.wrote
         replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
-        after = _behind_their_makers(replaced)
+        after = _behind_their_makers(_as_told(replaced, self._told))
         if cell.is_task:
             _check_name(cell, after)
-        numbered = _numbered(after)
-        if self._graph is not None and known is None and after is replaced and not cell.options.after:
+        if self._graph is not None and known is None and after == replaced and not cell.options.after:
+            self._cells = _numbered(after)
             self._graph.add(_in_graph(cell, {each.key: each for each in before} if cell.beside else {}))
-            self._cells = numbered
-            return cell
+        else:
+            self._replace(after)
+        return cell
+
+    def arrange(self, keys: Sequence[str]) -> bool:
+        """Have these cells, and those to come, stand in this order; False if those that are known do already.
+
+        Cells that are not among the `keys` follow their neighbours. Raises CellError, and then nothing has changed.
+        """
+        told = {key: place for place, key in enumerate(keys)}
+        arranged = _behind_their_makers(_as_told(self._cells, told))
+        is_new = arranged != self._cells
+        if is_new:
+            self._replace(arranged)
+        self._told = told
+        return is_new
+
+    def _replace(self, cells: list[NotebookCell]) -> None:
+        before = self._cells
         try:
-            graph = _joined(numbered)
+            self._graph = _joined(_numbered(cells))
         except ValueError as error:
             _numbered(before)
             raise CellError(str(error)) from None
-        self._cells, self._graph = numbered, graph
-        return cell
+        self._cells = cells
 
     def tasks_before(self, cell: NotebookCell, among: Container[str] | None = None) -> list[NotebookCell]:
         """The task cells that a cell waits for, looking through plain cells, which have run already.
@@ -316,6 +334,14 @@ class NotebookCells:
                     self.deleted.update(dict.fromkeys(cell.analysis.writes, cell.label))
             self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
             self._graph = None
+
+
+def _as_told(cells: list[NotebookCell], places: Mapping[str, int]) -> list[NotebookCell]:
+    """The cells by these places; one without a place stays behind the cell that it stands behind."""
+    place, found = -1, {}
+    for cell in cells:
+        place = found[cell.key] = places.get(cell.key, place)
+    return sorted(cells, key=lambda cell: found[cell.key])
 
 
 def _behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:

@@ -42,6 +42,10 @@ class Publisher:
                 del self._writers[name]
         return own
 
+    def is_from(self, name: str, key: str) -> bool:
+        """Whether the notebook has the version of a name that the cell with this key wrote."""
+        return self._writers.get(name) == key
+
     def wrote(self, names: Iterable[str], key: str) -> None:
         """The plain cell with this key has bound `names` in the notebook itself."""
         with self._lock:

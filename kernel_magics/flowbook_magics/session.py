@@ -17,7 +17,8 @@ from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, UsageError
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
-from flowbook_magics.freshness import leave, touched_by
+from flowbook_magics.cell_order import CellOrder
+from flowbook_magics.freshness import leave, moved, neighbours, touched_by
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
 from flowbook_magics.process_states import ProcessStates
@@ -49,6 +50,7 @@ class Session:
         self.cells = NotebookCells()
         self.states = ProcessStates()
         self.publisher = Publisher(self.notebook, self._position)
+        self.order = CellOrder(shell)
         self.here: str | None = None
         """The id that the front end gave the cell being executed."""
         self.next_key: str | None = None
@@ -84,9 +86,11 @@ class Session:
         self.typed = info.raw_cell or ""
         self.here = getattr(info, "cell_id", None) or self.next_key
         self.next_key = None
-        deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells")
-        if deleted:
-            self.retire(deleted)
+        if self.unattended is None:
+            self._arrange()
+        deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells") or ()
+        if gone := [key for key in deleted if not self.order.has(key)]:  # others were cut and put back
+            self.retire(gone)
 
     def after_cell(self, result: Any) -> None:
         """IPython has executed a cell; what a plain cell has bound is what tasks read from it, also if it failed."""
@@ -178,6 +182,28 @@ class Session:
             self._give_back(_bound_by(known) - _bound_by(cell), cell)
         if known is not None and known.label != cell.label:
             self._unbind_name(known)
+
+    def _arrange(self) -> None:
+        """Have the cells stand as the front end has them, if that is news."""
+        keys = self.order.news(None if _is_plain(self.typed) else notebook_path())
+        if keys is None:
+            return
+        shared, last = neighbours(self.cells), self._last_makers()
+        try:
+            if not self.cells.arrange(keys):
+                return
+        except CellError as error:
+            sys.stderr.write(f"flowbook: {error} Until then the tasks keep the order that they had.\n")
+            return
+        moved(self.cells, shared)
+        for name, maker in self._last_makers().items():
+            if maker is not last[name] and self.publisher.is_from(name, last[name].key):
+                values = {name: maker.values[name]} if name in maker.values else {}
+                self.publisher.publish(values, [name], maker.key, always=True)
+
+    def _last_makers(self) -> dict[str, NotebookCell]:
+        """By each name, the last cell that has bound or unbound it."""
+        return {name: cell for cell in self.cells for name in (*cell.values, *cell.analysis.deletes)}
 
     def retire(self, keys: Iterable[str]) -> None:
         """Forget cells that were deleted from the notebook."""

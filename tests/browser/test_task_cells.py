@@ -44,6 +44,17 @@ WATCH = """
   setInterval(() => document.querySelectorAll("g[data-node]").forEach(note), 20);
 }
 """
+#: Each of these lengthens the list, and the last cell shows it.
+STEPS = [
+    "%load_ext flowbook",
+    "%%task first --define\nnumbers = [1]",
+    "%%task second --define\nnumbers = [*numbers, 2]",
+    "%%task third --define\nnumbers = [*numbers, 3]",
+    "%flow run\nnumbers",
+]
+#: Make the cell of an index the active one.
+AT = "(index) => { jupyterapp.shell.currentWidget.content.activeCellIndex = index; }"
+WRITE = "(source) => jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(source)"
 READY = "() => jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
 
 
@@ -112,6 +123,42 @@ def test_the_run_is_in_the_panel_and_the_picture_is_there_on_reopening(lab: Any,
 
     lab.open(page, "listed.ipynb")
     expect(page.locator(".jp-Notebook .jp-CodeCell").nth(4).locator("img[alt]")).to_be_visible()
+
+
+@pytest.mark.parametrize("front_end", ["JupyterLab", "Notebook 7"])
+def test_cells_that_were_inserted_moved_cut_and_pasted_run_where_they_stand(
+    lab: Any, page: Page, front_end: str
+) -> None:
+    in_lab = front_end == "JupyterLab"
+    name = lab.write_notebook("order.ipynb" if in_lab else "order7.ipynb", STEPS).name
+    (lab.open if in_lab else lab.open_in_notebook_7)(page, name)
+    page.wait_for_function(READY)
+
+    def runs(command: str, shown: str) -> None:
+        """A command, then the last cell executed: what it shows in the end."""
+        cells = page.locator(".jp-Notebook .jp-CodeCell")
+        lab.execute(page, command)
+        page.evaluate(AT, cells.count() - 1)
+        lab.execute(page, "notebook:run-cell")
+        expect(cells.last.locator(".jp-OutputArea-output").last).to_have_text(shown)
+
+    runs("notebook:run-all-cells", "[1, 2, 3]")
+    page.evaluate(AT, 1)
+    lab.execute(page, "notebook:insert-cell-below")
+    page.evaluate(WRITE, "%%task extra\nnumbers = [*numbers, 9]")
+    runs("notebook:run-cell", "[1, 9, 2, 3]")
+    page.evaluate(AT, 3)
+    runs("notebook:move-cell-down", "[1, 9, 3, 2]")
+    page.evaluate(AT, 2)
+    lab.execute(page, "notebook:cut-cell")
+    page.evaluate(AT, 3)
+    runs("notebook:paste-cell-below", "[1, 3, 2, 9]")
+
+    lab.execute(page, "docmanager:save")
+    page.reload()
+    page.wait_for_function(f"window.jupyterapp && ({READY})()")
+    page.evaluate(AT, 4)
+    runs("notebook:move-cell-up", "[1, 3, 9, 2]")
 
 
 def test_interrupting_ends_the_run_and_leaves_nothing_running(lab: Any, page: Page) -> None:

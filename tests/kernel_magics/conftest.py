@@ -81,6 +81,7 @@ class Notebook:
         self.outputs: dict[str, Output] = {}
         self._cells: dict[str, str] = {}
         self._displays: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self._comm = ""
 
     @property
     def home(self) -> str:
@@ -115,6 +116,12 @@ class Notebook:
         self._cells[request] = name
         self.outputs[name] = Output()
         return request
+
+    def stand(self, *cells: str) -> None:
+        """The cells with these ids stand in this order from now on, as the extension of JupyterLab tells the kernel."""
+        assert self._comm, "the kernel does not ask for the order of cells"
+        content = {"comm_id": self._comm, "data": {"cells": list(cells)}}
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
 
     def finish(self, request: str, timeout: float = WITHIN) -> Reply:
         """Wait for the end of a request, collecting outputs."""
@@ -209,10 +216,15 @@ class Notebook:
         self.manager.shutdown_kernel(now=True)
 
     def _take(self, message: dict[str, Any]) -> None:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "comm_open" and content["target_name"] == "flowbook.cells":
+            self._comm = content["comm_id"]
+        elif kind == "comm_close" and content["comm_id"] == self._comm:
+            self._comm = ""
         cell = self._cells.get(message["parent_header"].get("msg_id", ""))
         if cell is None:
             return
-        kind, content, items = message["msg_type"], message["content"], self.outputs[cell].items
+        items = self.outputs[cell].items
         if kind == "stream":
             items.append({"kind": "stream", "text": content["text"]})
         elif kind in ("display_data", "execute_result"):
