@@ -1,10 +1,17 @@
-"""In which order the cells of the notebook stand: JupyterLab tells it, and elsewhere the saved notebook does."""
+"""In which order the cells of the notebook stand.
+
+JupyterLab tells it; elsewhere the saved notebook does, and beyond that the order in which they were first executed.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowbook_magics.notebook_cells import NotebookCell
 
 TARGET = "flowbook.cells"
 """The name of the comm through which JupyterLab sends the ids of the notebook's cells before it has one executed."""
@@ -58,3 +65,35 @@ class CellOrder:
             self._news = [cell["id"] for cell in cells if "id" in cell]
         except (OSError, ValueError, LookupError, TypeError):  # whatever else it is, it is no notebook with ids
             return
+
+
+def as_told(cells: list[NotebookCell], places: Mapping[str, int]) -> list[NotebookCell]:
+    """The cells by these places; one without a place stays behind the cell that it stands behind."""
+    place, found = -1, {}
+    for cell in cells:
+        place = found[cell.key] = places.get(cell.key, place)
+    return sorted(cells, key=lambda cell: found[cell.key])
+
+
+def behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:
+    """The cells, each that missed something moved behind the first that makes it; each is moved once at most."""
+    moved: set[str] = set()
+    while (found := _misplaced(cells, moved)) is not None:
+        cell, maker = found
+        moved.add(cell.key)
+        cells = [each for each in cells if each is not cell]
+        cells.insert(cells.index(maker) + 1, cell)
+    return cells
+
+
+def _misplaced(cells: list[NotebookCell], moved: set[str]) -> tuple[NotebookCell, NotebookCell] | None:
+    """The first cell, not `moved` yet, that missed what only a cell behind it makes; and the first that makes it."""
+    made: set[str] = set()
+    for place, cell in enumerate(cells):
+        missing = cell.missing - made
+        if missing and cell.key not in moved:
+            maker = next((each for each in cells[place + 1 :] if missing & each.analysis.writes), None)
+            if maker is not None:
+                return cell, maker
+        made |= cell.analysis.writes
+    return None

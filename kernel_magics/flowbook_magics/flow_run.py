@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from flowbook_magics.context_values import carry
 from flowbook_magics.freshness import stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
+from flowbook_magics.plain_state import what_is_outdated
 from flowbook_magics.run_details import RunDetails
 from flowbook_magics.selection import Selection, Wanted, select
 from flowbook_magics.session import Session, flow_name
@@ -57,6 +59,8 @@ def run_notebook(
     if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
     selection = select(session, wanted)
+    if outdated := what_is_outdated(session.cells, selection.part, selection.run):
+        sys.stderr.write(f"flowbook: {outdated}\n")
     if not selection.run:
         for cell in session.cells.tasks:
             if cell.graph_id in selection.part:

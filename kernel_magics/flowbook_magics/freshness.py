@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from types import FunctionType, ModuleType
 
@@ -207,30 +207,6 @@ def _gone_on_with(cells: NotebookCells, cell: NotebookCell, behind: NotebookCell
     shared = {reason.subject for reason in edge.reasons if reason.kind is ReasonKind.RESOURCE}
     changed = (shared & touched_by(cells, behind)) - _FLEETING
     return min((each for each in changed if each not in RANDOM or _seeded_before(cells, cell, each)), default="")
-
-
-def neighbours(cells: NotebookCells) -> dict[str, frozenset[str]]:
-    """By the key of each task, the keys of the cells that it waits for because of something that they share."""
-    kinds = (ReasonKind.RESOURCE, ReasonKind.FLAG)
-    return {
-        cell.key: frozenset(
-            cells.by_id(edge.upstream).key
-            for edge in cells.graph.incoming(cell.graph_id)
-            if any(reason.kind in kinds for reason in edge.reasons)
-        )
-        for cell in cells.tasks
-    }
-
-
-def moved(cells: NotebookCells, before: Mapping[str, frozenset[str]]) -> None:
-    """Cells stand elsewhere now, and had these `neighbours`: a task that shares something is stale if it has others."""
-    after = neighbours(cells)
-    for cell in cells.tasks:
-        differing = after[cell.key] ^ before[cell.key]
-        others = [each for each in cells if each.key in differing]
-        if cell.last is not None and others:
-            place = "before" if others[0].position < cell.position else "behind"
-            cell.last = replace(cell.last, undone=f"{others[0].label} stands {place} it now")
 
 
 def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:

@@ -276,6 +276,7 @@ def register(shell: Any) -> FlowbookMagics:
     if known is not None:
         return known
     magics = FlowbookMagics(shell)
+    magics.session.take_earlier_cells()
     _document(magics)
     shell.register_magics(magics)
     shell.events.register("pre_run_cell", magics.session.before_cell)

@@ -19,6 +19,7 @@ from flowbook.cells import Analysis, Cell, GrowingGraph, NotebookGraph, Observed
 from flowbook.cells.cell_lines import place_of
 from flowbook.cells.grammar import Parsed
 from flowbook.errors import CellError, NotFound, did_you_mean
+from flowbook_magics.cell_order import as_told, behind_their_makers
 from flowbook_magics.opened_files import OpenedFiles
 from flowbook_magics.surveys import Survey
 
@@ -161,7 +162,9 @@ class NotebookCell:
     wrote: frozenset[str] = frozenset()
     """Of a task cell: the files to which its last run has written, also if it was edited since."""
     tried: Mapping[str, object] = field(default_factory=dict)
-    """Of a task cell: the inputs of its last run, whatever became of it; they tell what it may have changed."""
+    """The inputs of its last run, whatever became of it; they tell what a task may have changed."""
+    ran_as: str = ""
+    """Of a plain cell: a hash of what it did when it last ran."""
     was_silent: bool = False
     """Of a task cell: whether its last run has left nothing to be cleared under it."""
     context_values: dict[Any, Any] = field(default_factory=dict)
@@ -275,7 +278,7 @@ class NotebookCells:
         if known is not None:
             cell.wrote = known.wrote
         replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
-        after = _behind_their_makers(_as_told(replaced, self._told))
+        after = behind_their_makers(as_told(replaced, self._told))
         if cell.is_task:
             _check_name(cell, after)
         if self._graph is not None and known is None and after == replaced and not cell.options.after:
@@ -291,7 +294,7 @@ class NotebookCells:
         Cells that are not among the `keys` follow their neighbours. Raises CellError, and then nothing has changed.
         """
         told = {key: place for place, key in enumerate(keys)}
-        arranged = _behind_their_makers(_as_told(self._cells, told))
+        arranged = behind_their_makers(as_told(self._cells, told))
         is_new = arranged != self._cells
         if is_new:
             self._replace(arranged)
@@ -334,38 +337,6 @@ class NotebookCells:
                     self.deleted.update(dict.fromkeys(cell.analysis.writes, cell.label))
             self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
             self._graph = None
-
-
-def _as_told(cells: list[NotebookCell], places: Mapping[str, int]) -> list[NotebookCell]:
-    """The cells by these places; one without a place stays behind the cell that it stands behind."""
-    place, found = -1, {}
-    for cell in cells:
-        place = found[cell.key] = places.get(cell.key, place)
-    return sorted(cells, key=lambda cell: found[cell.key])
-
-
-def _behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:
-    """The cells, each that missed something moved behind the first that makes it; each is moved once at most."""
-    moved: set[str] = set()
-    while (found := _misplaced(cells, moved)) is not None:
-        cell, maker = found
-        moved.add(cell.key)
-        cells = [each for each in cells if each is not cell]
-        cells.insert(cells.index(maker) + 1, cell)
-    return cells
-
-
-def _misplaced(cells: list[NotebookCell], moved: set[str]) -> tuple[NotebookCell, NotebookCell] | None:
-    """The first cell, not `moved` yet, that missed what only a cell behind it makes; and the first that makes it."""
-    made: set[str] = set()
-    for place, cell in enumerate(cells):
-        missing = cell.missing - made
-        if missing and cell.key not in moved:
-            maker = next((each for each in cells[place + 1 :] if missing & each.analysis.writes), None)
-            if maker is not None:
-                return cell, maker
-        made |= cell.analysis.writes
-    return None
 
 
 def analyze_cell(source: str, label: str, modules: Mapping[str, str]) -> Analysis:

@@ -46,6 +46,10 @@ class Publisher:
         """Whether the notebook has the version of a name that the cell with this key wrote."""
         return self._writers.get(name) == key
 
+    def bound_behind(self, names: Iterable[str], key: str) -> list[str]:
+        """Those of `names` whose version in the notebook is that of a cell behind the one with this key."""
+        return [name for name in names if name in self._writers and not self._is_newest(name, key)]
+
     def wrote(self, names: Iterable[str], key: str) -> None:
         """The plain cell with this key has bound `names` in the notebook itself."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import contextvars
 import copy
 import os
@@ -18,13 +19,15 @@ from flowbook.errors import CellError, UsageError
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_order import CellOrder
-from flowbook_magics.freshness import leave, moved, neighbours, touched_by
+from flowbook_magics.freshness import leave, touched_by
+from flowbook_magics.moved_cells import arrange
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
+from flowbook_magics.plain_state import note_inputs
 from flowbook_magics.process_states import ProcessStates
 from flowbook_magics.publisher import Publisher
 from flowbook_magics.task_notes import TaskNotes
-from flowbook_magics.values import check_inputs, drop_unread, left_by_deleted
+from flowbook_magics.values import check_inputs, drop_unread, not_made_before
 
 if TYPE_CHECKING:
     from flowbook.promote.checks.runs import Ran
@@ -87,7 +90,9 @@ class Session:
         self.here = getattr(info, "cell_id", None) or self.next_key
         self.next_key = None
         if self.unattended is None:
-            self._arrange()
+            keys = self.order.news(None if _is_plain(self.typed) else notebook_path())
+            if keys is not None:
+                arrange(self.cells, self.publisher, keys)
         deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells") or ()
         if gone := [key for key in deleted if not self.order.has(key)]:  # others were cut and put back
             self.retire(gone)
@@ -101,25 +106,52 @@ class Session:
         if running.get() is not None or info.silent or result.error_before_exec or not _is_plain(source):
             return
         key = self._identity(source)
-        known = self.cells.by_key(key)
-        if known is None and not result.success:
+        if self.cells.by_key(key) is None and not result.success:
             return
         try:
-            analysis = analyze_cell(source, "the cell", self.modules())
-            cell = NotebookCell(key=key, source=source, analysis=analysis, runs=known.runs + 1 if known else 1)
-            self.put(cell)
+            cell = self._put_plain(key, source)
         except UsageError as error:
             # It ran, so it stands. But it has no place among the tasks as long as this is so.
             if result.success and not _is_own_syntax(error):
                 sys.stderr.write(f"flowbook: {error}\n")
             return
+        self._take_values(cell)
+        drop_unread(self.cells)
+
+    def take_earlier_cells(self) -> None:
+        """Take in the cells that were executed before the extension was loaded, as far as what they bound is there."""
+        for source in self.shell.history_manager.input_hist_raw[: self.ran_before]:
+            if source.strip() and _is_plain(source):
+                with contextlib.suppress(UsageError):
+                    self._put_plain(_content_key(source), source)
+        gone = [each for each in self.cells if each.analysis.writes and not each.analysis.writes & self.notebook.keys()]
+        self.cells.retire([cell.key for cell in gone])
+        self.cells.deleted.clear()
+        for cell in self.cells:
+            self._take_values(cell)
+
+    def _put_plain(self, key: str, source: str) -> NotebookCell:
+        """Take in a plain cell that has run. Raises CellError, and then nothing has changed."""
+        known = self.cells.by_key(key)
+        if known is None and self.cells.by_key(_content_key(source)) is not None:
+            self.cells.retire(
+                [_content_key(source)]
+            )  # its id was not known when it ran before the extension was loaded
+        analysis = analyze_cell(source, "the cell", self.modules())
+        cell = NotebookCell(key=key, source=source, analysis=analysis, runs=known.runs + 1 if known else 1)
+        self.put(cell)
+        return cell
+
+    def _take_values(self, cell: NotebookCell) -> None:
+        """Note what a plain cell that has just run has bound, and from what."""
         graph = self.cells.graph
-        bound = {*analysis.writes, *(name for name, makers in graph.final.items() if cell.graph_id in makers)}
+        bound = {*cell.analysis.writes, *(name for name, makers in graph.final.items() if cell.graph_id in makers)}
         for node in graph.nodes.values():
             bound.update(name for name, maker in node.inputs.items() if maker == cell.graph_id)
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
-        self.publisher.wrote(analysis.writes | graph[cell.graph_id].late_binds, cell.key)  # not what it only changes
-        drop_unread(self.cells)
+        note_inputs(self.cells, cell, self.publisher.bound_behind(graph.inputs(cell.graph_id), cell.key))
+        # Not what it only changes: that has the notebook from another cell.
+        self.publisher.wrote(cell.analysis.writes | graph[cell.graph_id].late_binds, cell.key)
 
     def ran_so_far(self) -> dict[str, Ran]:
         """The cells that this kernel has executed, the one being executed too; by the keys of `ran`."""
@@ -183,28 +215,6 @@ class Session:
         if known is not None and known.label != cell.label:
             self._unbind_name(known)
 
-    def _arrange(self) -> None:
-        """Have the cells stand as the front end has them, if that is news."""
-        keys = self.order.news(None if _is_plain(self.typed) else notebook_path())
-        if keys is None:
-            return
-        shared, last = neighbours(self.cells), self._last_makers()
-        try:
-            if not self.cells.arrange(keys):
-                return
-        except CellError as error:
-            sys.stderr.write(f"flowbook: {error} Until then the tasks keep the order that they had.\n")
-            return
-        moved(self.cells, shared)
-        for name, maker in self._last_makers().items():
-            if maker is not last[name] and self.publisher.is_from(name, last[name].key):
-                values = {name: maker.values[name]} if name in maker.values else {}
-                self.publisher.publish(values, [name], maker.key, always=True)
-
-    def _last_makers(self) -> dict[str, NotebookCell]:
-        """By each name, the last cell that has bound or unbound it."""
-        return {name: cell for cell in self.cells for name in (*cell.values, *cell.analysis.deletes)}
-
     def retire(self, keys: Iterable[str]) -> None:
         """Forget cells that were deleted from the notebook."""
         for key in keys:
@@ -225,11 +235,8 @@ class Session:
     def check_inputs(self, cell: NotebookCell, *, made_meanwhile: Collection[str] = ()) -> None:
         """Raise CellError if a value that the cell reads is not there, naming the cell to run first."""
         check_inputs(self.cells, cell, self.notebook, made_meanwhile=made_meanwhile)
-        for name, of in left_by_deleted(self.cells, cell):
-            sys.stderr.write(
-                f"flowbook: Task {cell.label!r} reads {name!r}, which {of} made before that cell was deleted: "
-                "bind it in another cell, or it will be missing when the kernel is restarted.\n"
-            )
+        for sentence in not_made_before(self.cells, cell):
+            sys.stderr.write(f"flowbook: {sentence}\n")
 
     # Running
 
@@ -286,11 +293,16 @@ class Session:
         if self.here:
             return self.here
         in_terminal = getattr(self.shell, "kernel", None) is None
-        return f"name:{name}" if in_terminal and name else f"content:{source.strip()}"
+        return f"name:{name}" if in_terminal and name else _content_key(source)
 
     def _position(self, key: str) -> int | None:
         cell = self.cells.by_key(key)
         return cell.position if cell is not None else None
+
+
+def _content_key(source: str) -> str:
+    """The identity of a cell of which no other is known."""
+    return f"content:{source.strip()}"
 
 
 def notebook_path() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Collection, Mapping
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -124,10 +125,24 @@ def check_inputs(
         )
 
 
-def left_by_deleted(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, str]]:
-    """The names that the cell reads and that no cell of the notebook makes any more, each with what made it."""
-    inputs = sorted(cells.graph.inputs(cell.graph_id).items()) if cells.deleted else ()
-    return [(name, cells.deleted[name]) for name, maker in inputs if maker is None and name in cells.deleted]
+def not_made_before(cells: NotebookCells, cell: NotebookCell) -> list[str]:
+    """A sentence for each name that it reads and no cell before it makes any more: that was moved, or deleted."""
+    said = []
+    for name, maker in sorted(cells.graph.inputs(cell.graph_id).items()):
+        if maker is not None or name in cell.analysis.late_reads | cell.analysis.guarded_reads:
+            continue
+        behind = next((each for each in list(cells)[cell.position :] if name in each.analysis.writes), None)
+        if behind is not None and name in behind.values and not hasattr(builtins, name):
+            said.append(
+                f"Task {cell.label!r} reads {name!r}, which only {behind.label}, behind it, makes: move that cell up, "
+                "or it will be missing when the kernel is restarted."
+            )
+        elif behind is None and name in cells.deleted:
+            said.append(
+                f"Task {cell.label!r} reads {name!r}, which {cells.deleted[name]} made before that cell was deleted: "
+                "bind it in another cell, or it will be missing when the kernel is restarted."
+            )
+    return said
 
 
 def _may_be_bound_unseen(cells: NotebookCells, cell: NotebookCell, made_meanwhile: Collection[str]) -> bool:

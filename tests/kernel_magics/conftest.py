@@ -28,7 +28,7 @@ if "flowbook_magics" in sys.modules:
     sys.modules["flowbook_magics"].unload(_shell())
 if "flowbook.engine" in sys.modules:
     sys.modules["flowbook.engine"].close_engines()
-_shell().reset(new_session=False, aggressive=False)
+_shell().reset(new_session=True, aggressive=False)
 import os
 os.environ["FLOWBOOK_HOME"] = {home!r}
 os.environ.pop("FLOWBOOK_RUN_FOLDER", None)
@@ -119,9 +119,13 @@ class Notebook:
 
     def stand(self, *cells: str) -> None:
         """The cells with these ids stand in this order from now on, as the extension of JupyterLab tells the kernel."""
+        self.say({"cells": list(cells)})
+
+    def say(self, data: dict[str, Any], kind: str = "comm_msg") -> None:
+        """Send a message through the comm for the order of cells, or close it with ``comm_close``."""
         assert self._comm, "the kernel does not ask for the order of cells"
-        content = {"comm_id": self._comm, "data": {"cells": list(cells)}}
-        self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
+        message = self.client.session.msg(kind, {"comm_id": self._comm, "data": data})
+        self.client.shell_channel.send(message)
 
     def finish(self, request: str, timeout: float = WITHIN) -> Reply:
         """Wait for the end of a request, collecting outputs."""

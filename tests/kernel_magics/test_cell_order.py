@@ -1,0 +1,222 @@
+"""Cells stand where the front end has them: inserted, moved, cut and pasted, or executed before flowbook was there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Notebook
+
+pytestmark = pytest.mark.slow
+
+RUN = "%flow run"
+
+
+def test_an_inserted_cell_stands_where_it_is_seen(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = [1]", "%%task three\ny = [*x, 3]", RUN)
+    nb.stand("a", "new", "b", "c")
+    nb.ok("%%task two --define\nx = [*x, 2]", "new")
+    assert list(nb.tasks()) == ["one", "two", "three"]
+    assert nb.tasks()["three"] == ("stale", "x changed")
+    nb.ok(RUN, "c")
+    assert nb.value("(x, y)") == ([1, 2], [1, 2, 3])
+
+
+def test_a_moved_cell_runs_where_it_stands(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]", "%%task three\nx = [*x, 3]", RUN)
+    nb.stand("a", "c", "b", "d")
+    nb.ok(RUN, "d")
+    assert nb.value("x") == [1, 3, 2]
+
+
+def test_the_name_has_the_version_of_the_cell_that_is_last_now(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\nx = 2", "%%task gone\nx = 3\ndel x")
+    for order, last in (("acb", 2), ("cba", 1), ("cab", 2)):
+        nb.stand(*order)
+        nb.ok("1", "z")
+        assert nb.value("x") == last
+        assert {state for state, _ in nb.tasks().values()} == {"fresh"}
+    nb.stand(*"abc")
+    assert "NameError" in nb.fails("x", "z")
+
+
+def test_a_version_that_the_user_has_made_last_by_hand_stays(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\nx = 2", "%%task three\nx = 3")
+    nb.ok("%%task one\nx = 1", "a")
+    nb.stand("a", "c", "b")
+    nb.ok("1", "z")
+    assert nb.value("x") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "look", "seen"),
+    [
+        pytest.param(
+            "f = open('log.txt', 'w')\nf.close()",
+            "with open('log.txt', 'a') as f:\n    f.write('2')",
+            "with open('log.txt', 'a') as f:\n    f.write('3')",
+            "open('log.txt').read()",
+            "32",
+            id="a file",
+        ),
+        pytest.param(
+            "import random\nrandom.seed(1)",
+            "second = random.random()",
+            "third = random.random()",
+            "(lambda r: third == r.random() and second == r.random())(__import__('random').Random(1))",
+            True,
+            id="random numbers",
+        ),
+        pytest.param(
+            "import os\nos.environ['LETTER'] = 'a'",
+            "os.environ['LETTER'] += 'b'",
+            "os.environ['LETTER'] += 'c'",
+            "__import__('os').environ['LETTER']",
+            "acb",
+            id="the environment",
+        ),
+    ],
+)
+def test_cells_that_share_something_are_stale_when_they_change_places(
+    nb: Notebook, first: str, second: str, third: str, look: str, seen: object
+) -> None:
+    nb.cells(f"%%task first\n{first}", f"%%task second\n{second}", f"%%task third\n{third}", RUN)
+    assert {state for state, _ in nb.tasks().values()} == {"fresh"}
+    nb.stand("a", "c", "b", "d")
+    nb.ok("1", "z")
+    tasks = nb.tasks()
+    assert tasks["second"] == ("stale", "third stands before it now")
+    assert tasks["third"] == ("stale", "second stands behind it now")
+    nb.ok(RUN, "d")
+    assert nb.value(look) == seen
+
+
+def test_cells_that_share_nothing_stay_fresh_wherever_they_are_moved(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\ny = 2", "%%task three\nz = y", RUN)
+    nb.stand("b", "c", "a", "d")
+    assert "all 3 tasks are fresh" in nb.ok(RUN, "d")
+
+
+def test_a_cell_that_was_cut_and_pasted_is_the_same(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\ny = 2", RUN)
+    nb.stand("b", "a", "c")
+    assert "all 2 tasks are fresh" in nb.ok(RUN, "c", deleted=("a",))
+    nb.stand("b", "c")
+    assert "the task is fresh" in nb.ok(RUN, "c", deleted=("a",))
+
+
+def test_what_stands_behind_its_reader_is_said(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\ny = x", RUN)
+    nb.stand("b", "a", "c")
+    said = "flowbook: Task 'two' reads 'x', which only one, behind it, makes: move that cell up, or it will be missing"
+    assert said in nb.ok(RUN, "c")
+    nb.stand("a", "b", "c")
+    assert said not in nb.ok("%flow run --all", "c")
+
+
+def test_an_order_that_cannot_be_kept_is_said_once_and_the_one_before_stays(nb: Notebook) -> None:
+    nb.cells("x = 0", "%%task reader\ny = x", "%%task maker --after reader\nx = 1", RUN)
+    nb.stand("a", "c", "b", "d")
+    output = nb.ok(RUN, "d")
+    assert "flowbook: The cells wait for each other: maker →(x) reader →(--after) maker." in output
+    assert "all 2 tasks are fresh" in output
+    assert list(nb.tasks()) == ["reader", "maker"]
+    assert "flowbook: " not in nb.ok(RUN, "d")
+
+
+def test_a_cell_that_runs_by_itself_after_those_behind_it_have_changed_what_it_needs_is_stale(nb: Notebook) -> None:
+    nb.cells("%%task one\nopen('n.txt', 'w').close()", "%%task three\nwith open('n.txt', 'a') as f:\n    f.write('3')")
+    nb.stand("a", "new", "b", "c")
+    nb.ok("%%task two\nsize = len(open('n.txt').read())", "new")
+    assert nb.tasks()["two"] == ("stale", "three had changed the file n.txt before it ran")
+    nb.ok(RUN, "c")
+    assert nb.value("size") == 0
+
+
+def test_the_saved_notebook_tells_it_where_the_front_end_does_not(nb: Notebook) -> None:
+    path = Path(nb.folder) / "saved.ipynb"
+
+    def save(*ids: str) -> None:
+        path.write_text(json.dumps({"cells": [{"id": each} for each in ids]}))
+
+    nb.ok(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]")
+    nb.ok("%%task three\nx = [*x, 3]", "new")
+    save("a", "new", "b")
+    nb.ok(RUN, "z")
+    assert nb.value("x") == [1, 3, 2]
+    path.write_text("{")
+    nb.ok("%flow run --all", "z")
+    assert nb.value("x") == [1, 3, 2]
+    nb.stand("a", "b", "new")
+    save("a", "new", "b")
+    nb.ok(RUN, "z")
+    assert nb.value("x") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("data", [{}, {"cells": "ab"}, {"cells": [1, None]}, {"cells": []}, {"cells": ["x", "x", "a"]}])
+def test_nonsense_changes_nothing(nb: Notebook, data: dict[str, object]) -> None:
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]")
+    nb.say(data)
+    nb.ok("%flow run --all", "z")
+    assert nb.value("x") == [1, 2]
+
+
+def test_a_front_end_that_does_not_know_it_closes_it(nb: Notebook) -> None:
+    nb.say({}, "comm_close")
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]", RUN)
+    nb.ok("%reload_ext flowbook", "d")
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]")
+    nb.stand("b", "a")
+    nb.ok("1", "z")
+    assert list(nb.tasks()) == ["two", "one"]
+
+
+def test_cells_that_were_executed_before_it_was_loaded_count(nb: Notebook) -> None:
+    nb.ok("%unload_ext flowbook")
+    nb.cells("import random\nx = [1]\nrandom.seed(2)", "y = 5", "%load_ext flowbook")
+    nb.ok("%%task one --define\nx = [*x, 2]\nfirst = random.random()", "d")
+    nb.ok("%%task two --define\nx = [*x, y]\nsecond = random.random()", "e")
+    for _ in range(2):
+        nb.ok("%flow run --all", "f")
+        assert nb.value("x") == [1, 2, 5]
+    assert nb.tasks()["two"] == ("fresh", "")
+    nb.stand(*"abcdef")
+    nb.ok("y = 6", "b")
+    assert nb.tasks()["two"] == ("stale", "y changed")
+
+
+def test_what_was_deleted_before_it_was_loaded_does_not_count(nb: Notebook) -> None:
+    nb.ok("%unload_ext flowbook")
+    nb.cells("x = 1", "del x", "%load_ext flowbook")
+    assert "reads 'x', which no cell that has run defines" in nb.fails("%%task one\ny = x", "d")
+
+
+def test_plain_cells_between_tasks_that_would_make_something_else_are_named(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "m = x", "k = 0", "%%task two\ny = m + k", RUN)
+    assert "plain" not in nb.output("e")
+    nb.ok("%%task one --define\nx = 2", "a")
+    said = (
+        "flowbook: Plain cells are not run again, though what they read is made anew: cell 2 (x). "
+        "two goes on with what they made before: run them, then `%flow run`, or make them tasks."
+    )
+    assert said in nb.ok(RUN, "e")
+    assert said in nb.ok(RUN, "e")  # as long as it is so
+    nb.ok("m = x", "b")
+    assert "plain" not in nb.ok(RUN, "e")
+    assert nb.value("y") == 2
+    assert said not in nb.ok("%flow run --only one --all", "e")  # it reads from none
+
+
+def test_a_plain_cell_that_has_seen_what_a_later_one_made_is_named(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "m = x", "%%task two\nx = 5\ny = m", RUN)
+    nb.ok("m = x", "b")
+    assert "what they read is made anew: cell 2 (x)" in nb.ok(RUN, "d")
+
+
+def test_a_plain_cell_that_uses_what_another_one_defines_is_named(nb: Notebook) -> None:
+    nb.cells("def rate():\n    return 1", "m = rate()", "%%task one\ny = m", RUN)
+    nb.ok("def rate():\n    return 2", "a")
+    assert "what they read is made anew: cell 2 (what it calls)" in nb.ok(RUN, "d")
