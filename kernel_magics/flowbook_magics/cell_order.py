@@ -69,6 +69,8 @@ class CellOrder:
 
 def as_told(cells: list[NotebookCell], places: Mapping[str, int]) -> list[NotebookCell]:
     """The cells by these places; one without a place stays behind the cell that it stands behind."""
+    if not places:
+        return cells
     place, found = -1, {}
     for cell in cells:
         place = found[cell.key] = places.get(cell.key, place)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,24 +39,29 @@ def run_one(session: Session, cell: NotebookCell) -> None:
         state = engine.run_task(run) if run.work.place == "threads" else _run_elsewhere(run)
     finally:
         session.states.end()
-    _took(session, cell, run, state, alone=True)
-    if undone and cell.last is not None:
-        cell.last = replace(cell.last, undone=undone)
+    _took(session, cell, run, undone, state, alone=True)
     error = state.result(raise_on_failure=False) if not state.is_completed() else None
     if isinstance(error, BaseException):
         raise error if cell.options.over else outputs.begins_in_cell(session.shell, error)
 
 
 def new_run(
-    session: Session, flow: FlowExecution, cell: NotebookCell, futures: Futures, *, from_failed: bool = False
+    session: Session,
+    flow: FlowExecution,
+    cell: NotebookCell,
+    futures: Futures,
+    *,
+    from_failed: bool = False,
+    undone: str = "",
 ) -> TaskExecution:
     """A run of the task of a cell in `flow`, to be submitted: after those cells among `futures` that it waits for.
 
-    `from_failed` leaves out the elements of a mapped cell that completed in its last run.
+    `from_failed` leaves out the elements of a mapped cell that completed in its last run. `undone` says why it has to
+    run again afterwards, if it has.
     """
     _warn_of_limit(cell)
     run = _new_run(session, flow, cell, futures, from_failed=from_failed)
-    run.at_end = partial(_took, session, cell, run)  # before those that read from it begin
+    run.at_end = partial(_took, session, cell, run, undone)  # before those that read from it begin
     return run
 
 
@@ -130,7 +134,9 @@ def _work_of(session: Session, cell: NotebookCell, from_failed: bool) -> Work:
     return known[1].work
 
 
-def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State, *, alone: bool = False) -> None:
+def _took(
+    session: Session, cell: NotebookCell, run: TaskExecution, undone: str, state: State, *, alone: bool = False
+) -> None:
     """A task run has ended: what it wrote belongs to the notebook, if it ended well."""
     cell.failure = None if state.is_completed() else state.name
     note_changes(session.cells, cell)
@@ -138,7 +144,7 @@ def _took(session: Session, cell: NotebookCell, run: TaskExecution, state: State
         cell.tried = input_tokens(session.cells, cell)
     if state.is_completed():
         cell.values = state.data
-        remember(session.cells, cell, run.id, run.seconds())
+        remember(session.cells, cell, run.id, run.seconds(), undone)
     home = session.at_home(cell)
     if home is None:
         return

@@ -25,7 +25,7 @@ from flowbook_magics.after_failure import actions
 from flowbook_magics.background import BackgroundRun
 from flowbook_magics.cell_runs import go_on, new_run, refuse, reuse, run_disturbed
 from flowbook_magics.context_values import carry
-from flowbook_magics.freshness import stale_tasks
+from flowbook_magics.freshness import done_by_itself, stale_tasks
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
 from flowbook_magics.plain_state import what_is_outdated
@@ -164,8 +164,10 @@ def _submit_all(session: Session, flow: FlowExecution, selection: Selection) -> 
         except CellError as error:  # the others can run all the same
             futures[graph_id] = refuse(session, flow, cell, futures, error)
         else:
-            runs.append(new_run(session, flow, cell, futures, from_failed=selection.from_failed))
-            futures[graph_id] = runs[-1].future
+            undone = done_by_itself(session.cells, cell, selection.run) if selection.is_partial else ""
+            run = new_run(session, flow, cell, futures, from_failed=selection.from_failed, undone=undone)
+            runs.append(run)
+            futures[graph_id] = run.future
     for run in runs:
         engine.submit_task(run)
     return futures

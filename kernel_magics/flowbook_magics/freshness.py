@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from types import FunctionType, ModuleType
 
@@ -180,24 +180,29 @@ def _plain_before(cells: NotebookCells, cell: NotebookCell) -> dict[str, str]:
     return {maker.key: maker.source for maker in makers if not maker.is_task}
 
 
-def done_by_itself(cells: NotebookCells, cell: NotebookCell) -> str:
-    """Why a cell that is about to run by itself will not do what it does in a run of all ('' if it will)."""
-    for name in sorted(_changed_by(cells, cell)):
+def done_by_itself(cells: NotebookCells, cell: NotebookCell, beside: Collection[str] = ()) -> str:
+    """Why a cell that is about to run will not do what it does in a run of all ('' if it will).
+
+    It runs by itself, or with those tasks `beside` it (ids of the graph), which do their part in their order.
+    """
+    inputs = cells.graph.inputs(cell.graph_id)
+    kept = {name for name, maker in inputs.items() if maker not in beside}
+    for name in sorted(_changed_by(cells, cell) & kept):
         if has_changed(cells, cell, name):
             return f"it has changed {name} more than once"
+    others = [other for other in cells.tasks if other.graph_id not in beside and other.last is not None]
     if cell.last is not None:
         for other, _ in (*_written_anew(cells, cell), *_drawn_anew(cells, cell)):
-            if other.is_task and other.last is not None and other.last.ended < cell.last.ended:
+            if other in others and other.last is not None and other.last.ended < cell.last.ended:
                 return f"it has gone on more than once from where {other.label} had ended"
-    inputs = cells.graph.inputs(cell.graph_id)
-    for other in cells.tasks:
+    for other in others:
         if other.position > cell.position:
-            for name in sorted(cells.graph[other.graph_id].changes & inputs.keys()):
+            for name in sorted(cells.graph[other.graph_id].changes & kept):
                 if has_changed(cells, other, name):
                     return f"{other.label} had changed {name} before it ran"
     for edge in cells.graph.outgoing(cell.graph_id):
         behind = cells.by_id(edge.downstream)
-        if behind.last is not None and (resource := _gone_on_with(cells, cell, behind, edge)):
+        if behind in others and (resource := _gone_on_with(cells, cell, behind, edge)):
             return f"{behind.label} had changed {describe(resource)} before it ran"
     return ""
 
@@ -209,8 +214,8 @@ def _gone_on_with(cells: NotebookCells, cell: NotebookCell, behind: NotebookCell
     return min((each for each in changed if each not in RANDOM or _seeded_before(cells, cell, each)), default="")
 
 
-def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float) -> None:
-    """The task has just run: what it was made from is what it will be compared with."""
+def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duration: float, undone: str) -> None:
+    """The task has just run: what it was made from is what it will be compared with. `undone`: see `LastRun`."""
     cell.last = LastRun(
         task_run_id=task_run_id,
         code=cell_hash(cells.graph, cell.graph_id),
@@ -221,6 +226,7 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         changes=cells.graph[cell.graph_id].changes,
         touches=cells.graph[cell.graph_id].touches,
         plain=_plain_before(cells, cell),
+        undone=undone,
     )
 
 

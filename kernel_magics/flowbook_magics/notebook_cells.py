@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import importlib
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -137,6 +137,8 @@ class NotebookCell:
     name: str | None = None
     options: TaskOptions = field(default_factory=TaskOptions)
     position: int = 0
+    former: frozenset[str] = frozenset()
+    """What the task was called before: ``--after`` of another cell may still say so."""
     context: contextvars.Context | None = None
     values: dict[str, Any] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
@@ -262,6 +264,11 @@ class NotebookCells:
         known = [cell.label for cell in self.tasks]
         raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
 
+    def renamed_since(self, cell: NotebookCell) -> dict[str, str]:
+        """The former names by which the ``--after`` of a cell means tasks, and what these are called now."""
+        called = {name: _called_now(name, self._cells) for name in cell.options.after}
+        return {name: now for name, now in called.items() if now != name}
+
     def with_cells(self, copies: Iterable[NotebookCell]) -> NotebookCells:
         """These cells as `copies` of them in the same order, which stay as they are while the notebook grows."""
         apart = NotebookCells()
@@ -277,6 +284,7 @@ class NotebookCells:
         before, known = self._cells, self.by_key(cell.key)
         if known is not None:
             cell.wrote = known.wrote
+            cell.former = (known.former | {known.name or ""}) - {cell.name or "", ""}
         replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
         after = behind_their_makers(as_told(replaced, self._told))
         if cell.is_task:
@@ -386,9 +394,16 @@ def _in_graph(cell: NotebookCell, others: Mapping[str, NotebookCell]) -> Cell:
         analysis=cell.analysis,
         name=cell.name,
         is_task=cell.is_task,
-        after=cell.options.after,
+        after=tuple(_called_now(name, others.values()) for name in cell.options.after),
         behind=tuple((other.graph_id, why) for other, why in beside if other.position < cell.position),
     )
+
+
+def _called_now(name: str, cells: Collection[NotebookCell]) -> str:
+    """The name of the task that has this one, or had it once."""
+    if any(cell.name == name for cell in cells):
+        return name
+    return next((cell.name for cell in cells if cell.name and name in cell.former), name)
 
 
 def _check_name(cell: NotebookCell, cells: Iterable[NotebookCell]) -> None:

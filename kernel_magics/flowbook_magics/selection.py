@@ -44,6 +44,8 @@ class Selection:
     """What to say when nothing runs."""
     from_failed: bool = False
     """Whether it is about what failed, also of the elements of a mapped cell."""
+    is_partial: bool = False
+    """Whether tasks may be left out that are stale."""
 
 
 def select(session: Session, wanted: Wanted) -> Selection:
@@ -59,7 +61,8 @@ def select(session: Session, wanted: Wanted) -> Selection:
         part = everything if wanted.only is None else _only(cells, wanted.only)
         set_parameters(session, wanted.parameters)
         run = part if wanted.everything else part & stale_tasks(cells).keys()
-        selection = Selection(run=run, part=part, message=_all_fresh(cells, part, wanted))
+        message = _all_fresh(cells, part, wanted)
+        selection = Selection(run=run, part=part, message=message, is_partial=wanted.is_partial)
     if wanted.is_partial:
         _check(session, selection.run)
     return selection
@@ -93,7 +96,7 @@ def _from_failed(session: Session, wanted: Wanted) -> Selection:
     stale = stale_tasks(cells)
     changed = {cell.graph_id for cell in cells.tasks if names & cells.graph.inputs(cell.graph_id).keys()} & stale.keys()
     run = run_again(cells, failed | changed)
-    return Selection(run=run, part=part | run, from_failed=True)
+    return Selection(run=run, part=part | run, from_failed=True, is_partial=True)
 
 
 def _unfinished(session: Session) -> set[str]:

@@ -237,6 +237,11 @@ class Session:
         check_inputs(self.cells, cell, self.notebook, made_meanwhile=made_meanwhile)
         for sentence in not_made_before(self.cells, cell):
             sys.stderr.write(f"flowbook: {sentence}\n")
+        for name, now in self.cells.renamed_since(cell).items():
+            sys.stderr.write(
+                f"flowbook: Task {cell.label!r} is to wait for {name!r}, which is called {now!r} now: write --after "
+                f"{now} in its cell, or it will be refused when the kernel is restarted.\n"
+            )
 
     # Running
 

@@ -415,3 +415,12 @@ def test_a_task_that_cannot_run_does_not_keep_the_others_from_running(nb: Notebo
     assert "Failed at broken" in output
     assert "Task 'broken' reads 'not_there', which no cell that has run defines." in output
     assert nb.value("whole") == 1
+
+
+def test_a_task_may_be_renamed_before_those_that_wait_for_it_say_so(nb: Notebook) -> None:
+    nb.cells("%%task a\nx = 1", "%%task b --after a\ny = 2", "%flow run")
+    nb.ok("%%task first\nx = 1", "a")
+    said = "flowbook: Task 'b' is to wait for 'a', which is called 'first' now: write --after first in its cell, or"
+    assert said in nb.ok("%flow run --all", "c")
+    nb.ok("%%task b --after first\ny = 2", "b")
+    assert said not in nb.ok("%flow run --all", "c")

@@ -279,3 +279,16 @@ def test_after_a_restart_it_says_which_value_is_missing(nb: Notebook) -> None:
     output = nb.fails("%flow run --from-failed", "run")
     assert "Task 'middle' needs 'raw' from task 'load', which has not run: run that cell first" in output
     assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize("edit", ["", "%%task b --define\nn = sum(xs)"], ids=["as it is", "edited"])
+def test_a_part_that_reads_what_a_later_task_has_changed_is_run_again_by_the_next_run(nb: Notebook, edit: str) -> None:
+    nb.cells("%%task a\nxs = [1]", "%%task b\nn = sum(xs)", "%%task c\nxs.append(2)")
+    if edit:
+        nb.ok(edit, "b")
+    nb.ok("%flow run --only b --all", "d")
+    assert nb.tasks()["b"] == ("stale", "c had changed xs before it ran")
+    nb.ok("%flow run", "d")
+    assert nb.value("(n, xs)") == (1, [1, 2])
+    nb.ok("%flow run --only a,b,c --all", "d")
+    assert {state for state, _ in nb.tasks().values()} == {"fresh"}
