@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import PosixPath, WindowsPath
+from time import time as now
 from types import FunctionType, ModuleType
 
 from flowbook.cells import ReasonKind
@@ -16,6 +19,9 @@ from flowbook.core.plain import duration_text
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
 
 _COMPARED = (bool, int, float, complex, str, bytes, type(None))
+_FEW = 100
+_TOLD_BY_REPR = (date, datetime, time, timedelta, Decimal, PosixPath, WindowsPath, range)
+"""Two of these may be equal and yet tell apart: 1.0 and 1.00, noon in two zones."""
 
 
 def input_tokens(cells: NotebookCells, cell: NotebookCell) -> dict[str, object]:
@@ -41,10 +47,10 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
         return f"{', '.join(each.label if each is not None else 'a plain cell' for each in changed_cells)} changed"
     if last.options != cell.options.affecting_result():
         return "its options changed"
-    if cell.options.cache_for is not None and time.time() - last.ended >= cell.options.cache_for:
+    if cell.options.cache_for is not None and now() - last.ended >= cell.options.cache_for:
         return f"its result is older than {duration_text(cell.options.cache_for)}"
-    now = input_tokens(cells, cell)
-    changed = [name for name in now if now[name] != last.inputs.get(name)]
+    tokens = input_tokens(cells, cell)
+    changed = [name for name in tokens if tokens[name] != last.inputs.get(name)]
     if changed:
         return f"{', '.join(sorted(changed))} changed"
     return None
@@ -222,7 +228,7 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         options=cell.options.affecting_result(),
         inputs=input_tokens(cells, cell),
         duration=duration,
-        ended=time.time(),
+        ended=now(),
         changes=cells.graph[cell.graph_id].changes,
         touches=cells.graph[cell.graph_id].touches,
         plain=_plain_before(cells, cell),
@@ -250,6 +256,11 @@ def _comparable(value: object) -> tuple[object, ...] | None:
     """What tells a value from another one, or None if only its place can."""
     if isinstance(value, _COMPARED):
         return (type(value), value)
+    if type(value) in _TOLD_BY_REPR:
+        return (type(value), repr(value))
+    if (type(value) is tuple or type(value) is frozenset) and len(value) <= _FEW:
+        parts = [_comparable(part) for part in value]
+        return None if None in parts else (type(value), type(value)(parts))
     if isinstance(value, ModuleType):
         return (ModuleType, value.__name__)
     if isinstance(value, FunctionType) and not value.__closure__:

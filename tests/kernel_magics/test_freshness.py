@@ -71,6 +71,28 @@ def test_running_a_plain_cell_again_with_the_same_values_changes_nothing(nb: Not
     assert stale(nb) == {}
 
 
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ("(1, ('a', None))", "(1, ('a', 0))"),
+        ("frozenset('ab')", "frozenset('ac')"),
+        ("datetime.date(2026, 1, 1)", "datetime.datetime(2026, 1, 1)"),
+        ("datetime.datetime(2026, 1, 1, 12, tzinfo=UTC)", "datetime.datetime(2026, 1, 1, 13, tzinfo=EAST)"),
+        ("decimal.Decimal('1.0')", "decimal.Decimal('1.00')"),
+        ("pathlib.Path('a')", "pathlib.Path('b')"),
+        ("range(3)", "range(4)"),
+    ],
+)
+def test_plain_values_that_cannot_be_changed_are_compared(nb: Notebook, value: str, other: str) -> None:
+    nb.ok("import datetime, decimal, pathlib", "m")
+    nb.ok("UTC, EAST = (datetime.timezone(datetime.timedelta(hours=hours)) for hours in (0, 1))", "n")
+    nb.cells(f"data, rest = {value}, 1", "%%task\nx = data")
+    nb.ok(f"data, rest = {value}, 2", "a")
+    assert stale(nb) == {}
+    nb.ok(f"data, rest = {other}, 2", "a")
+    assert stale(nb) == {"x": "data changed"}
+
+
 def test_a_plain_value_that_cannot_be_compared_is_new_when_its_cell_ran_again(nb: Notebook) -> None:
     nb.cells("data = {'a': 1}", "%%task\nx = data['a']")
     nb.ok("data = {'a': 2}", "a")
