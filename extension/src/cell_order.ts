@@ -23,7 +23,7 @@ export function tellCellOrder(notebooks: INotebookTracker): void {
 
   const tell = (kernel: Kernel.IKernelConnection, notebook: Notebook) => {
     const listener = listeners.get(kernel);
-    const cells = notebook.widgets.map(({ model }) => model.id);
+    const cells = notebook.widgets.filter(({ model }) => model.type === "code").map(({ model }) => model.id);
     const told = cells.join();
     if (!listener || listener.comm.isDisposed || listener.told === told) return;
     listener.told = told;

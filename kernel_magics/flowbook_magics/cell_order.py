@@ -6,7 +6,7 @@ JupyterLab tells it; elsewhere the saved notebook does, and beyond that the orde
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ class CellOrder:
     def __init__(self, shell: Any) -> None:
         """Open the comm if the shell is that of a kernel; a front end that does not know it closes it."""
         self._news: list[str] | None = None
-        self._told: frozenset[str] | None = None
+        self._told: frozenset[str] = frozenset()
+        self._gone: frozenset[str] = frozenset()
         self._saved: tuple[int, int] | None = None
         self._comm: Any = None
         if getattr(shell, "kernel", None) is not None:
@@ -37,21 +38,27 @@ class CellOrder:
         if self._comm is not None:
             self._comm.close()
 
-    def has(self, key: str) -> bool:
-        """Whether the front end has said that it has the cell with this id."""
-        return self._told is not None and key in self._told
-
     def news(self, notebook: Path | None) -> list[str] | None:
         """The ids of the cells in their order, once after each change; None if nothing has changed."""
-        if self._told is None and notebook is not None:
+        if not self._told and notebook is not None:
             self._read(notebook)
         news, self._news = self._news, None
         return news
 
+    def gone(self, deleted: Collection[str]) -> set[str]:
+        """The ids of the cells that are no more: of those that the front end calls `deleted`, some may be back.
+
+        Others are gone without a word: they were merged into another one, or made Markdown.
+        """
+        gone, self._gone = self._gone.union(deleted) - self._told, frozenset()
+        return set(gone)
+
     def _hear(self, message: Any) -> None:
         told = message["content"]["data"].get("cells")
-        if isinstance(told, list) and all(isinstance(key, str) for key in told):
-            self._news, self._told = told, frozenset(told)
+        if isinstance(told, list) and told and all(isinstance(key, str) for key in told):
+            before, self._told, self._news = self._told, frozenset(told), told
+            if before & self._told:  # else it is another notebook of this kernel
+                self._gone |= before
 
     def _read(self, notebook: Path) -> None:
         """What the notebook's file says, if it was saved since it was last read."""

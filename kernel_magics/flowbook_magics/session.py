@@ -94,7 +94,7 @@ class Session:
             if keys is not None:
                 arrange(self.cells, self.publisher, keys)
         deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells") or ()
-        if gone := [key for key in deleted if not self.order.has(key)]:  # others were cut and put back
+        if gone := self.order.gone(deleted):
             self.retire(gone)
 
     def after_cell(self, result: Any) -> None:

@@ -136,7 +136,7 @@ def test_cells_that_were_inserted_moved_cut_and_pasted_run_where_they_stand(
 
     def runs(command: str, shown: str) -> None:
         """A command, then the last cell executed: what it shows in the end."""
-        cells = page.locator(".jp-Notebook .jp-CodeCell")
+        cells = page.locator(".jp-Notebook .jp-Cell")
         lab.execute(page, command)
         page.evaluate(AT, cells.count() - 1)
         lab.execute(page, "notebook:run-cell")
@@ -153,6 +153,13 @@ def test_cells_that_were_inserted_moved_cut_and_pasted_run_where_they_stand(
     lab.execute(page, "notebook:cut-cell")
     page.evaluate(AT, 3)
     runs("notebook:paste-cell-below", "[1, 3, 2, 9]")
+
+    page.evaluate(AT, 2)
+    lab.execute(page, "notebook:change-cell-to-markdown")
+    runs("notebook:render-all-markdown", "[1, 2, 9]")
+    page.evaluate(AT, 2)
+    lab.execute(page, "notebook:change-cell-to-code")
+    runs("notebook:run-cell", "[1, 3, 2, 9]")
 
     lab.execute(page, "docmanager:save")
     page.reload()

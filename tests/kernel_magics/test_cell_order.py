@@ -107,6 +107,19 @@ def test_a_cell_that_was_cut_and_pasted_is_the_same(nb: Notebook) -> None:
     assert "the task is fresh" in nb.ok(RUN, "c", deleted=("a",))
 
 
+def test_a_cell_that_the_front_end_has_no_more_is_no_task_any_more(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\ny = 2", "%%task three\nz = 3")
+    nb.ok("w = 4", "of a console")
+    nb.stand("a", "b", "c")
+    nb.ok("1", "z")
+    nb.stand("c", "b")  # the first is Markdown now
+    nb.ok("1", "z")
+    assert list(nb.tasks()) == ["three", "two"]
+    nb.stand("of another notebook")
+    nb.ok("%%task four --define\nv = w", "of another notebook")
+    assert sorted(nb.tasks()) == ["four", "three", "two"]
+
+
 def test_what_stands_behind_its_reader_is_said(nb: Notebook) -> None:
     nb.cells("%%task one\nx = 1", "%%task two\ny = x", RUN)
     nb.stand("b", "a", "c")
