@@ -35,16 +35,20 @@ export function tellCellOrder(notebooks: INotebookTracker): void {
     if (!kernel) return;
     const listen = (comm: Kernel.IComm) => {
       // JupyterLab is about to have the kernel make a thread for it, which `send` does not need.
-      void kernel.info.then(() => {
-        comm.commsOverSubshells = CommsOverSubshells.Disabled;
-      });
+      kernel.info
+        .then(() => {
+          comm.commsOverSubshells = CommsOverSubshells.Disabled;
+        })
+        .catch(isGone);
       listeners.set(kernel, { comm, told: "" });
       tell(kernel, panel.content);
     };
     kernel.registerCommTarget(TARGET, listen);
-    void openedBefore(kernel).then((id) => {
-      if (id && !kernel.hasComm(id)) listen(kernel.createComm(TARGET, id));
-    });
+    openedBefore(kernel)
+      .then((id) => {
+        if (id && !kernel.hasComm(id)) listen(kernel.createComm(TARGET, id));
+      })
+      .catch(isGone);
   };
 
   notebooks.widgetAdded.connect((_, panel) => {
@@ -57,6 +61,9 @@ export function tellCellOrder(notebooks: INotebookTracker): void {
     if (kernel) tell(kernel, notebook);
   });
 }
+
+/** A kernel that ends before it answers has nothing to be told. */
+function isGone(): void {}
 
 /** The comm that a kernel has opened before this page was there; undefined if it has none. */
 async function openedBefore(kernel: Kernel.IKernelConnection): Promise<string | undefined> {

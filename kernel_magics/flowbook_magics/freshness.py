@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import PosixPath, WindowsPath
-from time import time as now
 from types import FunctionType, ModuleType
 
 from flowbook.cells import ReasonKind
@@ -20,7 +20,8 @@ from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
 
 _COMPARED = (bool, int, float, complex, str, bytes, type(None))
 _FEW = 100
-_TOLD_BY_REPR = (date, datetime, time, timedelta, Decimal, PosixPath, WindowsPath, range)
+_TIMES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta)
+_TOLD_BY_REPR = (*_TIMES, Decimal, PosixPath, WindowsPath, range)
 """Two of these may be equal and yet tell apart: 1.0 and 1.00, noon in two zones."""
 
 
@@ -47,7 +48,7 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
         return f"{', '.join(each.label if each is not None else 'a plain cell' for each in changed_cells)} changed"
     if last.options != cell.options.affecting_result():
         return "its options changed"
-    if cell.options.cache_for is not None and now() - last.ended >= cell.options.cache_for:
+    if cell.options.cache_for is not None and time.time() - last.ended >= cell.options.cache_for:
         return f"its result is older than {duration_text(cell.options.cache_for)}"
     tokens = input_tokens(cells, cell)
     changed = [name for name in tokens if tokens[name] != last.inputs.get(name)]
@@ -228,7 +229,7 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         options=cell.options.affecting_result(),
         inputs=input_tokens(cells, cell),
         duration=duration,
-        ended=now(),
+        ended=time.time(),
         changes=cells.graph[cell.graph_id].changes,
         touches=cells.graph[cell.graph_id].touches,
         plain=_plain_before(cells, cell),
