@@ -12,11 +12,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.notebooks.plainly import VALUES, different, values_of_plain_cells
+
+if TYPE_CHECKING:
+    from tests.kernel_magics.conftest import Notebook
 
 HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*.py"), key=lambda path: path.stem)
@@ -27,34 +30,6 @@ PROCESSES = sorted((HERE / "processes").glob("*.py"), key=lambda path: path.stem
 ALSO_IN_PROCESSES = (
     "aliases_and_views classes_across_cells closures_unpacked graph_walk late_binding methods_at_home".split()
 )
-VALUES = """
-def _values(names):
-    import types
-    def plain(value):
-        kind = type(value).__name__
-        if kind in ("DataFrame", "Series"):
-            return (kind, value.to_csv())
-        if kind == "ndarray":
-            return (kind, value.tolist())
-        if isinstance(value, dict):
-            return (kind, [(k, plain(v)) for k, v in value.items()])
-        if isinstance(value, set):
-            return (kind, sorted(map(repr, value)))
-        if isinstance(value, (list, tuple)):
-            return (kind, [plain(v) for v in value])
-        if hasattr(value, "adj"):
-            return (kind, [plain(list(value.nodes(data=True))), plain(list(value.edges(data=True)))])
-        shown = repr(value)
-        if " at 0x" not in shown and type(value).__module__.partition(".")[0] != "sklearn":
-            return (kind, shown)
-        return (kind, plain(vars(value)) if type(value).__module__ in ("__main__", "sklearn") else "an object")
-    hidden = (types.ModuleType, types.FunctionType, type)
-    return {
-        k: repr(plain(v)) for k, v in names.items()
-        if k[0] != "_" and k not in ("In", "Out", "exit", "quit", "get_ipython", "open")
-        and not isinstance(v, hidden) and type(v).__name__ != "Task"
-    }
-"""
 LEGAL_ORDERS = """
 def _run_in_order(seed):
     # Cells run one by one: of those that may run now the last one of the notebook, or with a seed any.
@@ -88,40 +63,15 @@ def cells_of(path: Path) -> list[tuple[bool, str]]:
     return [(not part.startswith(" plain"), part.partition("\n")[2].strip("\n")) for part in parts]
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    spec = importlib.util.spec_from_file_location("kernel_client", HERE.parent / "kernel_magics" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    client = sys.modules["kernel_client"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(client)
-    started = client.Notebook(str(tmp_path_factory.mktemp("notebook")))
-    try:
-        yield started
-    finally:
-        started.close()
-
-
-def _different(kernel: Any, expected: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
-    """The names that hold something else than in plain cells, with what they hold and what they should."""
-    found: dict[str, str] = kernel.value("_values(dict(globals()))")
-    return {n: (found.get(n), expected.get(n)) for n in found.keys() | expected if found.get(n) != expected.get(n)}
-
-
-def _values_of_plain_cells(kernel: Any, path: Path) -> dict[str, str]:
+def _values_of_plain_cells(kernel: Notebook, path: Path) -> dict[str, str]:
     for library in ("networkx", "sklearn"):  # not imported here: it is the kernel that needs them
         if library in path.read_text(encoding="utf-8") and importlib.util.find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
-    kernel.reset()
-    for number, (_, source) in enumerate(cells_of(path)):
-        kernel.ok(source, f"cell-{number}")
-    kernel.ok(VALUES, silent=True)
-    values: dict[str, str] = kernel.value("_values(dict(globals()))")
-    return values
+    return values_of_plain_cells(kernel, (source for _, source in cells_of(path)))
 
 
 @pytest.mark.parametrize("path", [*CORPUS, *AUDITED], ids=lambda path: path.stem)
-def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
+def test_tasks_give_what_plain_cells_give(kernel: Notebook, path: Path) -> None:
     cells, expected = cells_of(path), _values_of_plain_cells(kernel, path)
     kernel.reset()
     for number, (is_task, source) in enumerate(cells):
@@ -129,20 +79,20 @@ def test_tasks_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
     kernel.ok(VALUES + LEGAL_ORDERS, silent=True)
     for run in ("%flow run --all", "_run_in_order(None)", "_run_in_order(1)"):
         kernel.ok(run, "run")
-        assert _different(kernel, expected) == {}, run
+        assert different(kernel, expected) == {}, run
 
     kernel.reset()
     for number, (is_task, source) in enumerate(cells):
         kernel.ok(f"#| task t{number}\n{source}" if is_task else source, f"cell-{number}")
     kernel.ok(VALUES, silent=True)
-    assert _different(kernel, expected) == {}
+    assert different(kernel, expected) == {}
 
 
 IN_PROCESSES = [*PROCESSES, *(path for path in CORPUS if path.stem in ALSO_IN_PROCESSES)]
 
 
 @pytest.mark.parametrize("path", IN_PROCESSES, ids=lambda path: path.stem)
-def test_tasks_in_other_processes_give_what_plain_cells_give(kernel: Any, path: Path) -> None:
+def test_tasks_in_other_processes_give_what_plain_cells_give(kernel: Notebook, path: Path) -> None:
     is_tried_on_dask = path.stem in ("nested", "aliases_and_views")
     cells, expected = cells_of(path), _values_of_plain_cells(kernel, path)
     for where in ("--isolate process", *(["--runner dask"] if is_tried_on_dask else [])):
@@ -152,7 +102,7 @@ def test_tasks_in_other_processes_give_what_plain_cells_give(kernel: Any, path: 
         kernel.ok(VALUES, silent=True)
         for _ in range(2):
             kernel.ok("%flow run --all", "run")
-            assert _different(kernel, expected) == {}, where
+            assert different(kernel, expected) == {}, where
 
 
 @pytest.fixture(scope="module")
