@@ -23,7 +23,8 @@ class CellOrder:
     def __init__(self, shell: Any) -> None:
         """Open the comm if the shell is that of a kernel; a front end that does not know it closes it."""
         self._news: list[str] | None = None
-        self._told: frozenset[str] = frozenset()
+        self.told: frozenset[str] = frozenset()
+        """The ids of the cells that the front end has, if it tells them."""
         self._gone: frozenset[str] = frozenset()
         self._saved: tuple[int, int] | None = None
         self._comm: Any = None
@@ -40,7 +41,7 @@ class CellOrder:
 
     def news(self, notebook: Path | None) -> list[str] | None:
         """The ids of the cells in their order, once after each change; None if nothing has changed."""
-        if not self._told and notebook is not None:
+        if not self.told and notebook is not None:
             self._read(notebook)
         news, self._news = self._news, None
         return news
@@ -50,14 +51,14 @@ class CellOrder:
 
         Others are gone without a word: they were merged into another one, or made Markdown.
         """
-        gone, self._gone = self._gone.union(deleted) - self._told, frozenset()
+        gone, self._gone = self._gone.union(deleted) - self.told, frozenset()
         return set(gone)
 
     def _hear(self, message: Any) -> None:
         told = message["content"]["data"].get("cells")
         if isinstance(told, list) and told and all(isinstance(key, str) for key in told):
-            before, self._told, self._news = self._told, frozenset(told), told
-            if before & self._told:  # else it is another notebook of this kernel
+            before, self.told, self._news = self.told, frozenset(told), told
+            if before & self.told:  # else it is another notebook of this kernel
                 self._gone |= before
 
     def _read(self, notebook: Path) -> None:

@@ -58,6 +58,7 @@ def run_notebook(
     """
     if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
+    session.give_back_of_deleted()
     selection = select(session, wanted)
     if outdated := what_is_outdated(session.cells, selection.part, selection.run):
         sys.stderr.write(f"flowbook: {outdated}\n")

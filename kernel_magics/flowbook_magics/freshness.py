@@ -54,7 +54,17 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
     changed = [name for name in tokens if tokens[name] != last.inputs.get(name)]
     if changed:
         return f"{', '.join(sorted(changed))} changed"
-    return None
+    return next((f"{left} has changed since" for left in _left_anew(cells, cell, last)), None)
+
+
+def _left_anew(cells: NotebookCells, cell: NotebookCell, last: LastRun) -> Iterator[str]:
+    """The shared resources that it looks at, and that a task before it has changed again since it ran."""
+    for edge in cells.graph.incoming(cell.graph_id):
+        before = cells.by_id(edge.upstream).last
+        if before is not None and before.ended > last.ended:
+            changed = {reason.subject for reason in edge.reasons if reason.kind is ReasonKind.RESOURCE}
+            changed &= before.touches - touched_by(cells, cell) - _FLEETING - RANDOM
+            yield from (describe(each) for each in sorted(changed))
 
 
 def stale_tasks(cells: NotebookCells) -> dict[str, str]:
@@ -118,25 +128,28 @@ def _follows(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[Noteboo
 def _remade(
     cells: NotebookCells, cell: NotebookCell, remakes: Callable[[NotebookCell, str], bool]
 ) -> Iterator[tuple[NotebookCell, str]]:
-    """What makes the objects that it changes in place, or did before it was edited."""
+    """What makes the objects that it changes in place, and those that it has changed when it last ran."""
     inputs = cells.graph.inputs(cell.graph_id)
-    for name in sorted(_changed_by(cells, cell)):
-        maker = inputs.get(name) or _maker_before(cells, cell, name)
-        if maker is not None and remakes(cell, name):
-            yield cells.by_id(maker), f"{cell.label}, which changes {name} in place,"
+    found = {
+        (maker, name)
+        for name in cells.graph[cell.graph_id].changes
+        if (maker := inputs[name]) is not None and remakes(cell, name)
+    }
+    for (key, name), run in cell.last.changed.items() if cell.last is not None else ():
+        before = cells.by_key(key)
+        if before is not None and before.last is not None and before.last.task_run_id == run:
+            found.add((before.graph_id, name))
+    for maker, name in sorted(found):
+        yield cells.by_id(maker), f"{cell.label}, which changes {name} in place,"
 
 
-def _changed_by(cells: NotebookCells, cell: NotebookCell) -> frozenset[str]:
-    """The names whose objects a cell changes in place, or did before it was edited."""
-    before = cell.last.changes if cell.last is not None else frozenset[str]()
-    return cells.graph[cell.graph_id].changes | before
-
-
-def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:
-    """The last cell before this one that binds a name, or changes its object."""
-    before = (each.graph_id for each in reversed(list(cells)[: cell.position - 1]))
-    made = (id_ for id_ in before if name in cells.by_id(id_).analysis.writes or name in cells.graph[id_].changes)
-    return next(made, None)
+def _has_changed(cells: NotebookCells, cell: NotebookCell, name: str, maker: NotebookCell) -> bool:
+    """Whether the task was run on the very object that `maker` has made as `name`, and has changed it in place."""
+    if cell.last is not None and maker.last is not None:
+        run = cell.last.changed.get((maker.key, name))
+        if run is not None and run == maker.last.task_run_id:
+            return True
+    return name in cells.graph[cell.graph_id].changes and has_changed(cells, cell, name)
 
 
 def _drawn_anew(cells: NotebookCells, cell: NotebookCell) -> Iterator[tuple[NotebookCell, str]]:
@@ -192,10 +205,10 @@ def done_by_itself(cells: NotebookCells, cell: NotebookCell, beside: Collection[
 
     It runs by itself, or with those tasks `beside` it (ids of the graph), which do their part in their order.
     """
-    inputs = cells.graph.inputs(cell.graph_id)
-    kept = {name for name, maker in inputs.items() if maker not in beside}
-    for name in sorted(_changed_by(cells, cell) & kept):
-        if has_changed(cells, cell, name):
+    inputs = sorted(cells.graph.inputs(cell.graph_id).items())
+    kept = [(name, cells.by_id(maker)) for name, maker in inputs if maker is not None and maker not in beside]
+    for name, maker in kept:
+        if _has_changed(cells, cell, name, maker):
             return f"it has changed {name} more than once"
     others = [other for other in cells.tasks if other.graph_id not in beside and other.last is not None]
     if cell.last is not None:
@@ -203,10 +216,9 @@ def done_by_itself(cells: NotebookCells, cell: NotebookCell, beside: Collection[
             if other in others and other.last is not None and other.last.ended < cell.last.ended:
                 return f"it has gone on more than once from where {other.label} had ended"
     for other in others:
-        if other.position > cell.position:
-            for name in sorted(cells.graph[other.graph_id].changes & kept):
-                if has_changed(cells, other, name):
-                    return f"{other.label} had changed {name} before it ran"
+        for name, maker in kept if other.position > cell.position else ():
+            if _has_changed(cells, other, name, maker):
+                return f"{other.label} had changed {name} before it ran"
     for edge in cells.graph.outgoing(cell.graph_id):
         behind = cells.by_id(edge.downstream)
         if behind in others and (resource := _gone_on_with(cells, cell, behind, edge)):
@@ -230,11 +242,25 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
         inputs=input_tokens(cells, cell),
         duration=duration,
         ended=time.time(),
-        changes=cells.graph[cell.graph_id].changes,
+        changed=_objects_changed(cells, cell),
         touches=cells.graph[cell.graph_id].touches,
         plain=_plain_before(cells, cell),
         undone=undone,
     )
+
+
+def _objects_changed(cells: NotebookCells, cell: NotebookCell) -> dict[tuple[str, str], str]:
+    """What its code shows that it has changed in place, and what was seen, also by another name (`LastRun.changed`)."""
+    inputs = cells.graph.inputs(cell.graph_id)
+    shown = [(cells.by_id(maker), name) for name in cells.graph[cell.graph_id].changes if (maker := inputs[name])]
+    objects = cell.audit.changed if cell.audit is not None else frozenset[int]()
+    seen = [
+        (other, name)
+        for other in (cells.tasks if objects else ())
+        for name, value in other.values.items()
+        if other is not cell and id(value) in objects
+    ]
+    return {(maker.key, name): maker.last.task_run_id for maker, name in (*shown, *seen) if maker.last is not None}
 
 
 def leave(cells: NotebookCells, cell: NotebookCell) -> None:

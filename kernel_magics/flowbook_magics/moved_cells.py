@@ -23,7 +23,7 @@ def arrange(cells: NotebookCells, publisher: Publisher, keys: Sequence[str]) -> 
         return
     _note_moves(cells, shared)
     for name, maker in _last_makers(cells).items():
-        if maker is not last[name] and publisher.is_from(name, last[name].key):
+        if maker is not last[name] and publisher.writer(name) == last[name].key:
             values = {name: maker.values[name]} if name in maker.values else {}
             publisher.publish(values, [name], maker.key, always=True)
 

@@ -93,8 +93,8 @@ class LastRun:
     duration: float
     ended: float
     """When it ended, in seconds since the epoch."""
-    changes: frozenset[str] = frozenset()
-    """The names whose objects it changed in place, as its code shows."""
+    changed: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Whose objects it changed in place: by the key of the cell that made one, and the name, the task run that did."""
     touches: frozenset[str] = frozenset()
     """The shared resources that it changed."""
     plain: Mapping[str, str] = field(default_factory=dict)

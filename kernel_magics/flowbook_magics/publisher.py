@@ -42,9 +42,13 @@ class Publisher:
                 del self._writers[name]
         return own
 
-    def is_from(self, name: str, key: str) -> bool:
-        """Whether the notebook has the version of a name that the cell with this key wrote."""
-        return self._writers.get(name) == key
+    def writer(self, name: str) -> str | None:
+        """The key of the cell whose version of a name the notebook has, if that is known."""
+        return self._writers.get(name)
+
+    def orphans(self) -> list[tuple[str, str]]:
+        """The names whose version in the notebook is that of a cell that is gone, with its key."""
+        return [(name, key) for name, key in self._writers.items() if self._position(key) is None]
 
     def bound_behind(self, names: Iterable[str], key: str) -> list[str]:
         """Those of `names` whose version in the notebook is that of a cell behind the one with this key."""

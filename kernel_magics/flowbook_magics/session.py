@@ -19,7 +19,7 @@ from flowbook.errors import CellError, UsageError
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_order import CellOrder
-from flowbook_magics.freshness import leave, touched_by
+from flowbook_magics.deleted_cells import DeletedCells
 from flowbook_magics.moved_cells import arrange
 from flowbook_magics.namespace import running
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells, TaskOptions, analyze_cell
@@ -51,6 +51,7 @@ class Session:
         self.notebook: dict[str, Any] = shell.user_ns
         """The namespace that plain cells share."""
         self.cells = NotebookCells()
+        self.deleted = DeletedCells(self)
         self.states = ProcessStates()
         self.publisher = Publisher(self.notebook, self._position)
         self.order = CellOrder(shell)
@@ -96,6 +97,10 @@ class Session:
         deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells") or ()
         if gone := self.order.gone(deleted):
             self.retire(gone)
+        self.deleted.bring_back(self.order.told)
+        known = self.cells.by_key(self.here) if self.here else None
+        if known is not None and known.is_task and _is_plain(self.typed):
+            self._give_back(_bound_by(known), known.key)  # a plain cell goes on from what the notebook has
 
     def after_cell(self, result: Any) -> None:
         """IPython has executed a cell; what a plain cell has bound is what tasks read from it, also if it failed."""
@@ -212,22 +217,15 @@ class Session:
         known = self.cells.by_key(cell.key)
         self.cells.put(cell)
         if known is not None:
-            self._give_back(_bound_by(known) - _bound_by(cell), cell)
+            self._give_back(_bound_by(known) - _bound_by(cell), cell.key)
         if known is not None and known.label != cell.label:
-            self._unbind_name(known)
+            self.unbind_name(known)
 
     def retire(self, keys: Iterable[str]) -> None:
         """Forget cells that were deleted from the notebook."""
         for key in keys:
             self.ran.pop(key, None)
-            known = self.cells.by_key(key)
-            if known is not None:
-                leave(self.cells, known)
-                self.states.left(touched_by(self.cells, known) if known.is_task else ())
-                self._unbind_name(known)
-                self.codes.pop(key, None)
-                self.tasks.pop(key, None)
-        self.cells.retire(keys)
+        self.deleted.take(keys)
 
     def modules(self) -> dict[str, str]:
         """What imported names stand for, from the cells so far."""
@@ -265,16 +263,36 @@ class Session:
         """Bind what the task of a cell wrote, where the notebook has no later version; `always` does so anyway."""
         if self.at_home(cell) is not None:
             self.publisher.publish(cell.values, cell.analysis.deletes, cell.key, always=always)
-            self._give_back(cell.analysis.writes - cell.values.keys() - cell.dropped - cell.analysis.deletes, cell)
+            not_bound = cell.analysis.writes - cell.values.keys() - cell.dropped - cell.analysis.deletes
+            self.publisher.publish({}, self._give_back(not_bound, cell.key), cell.key)
 
-    def _give_back(self, names: Iterable[str], cell: NotebookCell) -> None:
-        """The cell binds or unbinds these no more: each has again what the last cell has given it that does."""
-        for name in self.publisher.forget(names, cell.key):
-            maker = next(
-                (each for each in reversed(list(self.cells)) if each is not cell and name in each.values), None
-            )
+    def give_back_of_deleted(self) -> None:
+        """Names that plain cells have bound which are deleted have again what the last cell has given them."""
+        for name, key in self.publisher.orphans():
+            self._give_back([name], key)
+
+    def _give_back(self, names: Iterable[str], key: str) -> list[str]:
+        """The cell with this key binds or unbinds `names` no more: each has again what the last one gave it that does.
+
+        Returns those that no cell has given anything.
+        """
+        left = []
+        for name in self.publisher.forget(names, key):
+            others = (each for each in reversed(list(self.cells)) if each.key != key)
+            maker = next((each for each in others if name in each.values), None)
             if maker is not None:
                 self.publisher.publish({name: maker.values[name]}, (), maker.key)
+            else:
+                left.append(name)
+        return left
+
+    def values_are_still_there(self, cell: NotebookCell) -> None:
+        """A plain cell is back that was deleted: it has bound what no other cell has bound since."""
+        for name in cell.analysis.writes:
+            if name in self.notebook and self.publisher.writer(name) in (None, cell.key):
+                cell.values[name] = self.notebook[name]
+            else:
+                cell.dropped.add(name)
 
     # Names
 
@@ -287,7 +305,8 @@ class Session:
         if name.isidentifier() and not is_variable and isinstance(names.get(name), Task | type(None)):
             names[name] = task
 
-    def _unbind_name(self, cell: NotebookCell) -> None:
+    def unbind_name(self, cell: NotebookCell) -> None:
+        """The name of a task is bound to it no more."""
         from flowbook.tasks import Task
 
         bound = self.notebook.get(cell.label)

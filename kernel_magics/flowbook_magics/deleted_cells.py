@@ -1,0 +1,50 @@
+"""Cells that were deleted from the notebook, and those of them that are back: by undoing it, or by pasting them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flowbook.errors import CellError
+from flowbook_magics.cell_code import CellCode
+from flowbook_magics.freshness import leave, touched_by
+from flowbook_magics.notebook_cells import NotebookCell
+
+if TYPE_CHECKING:
+    from flowbook_magics.session import Session
+
+
+class DeletedCells:
+    """The deleted cells of one session. It keeps their code, and not what they have made."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._kept: dict[str, tuple[NotebookCell, CellCode | None]] = {}
+
+    def take(self, keys: Iterable[str]) -> None:
+        """The cells with these keys are deleted: what they have changed is to be made anew by the next run."""
+        session, known = self._session, [cell for key in keys if (cell := self._session.cells.by_key(key))]
+        for cell in known:
+            leave(session.cells, cell)
+            session.states.left(touched_by(session.cells, cell) if cell.is_task else ())
+            session.unbind_name(cell)
+            session.tasks.pop(cell.key, None)
+            nothing = replace(cell, values={}, last=None, failure=None, tried={}, elements=None, audit=None, watch=None)
+            self._kept[cell.key] = nothing, session.codes.pop(cell.key, None)
+        session.cells.retire([cell.key for cell in known])
+
+    def bring_back(self, keys: Collection[str]) -> None:
+        """Those of them that have one of these keys are in the notebook again, as they were when they last ran."""
+        for key in self._kept.keys() & keys:
+            cell, code = self._kept.pop(key)
+            try:
+                self._session.put(cell)
+            except CellError as error:
+                sys.stderr.write(f"flowbook: {error}\n")
+                continue
+            if code is not None:
+                self._session.codes[key] = code
+            if not cell.is_task:
+                self._session.values_are_still_there(cell)
