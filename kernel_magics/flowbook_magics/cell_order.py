@@ -1,88 +1,101 @@
 """In which order the cells of the notebook stand.
 
-JupyterLab tells it; elsewhere the saved notebook does, and beyond that the order in which they were first executed.
+JupyterLab tells it with each request; elsewhere the saved notebook does, and beyond that the order in which they were
+first executed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowbook_magics.notebook_cells import NotebookCell
 
-TARGET = "flowbook.cells"
-"""The name of the comm through which JupyterLab sends the ids of the notebook's cells before it has one executed."""
+_TELLS = "flowbook"
+"""The key under which our extension for JupyterLab puts the code cells of the notebook into a request's metadata."""
 
 
 class CellOrder:
     """What is known of the order of the cells beyond that in which they were executed."""
 
-    def __init__(self, shell: Any) -> None:
-        """Open the comm if the shell is that of a kernel; a front end that does not know it closes it."""
+    def __init__(self) -> None:
+        self.told: dict[str, tuple[int | None, int]] = {}
+        """Of each cell that the front end has: its prompt, and the length of its source (`length_of`)."""
         self._news: list[str] | None = None
-        self.told: frozenset[str] = frozenset()
-        """The ids of the cells that the front end has, if it tells them."""
-        self._gone: frozenset[str] = frozenset()
+        self._gone: set[str] = set()
         self._saved: tuple[int, int] | None = None
-        self._comm: Any = None
-        if getattr(shell, "kernel", None) is not None:
-            from comm import create_comm
 
-            self._comm = create_comm(target_name=TARGET)
-            self._comm.on_msg(self._hear)
+    def hear(self, metadata: Mapping[str, Any], notebook: Path | None, since: float) -> None:
+        """A cell is about to be executed, by a request with this `metadata`.
 
-    def close(self) -> None:
-        """Hear no more."""
-        if self._comm is not None:
-            self._comm.close()
+        If it does not say how the cells stand, the file of the `notebook` does, if it was saved `since` then (seconds
+        since the epoch): before, it cannot know all cells that were executed.
+        """
+        told = _read(metadata.get(_TELLS))
+        if told:
+            if told.keys() & self.told.keys():  # else it is another notebook of this kernel
+                self._gone |= self.told.keys()
+            self._gone.update(metadata.get("deletedCells") or ())
+            if list(told) != list(self.told):
+                self._news = list(told)
+            self.told = told
+        else:
+            self._gone.update(metadata.get("deletedCells") or ())
+            if notebook is not None and not self.told:
+                self._read_saved(notebook, since)
 
-    def news(self, notebook: Path | None) -> list[str] | None:
+    def key_of(self, prompt: int, source: str) -> str | None:
+        """The id of the cell that has this prompt, and that may say this."""
+        length = length_of(source)
+        return next((key for key, (its, size) in self.told.items() if its == prompt and size == length), None)
+
+    def is_edited(self, key: str, source: str) -> bool:
+        """Whether the front end has a cell with this id that says something else than this."""
+        return key in self.told and self.told[key][1] != length_of(source)
+
+    def news(self) -> list[str] | None:
         """The ids of the cells in their order, once after each change; None if nothing has changed."""
-        if not self.told and notebook is not None:
-            self._read(notebook)
         news, self._news = self._news, None
         return news
 
-    def gone(self, deleted: Collection[str]) -> set[str]:
-        """The ids of the cells that are no more: of those that the front end calls `deleted`, some may be back.
+    def gone(self) -> set[str]:
+        """The ids of the cells that are no more, once: deleted, merged into another one, or made Markdown."""
+        gone, self._gone = self._gone - self.told.keys(), set()
+        return gone
 
-        Others are gone without a word: they were merged into another one, or made Markdown.
-        """
-        gone, self._gone = self._gone.union(deleted) - self.told, frozenset()
-        return set(gone)
-
-    def _hear(self, message: Any) -> None:
-        told = message["content"]["data"].get("cells")
-        if isinstance(told, list) and told and all(isinstance(key, str) for key in told):
-            before, self.told, self._news = self.told, frozenset(told), told
-            if before & self.told:  # else it is another notebook of this kernel
-                self._gone |= before
-
-    def _read(self, notebook: Path) -> None:
-        """What the notebook's file says, if it was saved since it was last read."""
+    def _read_saved(self, notebook: Path, since: float) -> None:
         try:
             status = notebook.stat()
             saved = (status.st_mtime_ns, status.st_size)
-            if saved == self._saved:
-                return
-            self._saved = saved
-            cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-            self._news = [cell["id"] for cell in cells if "id" in cell]
+            if saved != self._saved and status.st_mtime > since:
+                self._saved = saved
+                cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+                self._news = [cell["id"] for cell in cells if "id" in cell]
         except (OSError, ValueError, LookupError, TypeError):  # whatever else it is, it is no notebook with ids
             return
 
 
+def length_of(source: str) -> int:
+    """The length of a text as JavaScript counts it."""
+    return len(source.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _read(told: object) -> dict[str, tuple[int | None, int]]:
+    """What a request says of the cells, if it can be understood."""
+    try:
+        return {str(key): (count and int(count), int(length)) for key, count, length in told}  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return {}
+
+
 def as_told(cells: list[NotebookCell], places: Mapping[str, int]) -> list[NotebookCell]:
-    """The cells by these places; one without a place stays behind the cell that it stands behind."""
+    """The cells by these places: before them those that ran before anything was told, behind them all others."""
     if not places:
         return cells
-    place, found = -1, {}
-    for cell in cells:
-        place = found[cell.key] = places.get(cell.key, place)
-    return sorted(cells, key=lambda cell: found[cell.key])
+    return sorted(cells, key=lambda cell: places.get(cell.key, -1 if cell.came_before else len(places)))
 
 
 def behind_their_makers(cells: list[NotebookCell]) -> list[NotebookCell]:

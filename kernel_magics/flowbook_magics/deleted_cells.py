@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,10 +35,13 @@ class DeletedCells:
             self._kept[cell.key] = nothing, session.codes.pop(cell.key, None)
         session.cells.retire([cell.key for cell in known])
 
-    def bring_back(self, keys: Collection[str]) -> None:
-        """Those of them that have one of these keys are in the notebook again, as they were when they last ran."""
-        for key in self._kept.keys() & keys:
+    def bring_back(self) -> None:
+        """Those that the front end has again are as they were when they last ran, unless they were edited since."""
+        order = self._session.order
+        for key in self._kept.keys() & order.told.keys():
             cell, code = self._kept.pop(key)
+            if order.is_edited(key, cell.source):
+                continue
             try:
                 self._session.put(cell)
             except CellError as error:

@@ -300,7 +300,6 @@ def unregister(shell: Any) -> None:
     shell.events.unregister("pre_run_cell", magics.session.before_cell)
     shell.events.unregister("post_run_cell", magics.session.after_cell)
     shell.input_transformer_manager.cleanup_transforms.remove(comment_to_magic)
-    magics.session.order.close()
     hide_task_names(shell)
     hide_completions(shell)
     serve_one_thread()

@@ -21,9 +21,11 @@ def arrange(cells: NotebookCells, publisher: Publisher, keys: Sequence[str]) -> 
     except CellError as error:
         sys.stderr.write(f"flowbook: {error} Until then the tasks keep the order that they had.\n")
         return
-    _note_moves(cells, shared)
+    here = frozenset(keys)  # others may be of another notebook in this kernel, and are behind those where one works
+    _note_moves(cells, shared, here)
     for name, maker in _last_makers(cells).items():
-        if maker is not last[name] and publisher.writer(name) == last[name].key:
+        before = last[name]
+        if maker is not before and {maker.key, before.key} <= here and publisher.writer(name) == before.key:
             values = {name: maker.values[name]} if name in maker.values else {}
             publisher.publish(values, [name], maker.key, always=True)
 
@@ -44,11 +46,11 @@ def _shared_before(cells: NotebookCells) -> dict[str, frozenset[str]]:
     return found
 
 
-def _note_moves(cells: NotebookCells, before: Mapping[str, frozenset[str]]) -> None:
-    """Those are stale that share something in another order than `before` (what `_shared_before` was)."""
+def _note_moves(cells: NotebookCells, before: Mapping[str, frozenset[str]], here: frozenset[str]) -> None:
+    """Those `here` are stale that share something in another order than `before` (what `_shared_before` was)."""
     after = _shared_before(cells)
     for cell in cells.tasks:
-        differing = after[cell.key] ^ before[cell.key]
+        differing = (after[cell.key] ^ before[cell.key]) & here if cell.key in here else ()
         other = next((each for each in cells if each.key in differing), None)
         if cell.last is not None and other is not None:
             place = "before" if other.position < cell.position else "behind"

@@ -10,6 +10,7 @@ import contextlib
 import contextvars
 import importlib
 import threading
+import time
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -137,6 +138,8 @@ class NotebookCell:
     name: str | None = None
     options: TaskOptions = field(default_factory=TaskOptions)
     position: int = 0
+    came_before: bool = False
+    """Whether it ran before the extension was loaded, and no id of it is known."""
     former: frozenset[str] = frozenset()
     """What the task was called before: ``--after`` of another cell may still say so."""
     context: contextvars.Context | None = None
@@ -200,6 +203,8 @@ class NotebookCells:
         self._graph: GrowingGraph | None = GrowingGraph()
         self._told: Mapping[str, int] = {}
         """Where the front end has said that its cells stand, by their keys."""
+        self.grown = 0.0
+        """When the last new cell was taken in, in seconds since the epoch."""
         self._observing = threading.Lock()
         self.deleted: dict[str, str] = {}
         """Names that cells bound which were deleted since, with what these cells were called."""
@@ -282,7 +287,9 @@ class NotebookCells:
         order than they are written, one that reads what only a later one makes moves behind that one.
         """
         before, known = self._cells, self.by_key(cell.key)
-        if known is not None:
+        if known is None:
+            self.grown = time.time()
+        else:
             cell.wrote = known.wrote
             cell.former = (known.former | {known.name or ""}) - {cell.name or "", ""}
         replaced = [cell if old is known else old for old in before] if known is not None else [*before, cell]
@@ -299,7 +306,7 @@ class NotebookCells:
     def arrange(self, keys: Sequence[str]) -> bool:
         """Have these cells, and those to come, stand in this order; False if those that are known do already.
 
-        Cells that are not among the `keys` follow their neighbours. Raises CellError, and then nothing has changed.
+        Cells that are not among the `keys` stand behind them. Raises CellError, and then nothing has changed.
         """
         told = {key: place for place, key in enumerate(keys)}
         arranged = behind_their_makers(as_told(self._cells, told))

@@ -8,7 +8,7 @@ import contextvars
 import copy
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ class Session:
         self.deleted = DeletedCells(self)
         self.states = ProcessStates()
         self.publisher = Publisher(self.notebook, self._position)
-        self.order = CellOrder(shell)
+        self.order = CellOrder()
         self.here: str | None = None
         """The id that the front end gave the cell being executed."""
         self.next_key: str | None = None
@@ -91,16 +91,21 @@ class Session:
         self.here = getattr(info, "cell_id", None) or self.next_key
         self.next_key = None
         if self.unattended is None:
-            keys = self.order.news(None if _is_plain(self.typed) else notebook_path())
-            if keys is not None:
-                arrange(self.cells, self.publisher, keys)
-        deleted = (getattr(info, "cell_meta", None) or {}).get("deletedCells") or ()
-        if gone := self.order.gone(deleted):
-            self.retire(gone)
-        self.deleted.bring_back(self.order.told)
+            self._look_at_cells(getattr(info, "cell_meta", None) or {})
         known = self.cells.by_key(self.here) if self.here else None
         if known is not None and known.is_task and _is_plain(self.typed):
             self._give_back(_bound_by(known), known.key)  # a plain cell goes on from what the notebook has
+
+    def _look_at_cells(self, metadata: Mapping[str, Any]) -> None:
+        """Take into account how the cells of the notebook stand, and which are no more or again."""
+        path = None if _is_plain(self.typed) else notebook_path()
+        self.order.hear(metadata, path, self.cells.grown)
+        keys = self.order.news()
+        if keys is not None:
+            arrange(self.cells, self.publisher, keys)
+        if gone := self.order.gone():
+            self.retire(gone)
+        self.deleted.bring_back()
 
     def after_cell(self, result: Any) -> None:
         """IPython has executed a cell; what a plain cell has bound is what tasks read from it, also if it failed."""
@@ -123,29 +128,45 @@ class Session:
         self._take_values(cell)
         drop_unread(self.cells)
 
-    def take_earlier_cells(self) -> None:
-        """Take in the cells that were executed before the extension was loaded, as far as what they bound is there."""
-        for source in self.shell.history_manager.input_hist_raw[: self.ran_before]:
-            if source.strip() and _is_plain(source):
-                with contextlib.suppress(UsageError):
-                    self._put_plain(_content_key(source), source)
-        gone = [each for each in self.cells if each.analysis.writes and not each.analysis.writes & self.notebook.keys()]
-        self.cells.retire([cell.key for cell in gone])
-        self.cells.deleted.clear()
-        for cell in self.cells:
-            self._take_values(cell)
-
-    def _put_plain(self, key: str, source: str) -> NotebookCell:
+    def _put_plain(self, key: str, source: str, *, came_before: bool = False) -> NotebookCell:
         """Take in a plain cell that has run. Raises CellError, and then nothing has changed."""
         known = self.cells.by_key(key)
         if known is None and self.cells.by_key(_content_key(source)) is not None:
-            self.cells.retire(
-                [_content_key(source)]
-            )  # its id was not known when it ran before the extension was loaded
+            self.cells.retire([_content_key(source)])  # it has run before the extension was loaded
         analysis = analyze_cell(source, "the cell", self.modules())
-        cell = NotebookCell(key=key, source=source, analysis=analysis, runs=known.runs + 1 if known else 1)
+        runs = known.runs + 1 if known else 1
+        cell = NotebookCell(key=key, source=source, analysis=analysis, runs=runs, came_before=came_before)
         self.put(cell)
         return cell
+
+    def take_earlier_cells(self) -> None:
+        """Take in the cells that were executed before the extension was loaded, as far as what they bound is there.
+
+        The notebook has the last version of each name. The others are not known: it is said if one is needed.
+        """
+        metadata = _request_of(self.shell)
+        self.here = metadata.get("cellId")
+        self.order.hear(metadata, None, 0.0)
+        self.cells.arrange(self.order.news() or ())
+        last: dict[str, NotebookCell] = {}
+        for prompt, source in enumerate(self.shell.history_manager.input_hist_raw[: self.ran_before]):
+            key = self.order.key_of(prompt, source) or _content_key(source)
+            if source.strip() and _is_plain(source):
+                with contextlib.suppress(UsageError):
+                    last.pop(source.strip(), None)
+                    last[source.strip()] = self._put_plain(key, source, came_before=key not in self.order.told)
+        found = {cell.key: cell for cell in last.values()}
+        bound = [
+            cell for cell in found.values() if not cell.analysis.writes or cell.analysis.writes & self.notebook.keys()
+        ]
+        self.cells.retire({cell.key for cell in self.cells} - {cell.key for cell in bound})
+        self.cells.deleted.clear()
+        for cell in bound:
+            self._take_values(cell)
+        for cell in bound:
+            lost = {name for name in cell.analysis.writes if self.publisher.writer(name) != cell.key}
+            cell.dropped |= lost & cell.values.keys()
+            cell.values = {name: value for name, value in cell.values.items() if name not in lost}
 
     def _take_values(self, cell: NotebookCell) -> None:
         """Note what a plain cell that has just run has bound, and from what."""
@@ -186,6 +207,7 @@ class Session:
         taken = [cell.label for cell in self.cells.tasks if cell.key != key]
         chosen = name or free_name(analysis, source, taken, place)
         cell = NotebookCell(key=key, source=source, analysis=analysis, name=chosen, options=options)
+        self._let_go_of(chosen, key)
         cell.context = contextvars.copy_context()
         needed = analysis.reads - analysis.late_reads - analysis.guarded_reads
         cell.missing = frozenset(name for name in needed if name not in self.notebook)
@@ -211,6 +233,12 @@ class Session:
         self.codes[key] = code
         self._bind_name(cell, task)
         return cell
+
+    def _let_go_of(self, name: str, key: str) -> None:
+        """A cell takes the name of a task whose cell says something else by now: it was split, or not run since."""
+        for other in self.cells.tasks:
+            if other.name == name and other.key != key and self.order.is_edited(other.key, other.source):
+                self.retire([other.key])
 
     def put(self, cell: NotebookCell) -> None:
         """Take in a cell. Raises CellError, and then nothing has changed."""
@@ -323,6 +351,13 @@ class Session:
     def _position(self, key: str) -> int | None:
         cell = self.cells.by_key(key)
         return cell.position if cell is not None else None
+
+
+def _request_of(shell: Any) -> Mapping[str, Any]:
+    """The metadata of the request by which a kernel executes the current cell; empty elsewhere."""
+    kernel = getattr(shell, "kernel", None)
+    found: Mapping[str, Any] = (kernel.get_parent() or {}).get("metadata") or {} if kernel is not None else {}
+    return found
 
 
 def _content_key(source: str) -> str:

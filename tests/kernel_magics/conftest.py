@@ -81,7 +81,10 @@ class Notebook:
         self.outputs: dict[str, Output] = {}
         self._cells: dict[str, str] = {}
         self._displays: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        self._comm = ""
+        self.standing: tuple[str, ...] = ()
+        """The ids of the cells in their order, if the front end tells it."""
+        self._sources: dict[str, str] = {}
+        self._prompts: dict[str, int] = {}
 
     @property
     def home(self) -> str:
@@ -93,10 +96,21 @@ class Notebook:
         drawn_in(Path(self.home))
         self.outputs.clear()
         self._cells.clear()
+        self.standing = ()
+        self._sources.clear()
+        self._prompts.clear()
         reply = self.run(_RESET.format(home=self.home), silent=True)
         assert reply.status == "ok", reply
 
-    def send(self, source: str, cell: str | None = None, *, deleted: tuple[str, ...] = (), silent: bool = False) -> str:
+    def send(
+        self,
+        source: str,
+        cell: str | None = None,
+        *,
+        deleted: tuple[str, ...] = (),
+        silent: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> str:
         """Ask for a cell to be executed; returns the id of the request. `cell` is its id, as JupyterLab sends it."""
         content = {
             "code": source,
@@ -106,9 +120,13 @@ class Notebook:
             "allow_stdin": False,
             "stop_on_error": True,
         }
-        metadata: dict[str, Any] = {"cellId": cell} if cell else {}
+        metadata = {"cellId": cell, **(metadata or {})} if cell else {}
         if deleted:
             metadata["deletedCells"] = list(deleted)
+        if cell:
+            self._sources[cell] = source
+        if cell and self.standing:
+            metadata["flowbook"] = self._told()
         message = self.client.session.msg("execute_request", content, metadata=metadata)
         self.client.shell_channel.send(message)
         request: str = message["header"]["msg_id"]
@@ -119,13 +137,12 @@ class Notebook:
 
     def stand(self, *cells: str) -> None:
         """The cells with these ids stand in this order from now on, as the extension of JupyterLab tells the kernel."""
-        self.say({"cells": list(cells)})
+        self.standing = cells
 
-    def say(self, data: dict[str, Any], kind: str = "comm_msg") -> None:
-        """Send a message through the comm for the order of cells, or close it with ``comm_close``."""
-        assert self._comm, "the kernel does not ask for the order of cells"
-        message = self.client.session.msg(kind, {"comm_id": self._comm, "data": data})
-        self.client.shell_channel.send(message)
+    def _told(self) -> list[list[Any]]:
+        """What the extension tells of the cells: their ids, their prompts, and the lengths of their sources."""
+        lengths = ((key, len(self._sources.get(key, "").encode("utf-16-le")) // 2) for key in self.standing)
+        return [[key, self._prompts.get(key), length] for key, length in lengths]
 
     def finish(self, request: str, timeout: float = WITHIN) -> Reply:
         """Wait for the end of a request, collecting outputs."""
@@ -143,6 +160,7 @@ class Notebook:
             reply = self.client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
             if reply["parent_header"].get("msg_id") == request:
                 content = reply["content"]
+                self._prompts[self._cells[request]] = content.get("execution_count", 0)
                 return Reply(content["status"], content.get("ename", ""), content.get("evalue", ""))
 
     def until(self, is_so: Callable[[], bool]) -> None:
@@ -221,10 +239,6 @@ class Notebook:
 
     def _take(self, message: dict[str, Any]) -> None:
         kind, content = message["msg_type"], message["content"]
-        if kind == "comm_open" and content["target_name"] == "flowbook.cells":
-            self._comm = content["comm_id"]
-        elif kind == "comm_close" and content["comm_id"] == self._comm:
-            self._comm = ""
         cell = self._cells.get(message["parent_header"].get("msg_id", ""))
         if cell is None:
             return

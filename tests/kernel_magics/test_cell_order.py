@@ -169,36 +169,125 @@ def test_the_saved_notebook_tells_it_where_the_front_end_does_not(nb: Notebook) 
     assert nb.value("x") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("data", [{}, {"cells": "ab"}, {"cells": [1, None]}, {"cells": []}, {"cells": ["x", "x", "a"]}])
-def test_nonsense_changes_nothing(nb: Notebook, data: dict[str, object]) -> None:
-    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]")
-    nb.say(data)
-    nb.ok("%flow run --all", "z")
+def test_a_notebook_that_was_saved_before_its_cells_ran_tells_nothing(nb: Notebook) -> None:
+    path = Path(nb.folder) / "older.ipynb"
+    path.write_text(json.dumps({"cells": [{"id": each} for each in "cba"]}))
+    nb.ok(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}")
+    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]", "%flow run --all")
     assert nb.value("x") == [1, 2]
 
 
-def test_a_front_end_that_does_not_know_it_closes_it(nb: Notebook) -> None:
-    nb.say({}, "comm_close")
-    nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]", RUN)
-    nb.ok("%reload_ext flowbook", "d")
+@pytest.mark.parametrize("told", [None, "ab", 7, [], [1, None], [["a"]], [["a", "b", "c"]], {"a": 1}, [["x", None, 2]]])
+def test_nonsense_changes_nothing(nb: Notebook, told: object) -> None:
     nb.cells("%%task one\nx = [1]", "%%task two\nx = [*x, 2]")
-    nb.stand("b", "a")
-    nb.ok("1", "z")
-    assert list(nb.tasks()) == ["two", "one"]
+    nb.ok("%flow run --all", "z", metadata={"flowbook": told})
+    assert nb.value("x") == [1, 2]
+
+
+def test_a_cell_of_a_console_stands_behind_all_others(nb: Notebook) -> None:
+    nb.cells("k = 1", "%%task one\ny = k * 10", "w = 0", RUN)
+    nb.stand("a", "b", "c", "d")
+    nb.ok("k = 100", "of a console")
+    nb.stand("a", "c", "b", "d")
+    nb.ok("%flow run --all", "d")
+    assert nb.value("y") == 10
+
+
+def test_two_notebooks_in_one_kernel_keep_their_orders(nb: Notebook) -> None:
+    nb.stand("a", "b")
+    nb.cells("x = 1", "%%task one\ny = x")
+    nb.stand("p", "q")
+    nb.ok("x = 2", "p")
+    nb.ok("%%task two\nz = x", "q")
+    for cells in (("a", "b"), ("p", "q")) * 2:
+        nb.stand(*cells)
+        nb.ok("1", "of a console")
+        assert nb.value("(x, y, z)") == (2, 1, 2)
+        assert {state for state, _ in nb.tasks().values()} == {"fresh"}
+
+
+def test_the_upper_half_of_a_cell_that_was_split_may_keep_its_name(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = [1]\nx = x + [2]", RUN)
+    nb._sources["a"] = "x = x + [2]"  # JupyterLab leaves the id to the lower half
+    nb.stand("new", "a", "b")
+    nb.ok("%%task one\nx = [1]", "new")
+    nb.ok("%%task two\nx = x + [20]", "a")
+    nb.ok(RUN, "b")
+    assert nb.value("x") == [1, 20]
+
+
+def earlier(nb: Notebook, *sources: str) -> None:
+    """Cells with the ids ``a``, ``b``, ``c``… are executed, and then the extension is loaded by one above them."""
+    nb.ok("%unload_ext flowbook")
+    nb.cells(*sources)
+    nb.stand("load", *"abcdefgh"[: len(sources)])
+    nb.ok("%load_ext flowbook\nloaded = 1", "load")
 
 
 def test_cells_that_were_executed_before_it_was_loaded_count(nb: Notebook) -> None:
-    nb.ok("%unload_ext flowbook")
-    nb.cells("import random\nx = [1]\nrandom.seed(2)", "y = 5", "%load_ext flowbook")
-    nb.ok("%%task one --define\nx = [*x, 2]\nfirst = random.random()", "d")
-    nb.ok("%%task two --define\nx = [*x, y]\nsecond = random.random()", "e")
+    earlier(nb, "import random\nx = [1]\nrandom.seed(2)", "y = 5")
+    nb.stand(*"abcdef")
+    nb.ok("%%task one --define\nx = [*x, 2]\nfirst = random.random()", "c")
+    nb.ok("%%task two --define\nx = [*x, y]\nsecond = random.random()", "d")
     for _ in range(2):
         nb.ok("%flow run --all", "f")
         assert nb.value("x") == [1, 2, 5]
     assert nb.tasks()["two"] == ("fresh", "")
-    nb.stand(*"abcdef")
     nb.ok("y = 6", "b")
     assert nb.tasks()["two"] == ("stale", "y changed")
+
+
+def test_a_cell_from_before_is_marked_as_a_task(nb: Notebook) -> None:
+    earlier(nb, "x = [1]", "x = x + [2]", "y = sum(x)")
+    said = nb.fails("%%task one\nx = x + [20]", "b")
+    assert "needs 'x' as cell 2 made it, which was not kept because a later cell binds 'x' again" in said
+    nb.ok("x = [1]", "a")
+    nb.ok("%%task one\nx = x + [20]", "b")
+    nb.ok("%%task two\ny = sum(x)", "c")
+    nb.ok("%flow run --all", "d")
+    assert nb.value("(x, y)") == ([1, 20], 21)
+
+
+def test_cells_from_before_are_moved_edited_and_deleted_like_others(nb: Notebook) -> None:
+    earlier(nb, "k = 1", "a = 2", "c = a + k")
+    nb.stand("load", "a", "b", "c", "new", "t", "z")
+    nb.ok("%%task t\nx = a * 10", "t")
+    nb.ok("a = 3", "new")
+    nb.ok(RUN, "z")
+    assert nb.value("x") == 30
+    nb.stand("load", "new", "a", "b", "c", "t", "z")
+    nb.ok("a = 2", "b")
+    nb.ok(RUN, "z")
+    assert nb.value("x") == 20
+    nb.stand("load", "new", "a", "c", "t", "z")
+    nb.ok(RUN, "z")
+    assert nb.value("(a, x)") == (3, 30)
+    nb.ok("%%task u\ny = c", "t2")
+    nb.ok("k = 5", "a")
+    assert "Plain cells are not run again, though what they read is made anew" in nb.ok(RUN, "z")
+
+
+def test_a_cell_above_the_one_that_loads_it_stands_above(nb: Notebook) -> None:
+    nb.ok("%unload_ext flowbook")
+    nb.stand("load", "t", "z")
+    nb.ok("%load_ext flowbook\nN = 5", "load")
+    nb.ok("%%task t\ny = N * 10", "t")
+    nb.stand("new", "load", "t", "z")
+    nb.ok("N = 1", "new")
+    nb.ok(RUN, "z")
+    assert nb.value("(N, y)") == (1, 50)
+
+
+def test_a_cell_from_before_that_ran_twice_is_one(nb: Notebook) -> None:
+    nb.ok("%unload_ext flowbook")
+    nb.cells("x = [1]", "x = x + [2]")
+    nb.ok("x = [1]", "a")
+    nb.stand("load", "a", "b", "t")
+    nb.ok("%load_ext flowbook", "load")
+    assert "needs 'x' as cell 2 made it" in nb.fails("%%task t\ny = x + [9]", "t")
+    nb.ok("x = x + [2]", "b")
+    nb.ok("%%task t\ny = x + [9]", "t")
+    assert nb.value("y") == [1, 2, 9]
 
 
 def test_what_was_deleted_before_it_was_loaded_does_not_count(nb: Notebook) -> None:
