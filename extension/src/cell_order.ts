@@ -4,12 +4,8 @@
  * It goes with each request to execute a cell, so it is that of the page where somebody executes it, at that moment.
  */
 
-import type { ICellModel, ICodeCellModel } from "@jupyterlab/cells";
 import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
 import type { Kernel } from "@jupyterlab/services";
-
-/** What a kernel is told of a code cell: its id, its prompt if it has one, and how long its source is. */
-type Told = [string, number | null, number];
 
 export function tellCellOrder(notebooks: INotebookTracker): void {
   const telling = new WeakSet<Kernel.IKernelConnection>();
@@ -20,9 +16,10 @@ export function tellCellOrder(notebooks: INotebookTracker): void {
     const execute = kernel.requestExecute.bind(kernel);
     kernel.requestExecute = (content, disposeOnDone, metadata) => {
       const { cellId } = metadata ?? {};
-      const cells = cellId ? [...context.model.cells].filter(isCode) : [];
+      const cells = cellId ? [...context.model.cells].filter(({ type }) => type === "code") : [];
       const isHere = cells.some(({ id }) => id === cellId);
-      return execute(content, disposeOnDone, isHere ? { ...metadata, flowbook: cells.map(told) } : metadata);
+      const told = cells.map(({ id, sharedModel }) => [id, checksum(sharedModel.source)]);
+      return execute(content, disposeOnDone, isHere ? { ...metadata, flowbook: told } : metadata);
     };
   };
   notebooks.widgetAdded.connect((_, panel) => {
@@ -31,10 +28,12 @@ export function tellCellOrder(notebooks: INotebookTracker): void {
   });
 }
 
-function isCode(cell: ICellModel): cell is ICodeCellModel {
-  return cell.type === "code";
-}
-
-function told({ id, executionCount, sharedModel }: ICodeCellModel): Told {
-  return [id, executionCount, sharedModel.source.length];
+/** The Adler-32 checksum of a text in UTF-8 (RFC 1950): by it the kernel knows a cell that it has executed before. */
+export function checksum(text: string): number {
+  let [low, high] = [1, 0];
+  for (const byte of new TextEncoder().encode(text)) {
+    low = (low + byte) % 65521;
+    high = (high + low) % 65521;
+  }
+  return high * 65536 + low;
 }

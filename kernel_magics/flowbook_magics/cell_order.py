@@ -7,6 +7,7 @@ first executed.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,8 @@ class CellOrder:
     """What is known of the order of the cells beyond that in which they were executed."""
 
     def __init__(self) -> None:
-        self.told: dict[str, tuple[int | None, int]] = {}
-        """Of each cell that the front end has: its prompt, and the length of its source (`length_of`)."""
+        self.told: dict[str, int] = {}
+        """The ids of the cells that the front end has, in their order, each with the checksum of what it says."""
         self._news: list[str] | None = None
         self._gone: set[str] = set()
         self._saved: tuple[int, int] | None = None
@@ -47,14 +48,14 @@ class CellOrder:
             if notebook is not None and not self.told:
                 self._read_saved(notebook, since)
 
-    def key_of(self, prompt: int, source: str) -> str | None:
-        """The id of the cell that has this prompt, and that may say this."""
-        length = length_of(source)
-        return next((key for key, (its, size) in self.told.items() if its == prompt and size == length), None)
+    def keys_of(self, source: str) -> list[str]:
+        """The ids of the cells that say this."""
+        checksum = _checksum(source)
+        return [key for key, said in self.told.items() if said == checksum]
 
     def is_edited(self, key: str, source: str) -> bool:
         """Whether the front end has a cell with this id that says something else than this."""
-        return key in self.told and self.told[key][1] != length_of(source)
+        return key in self.told and self.told[key] != _checksum(source)
 
     def news(self) -> list[str] | None:
         """The ids of the cells in their order, once after each change; None if nothing has changed."""
@@ -78,15 +79,15 @@ class CellOrder:
             return
 
 
-def length_of(source: str) -> int:
-    """The length of a text as JavaScript counts it."""
-    return len(source.encode("utf-16-le", "surrogatepass")) // 2
+def _checksum(source: str) -> int:
+    """The checksum that the extension sends of a cell."""
+    return zlib.adler32(source.encode("utf-8", "replace"))
 
 
-def _read(told: object) -> dict[str, tuple[int | None, int]]:
+def _read(told: object) -> dict[str, int]:
     """What a request says of the cells, if it can be understood."""
     try:
-        return {str(key): (count and int(count), int(length)) for key, count, length in told}  # type: ignore[attr-defined]
+        return {str(key): int(checksum) for key, checksum in told}  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         return {}
 

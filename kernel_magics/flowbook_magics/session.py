@@ -149,16 +149,16 @@ class Session:
         self.order.hear(metadata, None, 0.0)
         self.cells.arrange(self.order.news() or ())
         last: dict[str, NotebookCell] = {}
-        for prompt, source in enumerate(self.shell.history_manager.input_hist_raw[: self.ran_before]):
-            key = self.order.key_of(prompt, source) or _content_key(source)
+        ids: dict[str, list[str]] = {}
+        for source in self.shell.history_manager.input_hist_raw[: self.ran_before]:
             if source.strip() and _is_plain(source):
+                same = ids.setdefault(source, self.order.keys_of(source) or [_content_key(source)])
+                key = same.pop(0) if len(same) > 1 else same[0]  # of two cells that say the same each has run once
+                last.pop(key, None)
                 with contextlib.suppress(UsageError):
-                    last.pop(source.strip(), None)
-                    last[source.strip()] = self._put_plain(key, source, came_before=key not in self.order.told)
-        found = {cell.key: cell for cell in last.values()}
-        bound = [
-            cell for cell in found.values() if not cell.analysis.writes or cell.analysis.writes & self.notebook.keys()
-        ]
+                    last[key] = self._put_plain(key, source, came_before=key not in self.order.told)
+        names = self.notebook.keys()
+        bound = [cell for cell in last.values() if not cell.analysis.writes or cell.analysis.writes & names]
         self.cells.retire({cell.key for cell in self.cells} - {cell.key for cell in bound})
         self.cells.deleted.clear()
         for cell in bound:

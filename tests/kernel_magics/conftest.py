@@ -10,6 +10,7 @@ import os
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,8 +84,8 @@ class Notebook:
         self._displays: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         self.standing: tuple[str, ...] = ()
         """The ids of the cells in their order, if the front end tells it."""
-        self._sources: dict[str, str] = {}
-        self._prompts: dict[str, int] = {}
+        self.sources: dict[str, str] = {}
+        """What the cells say by their ids."""
 
     @property
     def home(self) -> str:
@@ -97,8 +98,7 @@ class Notebook:
         self.outputs.clear()
         self._cells.clear()
         self.standing = ()
-        self._sources.clear()
-        self._prompts.clear()
+        self.sources.clear()
         reply = self.run(_RESET.format(home=self.home), silent=True)
         assert reply.status == "ok", reply
 
@@ -124,7 +124,7 @@ class Notebook:
         if deleted:
             metadata["deletedCells"] = list(deleted)
         if cell:
-            self._sources[cell] = source
+            self.sources[cell] = source
         if cell and self.standing:
             metadata["flowbook"] = self._told()
         message = self.client.session.msg("execute_request", content, metadata=metadata)
@@ -139,10 +139,9 @@ class Notebook:
         """The cells with these ids stand in this order from now on, as the extension of JupyterLab tells the kernel."""
         self.standing = cells
 
-    def _told(self) -> list[list[Any]]:
-        """What the extension tells of the cells: their ids, their prompts, and the lengths of their sources."""
-        lengths = ((key, len(self._sources.get(key, "").encode("utf-16-le")) // 2) for key in self.standing)
-        return [[key, self._prompts.get(key), length] for key, length in lengths]
+    def _told(self) -> list[tuple[str, int]]:
+        """What the extension tells of the cells: their ids, and the checksums of what they say."""
+        return [(key, zlib.adler32(self.sources.get(key, "").encode())) for key in self.standing]
 
     def finish(self, request: str, timeout: float = WITHIN) -> Reply:
         """Wait for the end of a request, collecting outputs."""
@@ -160,7 +159,6 @@ class Notebook:
             reply = self.client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
             if reply["parent_header"].get("msg_id") == request:
                 content = reply["content"]
-                self._prompts[self._cells[request]] = content.get("execution_count", 0)
                 return Reply(content["status"], content.get("ename", ""), content.get("evalue", ""))
 
     def until(self, is_so: Callable[[], bool]) -> None:
