@@ -26,6 +26,7 @@ from flowbook_magics.background import BackgroundRun
 from flowbook_magics.cell_runs import go_on, new_run, refuse, reuse, run_disturbed
 from flowbook_magics.context_values import carry
 from flowbook_magics.freshness import done_by_itself, stale_tasks
+from flowbook_magics.moved_cells import settle
 from flowbook_magics.outputs import shown_as
 from flowbook_magics.places import Places
 from flowbook_magics.plain_state import what_is_outdated
@@ -58,7 +59,7 @@ def run_notebook(
     """
     if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
-    session.give_back_of_deleted()
+    settle(session.cells, session.publisher)
     selection = select(session, wanted)
     if outdated := what_is_outdated(session.cells, selection.part, selection.run):
         sys.stderr.write(f"flowbook: {outdated}\n")

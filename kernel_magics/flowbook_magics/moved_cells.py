@@ -26,13 +26,29 @@ def arrange(cells: NotebookCells, publisher: Publisher, keys: Sequence[str]) -> 
     for name, maker in _last_makers(cells).items():
         before = last[name]
         if maker is not before and {maker.key, before.key} <= here and publisher.writer(name) == before.key:
-            values = {name: maker.values[name]} if name in maker.values else {}
-            publisher.publish(values, [name], maker.key, always=True)
+            _bind(publisher, name, maker)
+
+
+def settle(cells: NotebookCells, publisher: Publisher) -> None:
+    """Names have the version of the plain cell that is the last to bind them, whichever was run last or is deleted."""
+    for name, maker in _last_makers(cells).items():
+        if not maker.is_task and publisher.writer(name) not in (None, maker.key):
+            _bind(publisher, name, maker)
+
+
+def _bind(publisher: Publisher, name: str, maker: NotebookCell) -> None:
+    if name not in maker.dropped:
+        values = {name: maker.values[name]} if name in maker.values else {}
+        publisher.publish(values, [name], maker.key, always=True)
 
 
 def _last_makers(cells: NotebookCells) -> dict[str, NotebookCell]:
     """By each name, the last cell that has bound or unbound it."""
-    return {name: cell for cell in cells for name in (*cell.values, *cell.analysis.deletes)}
+    return {
+        name: cell
+        for cell in cells
+        for name in ((cell.values.keys() | cell.dropped) & cell.analysis.writes) | cell.analysis.deletes
+    }
 
 
 def _shared_before(cells: NotebookCells) -> dict[str, frozenset[str]]:

@@ -46,10 +46,6 @@ class Publisher:
         """The key of the cell whose version of a name the notebook has, if that is known."""
         return self._writers.get(name)
 
-    def orphans(self) -> list[tuple[str, str]]:
-        """The names whose version in the notebook is that of a cell that is gone, with its key."""
-        return [(name, key) for name, key in self._writers.items() if self._position(key) is None]
-
     def bound_behind(self, names: Iterable[str], key: str) -> list[str]:
         """Those of `names` whose version in the notebook is that of a cell behind the one with this key."""
         return [name for name in names if name in self._writers and not self._is_newest(name, key)]

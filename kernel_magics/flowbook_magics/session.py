@@ -294,11 +294,6 @@ class Session:
             not_bound = cell.analysis.writes - cell.values.keys() - cell.dropped - cell.analysis.deletes
             self.publisher.publish({}, self._give_back(not_bound, cell.key), cell.key)
 
-    def give_back_of_deleted(self) -> None:
-        """Names that plain cells have bound which are deleted have again what the last cell has given them."""
-        for name, key in self.publisher.orphans():
-            self._give_back([name], key)
-
     def _give_back(self, names: Iterable[str], key: str) -> list[str]:
         """The cell with this key binds or unbinds `names` no more: each has again what the last one gave it that does.
 

@@ -275,7 +275,15 @@ def test_a_cell_above_the_one_that_loads_it_stands_above(nb: Notebook) -> None:
     nb.stand("new", "load", "t", "z")
     nb.ok("N = 1", "new")
     nb.ok(RUN, "z")
-    assert nb.value("(N, y)") == (1, 50)
+    assert nb.value("(N, y)") == (5, 50)
+
+
+def test_a_plain_cell_that_was_run_out_of_order_does_not_have_the_last_word(nb: Notebook) -> None:
+    nb.cells("a = 1", "a = 2", "%%task t\nb = a")
+    nb.ok("a = 1", "a")
+    assert nb.value("a") == 1
+    nb.ok(RUN, "z")
+    assert nb.value("(a, b)") == (2, 2)
 
 
 def test_a_cell_from_before_that_ran_twice_is_one(nb: Notebook) -> None:
