@@ -9,7 +9,8 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -395,8 +396,9 @@ def attach_to_flow_run(flow_run_id: str, work: Work, runner: Runner, *, claimed:
 
 def run_flow(run: FlowExecution) -> State:
     """Execute a flow run in the calling thread; returns once its final state is committed."""
-    begin_flow(run)
-    return committed(run, drive_here(run, engine().watcher))
+    with _ended_if_struck(run):
+        begin_flow(run)
+        return committed(run, drive_here(run, engine().watcher))
 
 
 async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], None] | None = None) -> State:
@@ -405,8 +407,19 @@ async def run_flow_async(run: FlowExecution, *, stop: Callable[[BaseException], 
     If somebody asks for it to be cancelled, `stop` is called on the loop, and has to end it with that error; without
     it the asyncio task is cancelled.
     """
-    begin_flow(run)
-    return committed(run, await drive_task_here(run, engine().watcher, stop))
+    with _ended_if_struck(run):
+        begin_flow(run)
+        return committed(run, await drive_task_here(run, engine().watcher, stop))
+
+
+@contextmanager
+def _ended_if_struck(run: FlowExecution) -> Iterator[None]:
+    """A run that is broken into before its driver has begun must not stay Pending."""
+    try:
+        yield
+    except BaseException as error:
+        run.break_off(error)
+        raise
 
 
 def committed(run: FlowExecution, state: State) -> State:

@@ -16,6 +16,7 @@ from flowbook.cells import declare
 from flowbook.cells.cell_lines import marked_line
 from flowbook.cells.naming import free_name
 from flowbook.errors import CellError, UsageError
+from flowbook.run.interrupts import repeat_interrupt
 from flowbook_magics import commands
 from flowbook_magics.cell_code import CellCode, compile_cell
 from flowbook_magics.cell_order import CellOrder
@@ -87,6 +88,12 @@ class Session:
         """IPython is about to execute a cell."""
         if running.get() is not None:
             return  # a magic in a task cell executes the rest of it
+        try:
+            self._begin_cell(info)
+        except KeyboardInterrupt:  # IPython would report it, and execute the cell
+            repeat_interrupt()
+
+    def _begin_cell(self, info: Any) -> None:
         self.typed = info.raw_cell or ""
         self.here = getattr(info, "cell_id", None) or self.next_key
         self.next_key = None

@@ -171,6 +171,38 @@ def test_a_mapped_cell(nb: Notebook, how: str, place: str) -> None:
     assert is_usable(nb)
 
 
+def test_an_interrupt_as_a_cell_begins(nb: Notebook) -> None:
+    nb.ok(
+        """
+        def struck(info):
+            del session._begin_cell
+            raise KeyboardInterrupt
+        session = get_ipython().magics_manager.registry['FlowbookMagics'].session
+        session._begin_cell = struck
+        """.replace("\n        ", "\n"),
+        silent=True,
+    )
+    assert "KeyboardInterrupt" in nb.fails("import time\nfor _ in range(6000): time.sleep(0.01)", "a")
+    assert is_usable(nb)
+
+
+def test_an_interrupt_as_a_flow_run_begins(nb: Notebook) -> None:
+    nb.ok("%%task a --define\nx = 1", "a")
+    nb.ok(
+        """
+        from flowbook.run.requests import Watcher
+        def struck(watcher, *args):
+            Watcher.enter = enter
+            raise KeyboardInterrupt
+        enter, Watcher.enter = Watcher.enter, struck
+        """.replace("\n        ", "\n"),
+        silent=True,
+    )
+    nb.fails("%flow run", "run")
+    assert [state for _, state, _ in nb.states("flow_run")] == ["CANCELLED"]
+    assert is_usable(nb)
+
+
 def test_an_interrupt_that_a_magic_stumbles_over_is_one(nb: Notebook) -> None:
     nb.ok(
         """

@@ -55,6 +55,12 @@ def repeat_lost(
         _repeater.hear()
 
 
+def repeat_interrupt() -> None:
+    """Interrupt the main thread, which calls this, once more in a moment: where it is now, nobody would hear of it."""
+    if _repeater is not None:
+        _repeater.drop(KeyboardInterrupt)
+
+
 class _Repeater:
     """The thread that repeats interrupts of this process."""
 
@@ -83,10 +89,13 @@ class _Repeater:
         if not issubclass(dropped.exc_type, _INTERRUPTS):
             self._told(dropped)
             return
-        thread = threading.get_ident()
-        if thread != self._main:
+        if threading.get_ident() != self._main:
             keep_interrupt(dropped.exc_type)
-        self._dropped.append((thread, dropped.exc_type))
+        self.drop(dropped.exc_type)
+
+    def drop(self, error: type[BaseException]) -> None:
+        """The calling thread was struck by an error that it does not feel."""
+        self._dropped.append((threading.get_ident(), error))
         with suppress(BlockingIOError):  # it is full of signals, and being read
             os.write(self._says, bytes([_NO_SIGNAL]))
 
