@@ -34,6 +34,8 @@ class DeletedCells:
             nothing = replace(cell, values={}, last=None, failure=None, tried={}, elements=None, audit=None, watch=None)
             self._kept[cell.key] = nothing, session.codes.pop(cell.key, None)
         session.cells.retire([cell.key for cell in known])
+        for cell in known:
+            session.lose(cell, "deleted")
 
     def bring_back(self) -> None:
         """Those that the front end has again are as they were when they last ran, unless they were edited since."""

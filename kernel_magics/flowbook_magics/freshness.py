@@ -17,6 +17,7 @@ from flowbook.cells.records import Edge
 from flowbook.cells.resources import ANY_FILE, describe
 from flowbook.core.plain import duration_text
 from flowbook_magics.notebook_cells import LastRun, NotebookCell, NotebookCells
+from flowbook_magics.surveys import Survey
 
 _COMPARED = (bool, int, float, complex, str, bytes, type(None))
 _FEW = 100
@@ -51,7 +52,7 @@ def why_stale(cells: NotebookCells, cell: NotebookCell) -> str | None:
     if cell.options.cache_for is not None and time.time() - last.ended >= cell.options.cache_for:
         return f"its result is older than {duration_text(cell.options.cache_for)}"
     tokens = input_tokens(cells, cell)
-    changed = [name for name in tokens if tokens[name] != last.inputs.get(name)]
+    changed = [name for name in {**tokens, **last.inputs} if tokens.get(name) != last.inputs.get(name)]
     if changed:
         return f"{', '.join(sorted(changed))} changed"
     return next((f"{left} has changed since" for left in _left_anew(cells, cell, last)), None)
@@ -137,7 +138,7 @@ def _remade(
     }
     for (key, name), run in cell.last.changed.items() if cell.last is not None else ():
         before = cells.by_key(key)
-        if before is not None and before.last is not None and before.last.task_run_id == run:
+        if before is not None and _run_of(before) == run:
             found.add((before.graph_id, name))
     for maker, name in sorted(found):
         yield cells.by_id(maker), f"{cell.label}, which changes {name} in place,"
@@ -145,10 +146,8 @@ def _remade(
 
 def _has_changed(cells: NotebookCells, cell: NotebookCell, name: str, maker: NotebookCell) -> bool:
     """Whether the task was run on the very object that `maker` has made as `name`, and has changed it in place."""
-    if cell.last is not None and maker.last is not None:
-        run = cell.last.changed.get((maker.key, name))
-        if run is not None and run == maker.last.task_run_id:
-            return True
+    if cell.last is not None and cell.last.changed.get((maker.key, name)) == _run_of(maker):
+        return True
     return name in cells.graph[cell.graph_id].changes and has_changed(cells, cell, name)
 
 
@@ -250,17 +249,49 @@ def remember(cells: NotebookCells, cell: NotebookCell, task_run_id: str, duratio
 
 
 def _objects_changed(cells: NotebookCells, cell: NotebookCell) -> dict[tuple[str, str], str]:
-    """What its code shows that it has changed in place, and what was seen, also by another name (`LastRun.changed`)."""
-    inputs = cells.graph.inputs(cell.graph_id)
-    shown = [(cells.by_id(maker), name) for name in cells.graph[cell.graph_id].changes if (maker := inputs[name])]
+    """Whose objects it has changed in place, as its code shows and as was seen (`LastRun.changed`)."""
     objects = cell.audit.changed if cell.audit is not None else frozenset[int]()
-    seen = [
-        (other, name)
-        for other in (cells.tasks if objects else ())
-        for name, value in other.values.items()
-        if other is not cell and id(value) in objects
+    if not objects and not cells.graph[cell.graph_id].changes:
+        return {}
+    inputs = cells.graph.inputs(cell.graph_id)
+    makers = [(inputs[name], name) for name in cells.graph[cell.graph_id].changes]
+    makers += [(_maker_before(cells, cell, name), name) for name in _versions_of(cells, cell)]
+    found = {(cells.by_id(maker), name) for maker, name in makers if maker is not None}
+    if objects:
+        upstream = map(cells.by_id, cells.graph.upstream(cell.graph_id))
+        found |= {(each, name) for each in upstream for name in Survey(each.values).names_of(objects)}
+    return {(maker.key, name): _run_of(maker) for maker, name in found}
+
+
+def _versions_of(cells: NotebookCells, cell: NotebookCell) -> set[str]:
+    """The names of which it makes new versions without binding them: it changes their objects, or parts of these."""
+    own, graph = cell.graph_id, cells.graph
+    found = {name for name, makers in graph.final.items() if own in makers}
+    for node in graph.nodes.values():
+        found.update(name for name, maker in node.inputs.items() if maker == own)
+    return found - cell.analysis.writes - graph[own].changes
+
+
+def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:
+    """The last cell before this one that binds a name."""
+    before = reversed(list(cells)[: cell.position - 1])
+    return next((each.graph_id for each in before if name in each.analysis.writes), None)
+
+
+def _run_of(maker: NotebookCell) -> str:
+    """What tells the last run of a cell from others."""
+    return maker.last.task_run_id if maker.last is not None else f"run {maker.runs}"
+
+
+def parts_changed(cells: NotebookCells, cell: NotebookCell) -> list[tuple[str, NotebookCell]]:
+    """The names of plain cells whose objects, or parts of them, its last run changed, and that have not run since."""
+    changed = cell.last.changed.items() if cell.last is not None else ()
+    makers = ((name, cells.by_key(key), run) for (key, name), run in changed)
+    return [
+        (name, maker)
+        for name, maker, run in makers
+        if maker is not None and not maker.is_task and _run_of(maker) == run and not callable(maker.values.get(name))
     ]
-    return {(maker.key, name): maker.last.task_run_id for maker, name in (*shown, *seen) if maker.last is not None}
 
 
 def leave(cells: NotebookCells, cell: NotebookCell) -> None:

@@ -206,8 +206,8 @@ class NotebookCells:
         self.grown = 0.0
         """When the last new cell was taken in, in seconds since the epoch."""
         self._observing = threading.Lock()
-        self.deleted: dict[str, str] = {}
-        """Names that cells bound which were deleted since, with what these cells were called."""
+        self.lost: dict[str, str] = {}
+        """Names that no cell binds any more, each with who did until when."""
         self.growing = False
         """Whether further cells are executed while tasks run, as in an unattended run."""
 
@@ -347,9 +347,6 @@ class NotebookCells:
         """Forget cells that were deleted from the notebook."""
         gone = set(keys)
         if any(cell.key in gone for cell in self._cells):
-            for cell in self._cells:
-                if cell.key in gone:
-                    self.deleted.update(dict.fromkeys(cell.analysis.writes, cell.label))
             self._cells = _numbered([cell for cell in self._cells if cell.key not in gone])
             self._graph = None
 

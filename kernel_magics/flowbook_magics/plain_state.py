@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 
 from flowbook.cells.freshness import cell_hash
-from flowbook_magics.freshness import input_tokens
+from flowbook_magics.freshness import input_tokens, parts_changed
 from flowbook_magics.notebook_cells import NotebookCell, NotebookCells
 from flowbook_magics.values import makers_of
 
@@ -32,8 +32,8 @@ def what_goes_on(cells: NotebookCells, run: Collection[str]) -> list[str]:
         name: (maker, cell)
         for cell in cells.tasks
         if cell.graph_id in run
-        for name, maker in _changed_by(cells, cell)
-        if name in maker.changed
+        for name, maker in (*parts_changed(cells, cell), *_changed_by(cells, cell))
+        if name in maker.changed or name not in cells.graph[cell.graph_id].changes
     }
     return [
         f"{name!r} has in it what an earlier run of the tasks has left: {maker.label}, a plain cell, made it, and task "

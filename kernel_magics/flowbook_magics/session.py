@@ -167,7 +167,6 @@ class Session:
         names = self.notebook.keys()
         bound = [cell for cell in last.values() if not cell.analysis.writes or cell.analysis.writes & names]
         self.cells.retire({cell.key for cell in self.cells} - {cell.key for cell in bound})
-        self.cells.deleted.clear()
         for cell in bound:
             self._take_values(cell)
         for cell in bound:
@@ -253,6 +252,7 @@ class Session:
         self.cells.put(cell)
         if known is not None:
             self._give_back(_bound_by(known) - _bound_by(cell), cell.key)
+            self.lose(known, "edited")
         if known is not None and known.label != cell.label:
             self.unbind_name(known)
 
@@ -323,6 +323,14 @@ class Session:
                 cell.values[name] = self.notebook[name]
             else:
                 cell.dropped.add(name)
+
+    def lose(self, cell: NotebookCell, how: str) -> None:
+        """A cell was edited or deleted: what nobody else binds is only a rest. The name of a builtin is that again."""
+        for name in cell.analysis.writes:
+            if not any(name in other.analysis.writes for other in self.cells):
+                self.cells.lost[name] = f"{cell.label} made before that cell was {how}"
+                if hasattr(builtins, name):
+                    self.publisher.publish({}, [name], cell.key, always=True)
 
     # Names
 

@@ -307,7 +307,8 @@ def _is_private(name: str) -> bool:
 
 def _is_cached(kind: type, name: str) -> bool:
     """Whether an attribute is one that a mere look at the object stores (``functools.cached_property``)."""
-    return _is_private(name) or hasattr(type(getattr(kind, name, None)), "__get__")
+    is_private = name.startswith("__") if is_own_class(kind) else _is_private(name)
+    return is_private or hasattr(type(getattr(kind, name, None)), "__get__")
 
 
 class _Attributes(dict[str, Any]):

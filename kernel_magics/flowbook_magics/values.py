@@ -126,10 +126,10 @@ def check_inputs(
 
 
 def not_made_before(cells: NotebookCells, cell: NotebookCell) -> list[str]:
-    """A sentence for each name that it reads and no cell before it makes any more: that was moved, or deleted."""
+    """A sentence for each name that it reads and no cell before it makes any more, as that was moved or edited."""
     said = []
     for name, maker in sorted(cells.graph.inputs(cell.graph_id).items()):
-        if maker is not None or name in cell.analysis.late_reads | cell.analysis.guarded_reads:
+        if maker is not None or name in cell.analysis.late_reads:
             continue
         behind = next((each for each in list(cells)[cell.position :] if name in each.analysis.writes), None)
         if behind is not None and name in behind.values and not hasattr(builtins, name):
@@ -137,9 +137,9 @@ def not_made_before(cells: NotebookCells, cell: NotebookCell) -> list[str]:
                 f"Task {cell.label!r} reads {name!r}, which only {behind.label}, behind it, makes: move that cell up, "
                 "or it will be missing when the kernel is restarted."
             )
-        elif behind is None and name in cells.deleted:
+        elif behind is None and name in cells.lost:
             said.append(
-                f"Task {cell.label!r} reads {name!r}, which {cells.deleted[name]} made before that cell was deleted: "
+                f"Task {cell.label!r} reads {name!r}, which {cells.lost[name]}: "
                 "bind it in another cell, or it will be missing when the kernel is restarted."
             )
     return said

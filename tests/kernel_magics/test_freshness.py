@@ -446,3 +446,23 @@ def test_a_task_may_be_renamed_before_those_that_wait_for_it_say_so(nb: Notebook
     assert said in nb.ok("%flow run --all", "c")
     nb.ok("%%task b --after first\ny = 2", "b")
     assert said not in nb.ok("%flow run --all", "c")
+
+
+def test_a_part_of_what_a_plain_cell_made_that_was_changed_is_named(nb: Notebook) -> None:
+    nb.cells("rows = [{'v': 1}, {'v': 2}]", "%%task b\nrow = rows[1]", "%%task c\nrow['v'] += 10", "%flow run")
+    nb.ok("%%task c --define\nrow['v'] += 20", "c")
+    said = "flowbook: 'rows' has in it what an earlier run of the tasks has left: cell 1, a plain cell, made it"
+    assert said in nb.ok("%flow run", "d")
+    nb.ok("rows = [{'v': 1}, {'v': 2}]", "a")
+    assert "flowbook:" not in nb.ok("%flow run", "d")
+    assert nb.value("rows") == [{"v": 1}, {"v": 22}]
+
+
+@pytest.mark.parametrize("reads", ["m = k", "try:\n    m = k\nexcept NameError:\n    m = None"])
+@pytest.mark.parametrize("how", ["edited", "deleted"])
+def test_a_name_that_no_cell_binds_any_more_is_named(nb: Notebook, reads: str, how: str) -> None:
+    nb.cells("%%task a\nk = 5", f"%%task d\n{reads}")
+    if how == "edited":
+        nb.ok("%%task a\nkk = 5", "a")
+    output = nb.ok("%flow run --all", "z", deleted=("a",) if how == "deleted" else ())
+    assert f"flowbook: Task 'd' reads 'k', which a made before that cell was {how}: bind it in another cell" in output

@@ -116,8 +116,9 @@ _FUNCTIONS: dict[str, Effect] = {
     "os.putenv": Effect(changes=("environ",)),
     "os.unsetenv": Effect(changes=("environ",)),
     **{f"os.{name}": Effect(changes=("files:?",)) for name in
-       ("remove", "unlink", "rename", "replace", "makedirs", "mkdir", "rmdir", "removedirs", "symlink", "system",
+       ("rename", "replace", "makedirs", "mkdir", "rmdir", "removedirs", "symlink", "system",
         "popen", "truncate", "ftruncate", "write", "close", "fsync", "utime", "chmod")},
+    **{f"os.{name}": Effect(writes_file=0) for name in ("remove", "unlink")},
     "contextlib.closing": Effect(holds_arguments=True),
     **{f"os.{name}": Effect(looks=("files:?",)) for name in ("listdir", "stat")},
     **{f"os.{name}": Effect(looks=("files:?",), iterates=True) for name in ("scandir", "walk")},
