@@ -49,7 +49,14 @@ class DeletedCells:
             except CellError as error:
                 sys.stderr.write(f"flowbook: {error}\n")
                 continue
-            if code is not None:
-                self._session.codes[key] = code
-            if not cell.is_task:
+            if code is None:
                 self._session.values_are_still_there(cell)
+            else:
+                self._take_code(cell, code)
+
+    def _take_code(self, cell: NotebookCell, code: CellCode) -> None:
+        from flowbook_magics.cell_task import task_of
+
+        session = self._session
+        session.codes[cell.key] = code
+        session.bind_name(cell, task_of(session.shell, session.notebook, session.cells, cell, code))

@@ -237,7 +237,7 @@ class Session:
             self.learned.apply(cell)
         self.put(cell)
         self.codes[key] = code
-        self._bind_name(cell, task)
+        self.bind_name(cell, task)
         return cell
 
     def _let_go_of(self, name: str, key: str) -> None:
@@ -334,7 +334,7 @@ class Session:
 
     # Names
 
-    def _bind_name(self, cell: NotebookCell, task: Task[..., Any]) -> None:
+    def bind_name(self, cell: NotebookCell, task: Task[..., Any]) -> None:
         """The task's name is bound to the task, unless the name is taken by something else, built-in or not."""
         from flowbook.tasks import Task
 

@@ -120,6 +120,15 @@ def test_a_cell_that_the_front_end_has_no_more_is_no_task_any_more(nb: Notebook)
     assert sorted(nb.tasks()) == ["four", "three", "two"]
 
 
+def test_a_task_that_is_back_has_its_name_again(nb: Notebook) -> None:
+    nb.cells("%%task one\nx = 1", "%%task two\ny = 2")
+    nb.stand("b", "c")
+    nb.fails("one", "c", deleted=("a",))
+    nb.stand("a", "b", "c")
+    assert "one" in nb.ok("one.name", "c")
+    assert nb.tasks() == {"one": ("stale", "never run"), "two": ("fresh", "")}
+
+
 def test_what_stands_behind_its_reader_is_said(nb: Notebook) -> None:
     nb.cells("%%task one\nx = 1", "%%task two\ny = x", RUN)
     nb.stand("b", "a", "c")
