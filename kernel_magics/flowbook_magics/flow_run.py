@@ -59,7 +59,7 @@ def run_notebook(
     """
     if not session.cells.tasks:
         raise CellError("There are no tasks yet. Put `%%task` on a cell's first line and run the cell.")
-    settle(session.cells, session.publisher)
+    settle(session.cells, session.publisher, session.order.told.keys())
     selection = select(session, wanted)
     if outdated := what_is_outdated(session.cells, selection.part, selection.run):
         sys.stderr.write(f"flowbook: {outdated}\n")

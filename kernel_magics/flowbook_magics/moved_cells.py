@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowbook.cells import ReasonKind
@@ -29,9 +29,13 @@ def arrange(cells: NotebookCells, publisher: Publisher, keys: Sequence[str]) -> 
             _bind(publisher, name, maker)
 
 
-def settle(cells: NotebookCells, publisher: Publisher) -> None:
-    """Names have the version of the plain cell that is the last to bind them, whichever was run last or is deleted."""
-    for name, maker in _last_makers(cells).items():
+def settle(cells: NotebookCells, publisher: Publisher, here: Collection[str]) -> None:
+    """Names have the version of the plain cell that is the last to bind them, whichever was run last or is deleted.
+
+    If it is known which cells are `here`, others do not count: those of consoles, and of other notebooks.
+    """
+    mine = [cell for cell in cells if not here or cell.key in here or cell.came_before]
+    for name, maker in _last_makers(mine).items():
         if not maker.is_task and publisher.writer(name) not in (None, maker.key):
             _bind(publisher, name, maker)
 
@@ -42,7 +46,7 @@ def _bind(publisher: Publisher, name: str, maker: NotebookCell) -> None:
         publisher.publish(values, [name], maker.key, always=True)
 
 
-def _last_makers(cells: NotebookCells) -> dict[str, NotebookCell]:
+def _last_makers(cells: Iterable[NotebookCell]) -> dict[str, NotebookCell]:
     """By each name, the last cell that has bound or unbound it."""
     return {
         name: cell

@@ -199,7 +199,7 @@ def test_a_cell_of_a_console_stands_behind_all_others(nb: Notebook) -> None:
     nb.ok("k = 100", "of a console")
     nb.stand("a", "c", "b", "d")
     nb.ok("%flow run --all", "d")
-    assert nb.value("y") == 10
+    assert nb.value("(k, y)") == (1, 10)
 
 
 def test_two_notebooks_in_one_kernel_keep_their_orders(nb: Notebook) -> None:
@@ -213,6 +213,15 @@ def test_two_notebooks_in_one_kernel_keep_their_orders(nb: Notebook) -> None:
         nb.ok("1", "of a console")
         assert nb.value("(x, y, z)") == (2, 1, 2)
         assert {state for state, _ in nb.tasks().values()} == {"fresh"}
+
+
+def test_a_run_in_one_of_two_notebooks_leaves_its_names_as_they_are(nb: Notebook) -> None:
+    nb.stand("p")
+    nb.ok("x = 2", "p")
+    nb.stand("a", "b")
+    nb.cells("x = 1", "%%task one\ny = x")
+    nb.ok(RUN, "b2")
+    assert nb.value("(x, y)") == (1, 1)
 
 
 def test_the_upper_half_of_a_cell_that_was_split_may_keep_its_name(nb: Notebook) -> None:
