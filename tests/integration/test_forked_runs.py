@@ -145,11 +145,15 @@ def test_a_run_is_executed_without_a_server_that_cannot_begin(deployed: str, mon
     assert process.name() != "run 1"
 
 
-@pytest.mark.usefixtures("worker")
-def test_other_environments_have_servers_of_their_own_until_there_are_many(
-    deployed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def one_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for one server, which is that of the first run: none is started before."""
     monkeypatch.setattr(forked, "_MOST_SERVERS", 1)
+    monkeypatch.setattr(forked.ForkServers, "prepare", lambda *_: None)
+
+
+@pytest.mark.usefixtures("one_server", "worker")
+def test_other_environments_have_servers_of_their_own_until_there_are_many(deployed: str) -> None:
     _, process = started(deployed)
     _, other = started("nightly/staged")
     assert process.ppid() != os.getpid()
