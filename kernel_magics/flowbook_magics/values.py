@@ -32,7 +32,7 @@ def inputs_of(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, A
 def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwise: Any) -> Any:
     """The value that the last cell before this one gave to a name that is none of its inputs, if that is known.
 
-    It is MISSING if that cell has unbound the name.
+    It is MISSING if that cell has unbound the name, or if it is the name of a builtin that only later cells bind.
     """
     for maker in reversed(list(cells)[: cell.position - 1]):
         if name in maker.values:
@@ -40,8 +40,11 @@ def version_before(cells: NotebookCells, cell: NotebookCell, name: str, otherwis
         if name in maker.analysis.deletes:
             return MISSING
         if name in maker.analysis.writes - maker.analysis.conditional_writes:
-            break
-    return otherwise
+            return otherwise
+    is_builtin_still = hasattr(builtins, name) and any(
+        name in each.analysis.writes for each in list(cells)[cell.position - 1 :]
+    )
+    return MISSING if is_builtin_still else otherwise
 
 
 def names_before(cells: NotebookCells, cell: NotebookCell, notebook: Mapping[str, Any]) -> dict[str, Any]:
