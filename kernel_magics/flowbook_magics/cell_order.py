@@ -36,17 +36,15 @@ class CellOrder:
         since the epoch): before, it cannot know all cells that were executed.
         """
         told = _read(metadata.get(_TELLS))
+        self._gone.update(metadata.get("deletedCells") or ())
         if told:
             if told.keys() & self.told.keys():  # else it is another notebook of this kernel
                 self._gone |= self.told.keys()
-            self._gone.update(metadata.get("deletedCells") or ())
             if list(told) != list(self.told):
                 self._news = list(told)
             self.told = told
-        else:
-            self._gone.update(metadata.get("deletedCells") or ())
-            if notebook is not None and not self.told:
-                self._read_saved(notebook, since)
+        elif notebook is not None and not self.told:
+            self._read_saved(notebook, since)
 
     def keys_of(self, source: str) -> list[str]:
         """The ids of the cells that say this."""

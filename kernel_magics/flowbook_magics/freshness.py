@@ -265,11 +265,7 @@ def _objects_changed(cells: NotebookCells, cell: NotebookCell) -> dict[tuple[str
 
 def _versions_of(cells: NotebookCells, cell: NotebookCell) -> set[str]:
     """The names of which it makes new versions without binding them: it changes their objects, or parts of these."""
-    own, graph = cell.graph_id, cells.graph
-    found = {name for name, makers in graph.final.items() if own in makers}
-    for node in graph.nodes.values():
-        found.update(name for name, maker in node.inputs.items() if maker == own)
-    return found - cell.analysis.writes - graph[own].changes
+    return cells.versions_of(cell) - cell.analysis.writes - cells.graph[cell.graph_id].changes
 
 
 def _maker_before(cells: NotebookCells, cell: NotebookCell, name: str) -> str | None:

@@ -269,6 +269,15 @@ class NotebookCells:
         known = [cell.label for cell in self.tasks]
         raise NotFound(f"There is no task {name!r}.{did_you_mean(name, known)} `%tasks` lists them.")
 
+    def versions_of(self, cell: NotebookCell) -> set[str]:
+        """The names whose version after this cell is its own, as a later cell reads it or the notebook ends with it."""
+        graph, own = self.graph, cell.graph_id
+        found = {name for name, makers in graph.final.items() if own in makers}
+        for node in graph.nodes.values():
+            if own in node.inputs.values():
+                found.update(name for name, maker in node.inputs.items() if maker == own)
+        return found
+
     def renamed_since(self, cell: NotebookCell) -> dict[str, str]:
         """The former names by which the ``--after`` of a cell means tasks, and what these are called now."""
         called = {name: _called_now(name, self._cells) for name in cell.options.after}

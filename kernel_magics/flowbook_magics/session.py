@@ -176,15 +176,11 @@ class Session:
 
     def _take_values(self, cell: NotebookCell) -> None:
         """Note what a plain cell that has just run has bound, and from what."""
-        graph, own = self.cells.graph, cell.graph_id
-        bound = {*cell.analysis.writes, *(name for name, makers in graph.final.items() if own in makers)}
-        for node in graph.nodes.values():
-            if own in node.inputs.values():
-                bound.update(name for name, maker in node.inputs.items() if maker == own)
+        graph, bound = self.cells.graph, cell.analysis.writes | self.cells.versions_of(cell)
         cell.values = {name: self.notebook[name] for name in bound if name in self.notebook}
         note_inputs(self.cells, cell, self.publisher.bound_behind(graph.inputs(cell.graph_id), cell.key))
         # Not what it only changes: that has the notebook from another cell.
-        self.publisher.wrote(cell.analysis.writes | graph[own].late_binds, cell.key)
+        self.publisher.wrote(cell.analysis.writes | graph[cell.graph_id].late_binds, cell.key)
 
     def ran_so_far(self) -> dict[str, Ran]:
         """The cells that this kernel has executed, the one being executed too; by the keys of `ran`."""
